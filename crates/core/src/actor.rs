@@ -1,0 +1,274 @@
+//! One loaded actor: its cells, its inbox and its run behind one door.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::ids::{CommitId, Ids};
+use crate::input::{CallId, Create, Input, OpId, Outcome, Time, Writes};
+use crate::load::{Fold, Loaded, OpenError, state_head};
+use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
+use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
+use crate::run::{Judged, Phase, Run, settle_writes};
+use crate::state::{Delta, StateError};
+
+/// The cell that holds an actor's state.
+pub const STATE: &str = "state";
+/// How many messages an inbox holds before `send` is refused.
+pub const INBOX_LIMIT: usize = 10_000;
+
+pub struct Actor {
+    overlay: Overlay,
+    run: Option<Run>,
+    created: bool,
+    incarnation: u64,
+    last_commit: Option<(u64, CommitId)>,
+    first_scope: u64,
+}
+
+impl Actor {
+    /// Opens an actor from what the store has of it; an empty `Loaded` is an actor that does not exist yet. `seed` is
+    /// for ids; the scopes of its run are numbered from `first_scope`, which no other actor of the process may use.
+    pub fn open(loaded: Loaded, seed: u64, first_scope: u64) -> Result<Actor, OpenError> {
+        let mut overlay = Overlay::new(Ids::new(seed));
+        let standing = loaded.standing;
+        let fold = Fold::run(loaded, &mut overlay)?;
+        Ok(Actor {
+            created: fold.created,
+            incarnation: fold.incarnation,
+            last_commit: fold.last_commit,
+            run: fold.into_run(standing, first_scope),
+            overlay,
+            first_scope,
+        })
+    }
+
+    pub fn exists(&self) -> bool {
+        self.created
+    }
+
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The newest change that the actor was loaded with.
+    pub fn last_commit(&self) -> Option<(u64, CommitId)> {
+        self.last_commit
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.run.as_ref().map_or_else(|| self.overlay.standing(), Run::standing)
+    }
+
+    /// The number of the newest durable change.
+    pub fn durable(&self) -> u64 {
+        self.overlay.durable()
+    }
+
+    pub fn queued(&self) -> u64 {
+        self.overlay.queued()
+    }
+
+    /// The version of the shape of the state, and the newest change that wrote it; none without state.
+    pub fn state(&self) -> Option<(u32, u64)> {
+        Some((self.overlay.state_version(), state_head(&self.overlay)?))
+    }
+
+    /// How the run has ended, if it has and that is durable.
+    pub fn outcome(&self) -> Option<&RunOutcome> {
+        match &self.run.as_ref()?.phase {
+            Phase::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    pub fn has_run(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// A cell's newest queued value, or its value as an attempt sees it.
+    pub fn read(&self, cell: &str, view: Option<(u64, Option<&Delta>)>) -> Result<Option<Bytes>, StateError> {
+        let Some(cell) = self.overlay.cell(cell) else { return Ok(None) };
+        match view {
+            None => Ok(Some(cell.encode())),
+            Some((pin, own)) => cell.encode_at(pin, own).map(Some),
+        }
+    }
+
+    /// The path of a pending operation: what its idempotency key is made of.
+    pub fn path_of(&self, op: OpId) -> Option<Vec<String>> {
+        self.run.as_ref()?.path_of(op)
+    }
+
+    /// When the actor next wants to hear of the time.
+    pub fn deadline(&self) -> Option<Time> {
+        let run = self.run.as_ref().and_then(Run::deadline);
+        run.into_iter().chain(self.overlay.patience()).min()
+    }
+
+    /// Takes an input in. Afterwards poll until there is nothing.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        self.overlay.now = self.overlay.now.max(now);
+        self.route(input);
+        while let Some(held) = self.overlay.released_turn() {
+            self.route(held.input);
+        }
+        if let Some(run) = &mut self.run {
+            run.messages_came(&mut self.overlay);
+            if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
+                run.handle(&mut self.overlay, Input::Tick);
+            }
+        }
+    }
+
+    /// The next output, in order.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.overlay.outputs.pop_front()
+    }
+
+    fn route(&mut self, input: Input) {
+        match input {
+            Input::Create(create) => self.create(create),
+            Input::Migrate { state, version } => self.migrate(state, version),
+            Input::Start(start) => {
+                if let Some(run) = &mut self.run {
+                    run.start(&mut self.overlay, start);
+                }
+            }
+            Input::Send { call, name, body } => self.send(call, name, body),
+            Input::Acted { call, outcome } => self.acted(call, outcome),
+            Input::Durable { seq } => self.durable_up_to(seq),
+            Input::Pins { oldest } => self.overlay.keep_from(oldest),
+            Input::Tick => {
+                self.refuse_impatient();
+                self.run_handle(Input::Tick);
+            }
+            input => self.run_handle(input),
+        }
+    }
+
+    fn run_handle(&mut self, input: Input) {
+        if let Some(run) = &mut self.run {
+            run.handle(&mut self.overlay, input);
+        }
+    }
+
+    fn create(&mut self, create: Create) {
+        let Create { call, workflow, input, state, state_version } = create;
+        if self.created {
+            return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Exists });
+        }
+        let mut writing = self.overlay.begin();
+        self.incarnation = 1;
+        writing.writer.created(self.incarnation, workflow, input.as_ref());
+        if let Some(state) = state {
+            let seq = writing.seq();
+            writing.writer.base(STATE, &state, state_version);
+            if let Err(error) = self.overlay.set_cell(STATE, state, seq, state_version) {
+                let reason = Refusal::Broken(error.to_string());
+                return self.overlay.outputs.push_back(Output::Refuse { call, reason });
+            }
+        }
+        self.created = true;
+        if workflow {
+            self.run = Some(Run::new(Default::default(), input, Phase::Idle, 0, self.first_scope));
+        }
+        let seq = self.commit(writing);
+        self.leave_after(seq, Output::Reply { call });
+    }
+
+    fn migrate(&mut self, state: Bytes, version: u32) {
+        let mut writing = self.overlay.begin();
+        let seq = writing.seq();
+        writing.writer.base(STATE, &state, version);
+        if self.overlay.set_cell(STATE, state, seq, version).is_ok() {
+            self.commit(writing);
+        }
+    }
+
+    fn send(&mut self, call: CallId, name: String, body: Bytes) {
+        let refusal = match &self.run {
+            Some(run) if run.has_ended() => Some(Refusal::RunEnded),
+            _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            return self.overlay.outputs.push_back(Output::Refuse { call, reason });
+        }
+        let mut writing = self.overlay.begin();
+        self.overlay.put(&mut writing, String::new(), name, body);
+        let seq = self.commit(writing);
+        self.leave_after(seq, Output::Reply { call });
+    }
+
+    /// The body of an action has ended: what it wrote is a change of its own, and its answer waits for that.
+    fn acted(&mut self, call: CallId, outcome: Outcome) {
+        let attempt = Attempt::Action { call };
+        let writes = match outcome {
+            Outcome::Threw { pin, .. } => {
+                self.overlay.gave_up(attempt);
+                return self.leave_after(pin.unwrap_or(0), Output::Reply { call });
+            }
+            Outcome::Done { writes, .. } => writes,
+        };
+        match settle_writes(&mut self.overlay, attempt, &writes) {
+            Judged::Passed { wrote: true } => self.commit_action(call, writes),
+            Judged::Passed { wrote: false } => {
+                self.overlay.verdict(attempt, Verdict::Clean);
+                self.leave_after(newest_pin(&writes), Output::Reply { call });
+            }
+            Judged::Again => {}
+            Judged::Hold => {
+                let input = Input::Acted { call, outcome: Outcome::Done { output: None, writes } };
+                self.overlay.hold(Held { attempt, since: self.overlay.now, input });
+            }
+            Judged::Broken(failure) => {
+                self.overlay.verdict(attempt, Verdict::Stale);
+                let reason = Refusal::Broken(failure.message);
+                self.overlay.outputs.push_back(Output::Refuse { call, reason });
+            }
+        }
+    }
+
+    fn commit_action(&mut self, call: CallId, writes: Writes) {
+        let wrote_state = writes.cells.iter().any(|cell| cell.delta.is_some());
+        let mut writing = self.overlay.begin();
+        self.overlay.write(&mut writing, writes);
+        let seq = self.commit(writing);
+        let verdict = if wrote_state { Verdict::Queued { seq } } else { Verdict::Clean };
+        self.overlay.verdict(Attempt::Action { call }, verdict);
+        self.leave_after(seq, Output::Reply { call });
+    }
+
+    fn refuse_impatient(&mut self) {
+        for held in self.overlay.impatient() {
+            self.overlay.verdict(held.attempt, Verdict::Stale);
+            if let Attempt::Action { call } = held.attempt {
+                self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Busy });
+            }
+        }
+    }
+
+    fn durable_up_to(&mut self, seq: u64) {
+        let mut released = VecDeque::from(self.overlay.became_durable(seq));
+        while let Some(gated) = released.pop_front() {
+            match (gated, &mut self.run) {
+                (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
+                (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),
+                (Gated::End, Some(run)) => run.end(&mut self.overlay),
+                (Gated::Fact(_) | Gated::End, None) => {}
+            }
+        }
+    }
+
+    fn commit(&mut self, writing: crate::overlay::Writing) -> u64 {
+        let standing = self.run.as_ref().map_or_else(Standing::default, Run::standing);
+        self.overlay.commit(writing, standing)
+    }
+
+    fn leave_after(&mut self, seq: u64, output: Output) {
+        if let Some(Gated::Leave(output)) = self.overlay.after(seq, Gated::Leave(output)) {
+            self.overlay.outputs.push_back(output);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What is kept of a failure: enough to give user code the same error on the first run and on every replay.
+
+use bytes::Bytes;
+
+/// One failure of user code, as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// The error's `name`, for example `TypeError`.
+    pub name: String,
+    pub message: String,
+    pub stack: Option<String>,
+    /// The error's own fields, as one encoded value that the adapter wrote and alone reads.
+    pub fields: Option<Bytes>,
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// An ordinary throw: tried again while attempts are left.
+    Error,
+    /// The body said that trying again is useless.
+    Critical,
+    /// The body asked for everything to be undone.
+    Rollback,
+    /// The body did not end in time.
+    Timeout,
+}
+
+/// Why a step is never run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terminal {
+    Exhausted,
+    Critical,
+    Rollback,
+    Timeout,
+}
+
+impl Failure {
+    /// The text that the entry's record carries, as `String(error)` gives it: `Error: boom`.
+    pub fn text(&self) -> String {
+        match (self.name.is_empty(), self.message.is_empty()) {
+            (true, _) => self.message.clone(),
+            (false, true) => self.name.clone(),
+            (false, false) => format!("{}: {}", self.name, self.message),
+        }
+    }
+
+    /// The failure of an attempt that did not end within `timeout_ms`.
+    pub fn timed_out(step: &str, timeout_ms: i64) -> Failure {
+        Failure {
+            kind: FailureKind::Timeout,
+            name: "StepTimeoutError".into(),
+            message: format!("Step \"{step}\" timed out after {timeout_ms}ms"),
+            stack: None,
+            fields: None,
+        }
+    }
+
+    /// What is known of a failure of which another engine kept only the text.
+    pub fn from_text(text: &str) -> Failure {
+        let (name, message) = text.split_once(": ").unwrap_or(("Error", text));
+        Failure { kind: FailureKind::Error, name: name.into(), message: message.into(), stack: None, fields: None }
+    }
+}

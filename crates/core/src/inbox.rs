@@ -1,0 +1,210 @@
+//! Messages that have come in, and the machine of a wait for them.
+//!
+//! | state    | call, message there | call, none there             | message           | due                                          |
+//! |----------|---------------------|------------------------------|-------------------|----------------------------------------------|
+//! | new      | taken: take         | waiting: wait                | ignored           | ignored                                      |
+//! | waiting  | deadline passed: as due; else as new                | taken: take       | before its deadline: wait; else missed: give up |
+//! | taken    | resolve             | resolve                      | ignored           | ignored                                      |
+//! | missed   | resolve             | resolve                      | ignored           | ignored                                      |
+//!
+//! A message is taken in the change of the wait that uses it, so it is either in the inbox or in the history, never in
+//! both and never in neither. A wait whose deadline has passed takes nothing: what came too late stays in the inbox.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+/// Where a message stands in its receiver's inbox: the sender, and the sender's number for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageKey {
+    pub sender: String,
+    pub sender_seq: u64,
+}
+
+/// A message that is in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub key: MessageKey,
+    pub name: String,
+    /// The body, as one encoded value.
+    pub body: Bytes,
+    /// Milliseconds since the epoch.
+    pub sent_at: i64,
+}
+
+impl Message {
+    /// The id that user code sees.
+    pub fn id(&self) -> String {
+        match self.key.sender.as_str() {
+            "" => format!("{}-{}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff),
+            sender => format!("{}-{}-{sender}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff),
+        }
+    }
+}
+
+/// The messages of one actor, in the order in which they came in. Taking one costs the number of names asked for,
+/// whatever the number of messages.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// By name: each message with its place in the order of all. No queue is empty.
+    queues: BTreeMap<String, VecDeque<(u64, Message)>>,
+    arrived: u64,
+    len: usize,
+}
+
+impl Inbox {
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Inbox {
+        let mut inbox = Inbox::default();
+        messages.into_iter().for_each(|message| inbox.put(message));
+        inbox
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn put(&mut self, message: Message) {
+        self.arrived += 1;
+        self.len += 1;
+        let place = self.arrived;
+        match self.queues.get_mut(&message.name) {
+            Some(queue) => queue.push_back((place, message)),
+            None => drop(self.queues.insert(message.name.clone(), VecDeque::from([(place, message)]))),
+        }
+    }
+
+    /// Whether a message is there that a wait for `names` would take. No names: any message.
+    pub fn holds(&self, names: &[String]) -> bool {
+        if names.is_empty() { self.len > 0 } else { names.iter().any(|name| self.queues.contains_key(name)) }
+    }
+
+    /// Takes up to `count` messages of these names out, oldest first.
+    pub fn take(&mut self, names: &[String], count: usize) -> Vec<Message> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let Some(name) = self.oldest(names) else { break };
+            let Some(queue) = self.queues.get_mut(&name) else { break };
+            taken.extend(queue.pop_front().map(|(_, message)| message));
+            self.len -= 1;
+            if queue.is_empty() {
+                self.queues.remove(&name);
+            }
+        }
+        taken
+    }
+
+    fn oldest(&self, names: &[String]) -> Option<String> {
+        let first = |queue: &VecDeque<(u64, Message)>| queue.front().map_or(u64::MAX, |(place, _)| *place);
+        if names.is_empty() {
+            return self.queues.iter().min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone());
+        }
+        let queues = names.iter().filter_map(|name| self.queues.get_key_value(name));
+        queues.min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    New,
+    Waiting { deadline: Option<i64> },
+    Taken,
+    Missed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitInput {
+    /// The workflow asks; `there` tells whether the inbox holds what it wants.
+    Call { there: bool },
+    /// A message that it wants has come in.
+    Message,
+    Due,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitAction {
+    Take,
+    Wait,
+    GiveUp,
+    Resolve,
+    Ignore,
+}
+
+impl Wait {
+    pub fn on(self, input: WaitInput, now: i64) -> (Wait, WaitAction) {
+        let passed = |deadline: Option<i64>| deadline.is_some_and(|deadline| deadline <= now);
+        match (self, input) {
+            (Wait::New, WaitInput::Call { there: true }) => (Wait::Taken, WaitAction::Take),
+            (Wait::New, WaitInput::Call { there: false }) => (Wait::Waiting { deadline: None }, WaitAction::Wait),
+            (Wait::Waiting { deadline }, WaitInput::Call { .. } | WaitInput::Due) if passed(deadline) => {
+                (Wait::Missed, WaitAction::GiveUp)
+            }
+            (Wait::Waiting { .. }, WaitInput::Call { there: true } | WaitInput::Message) => {
+                (Wait::Taken, WaitAction::Take)
+            }
+            (Wait::Waiting { .. }, WaitInput::Call { there: false } | WaitInput::Due) => (self, WaitAction::Wait),
+            (Wait::Taken | Wait::Missed, WaitInput::Call { .. }) => (self, WaitAction::Resolve),
+            (state, _) => (state, WaitAction::Ignore),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(sender_seq: u64, name: &str) -> Message {
+        let key = MessageKey { sender: String::new(), sender_seq };
+        Message { key, name: name.into(), body: Bytes::from_static(&[0xf6]), sent_at: 1 }
+    }
+
+    #[test]
+    fn every_state_answers_every_input_as_the_table_says() {
+        use WaitAction as Do;
+        use WaitInput::*;
+        let (open, until) = (Wait::Waiting { deadline: None }, Wait::Waiting { deadline: Some(100) });
+        let (here, none) = (Call { there: true }, Call { there: false });
+        let table = [
+            (Wait::New, here, 0, Wait::Taken, Do::Take),
+            (Wait::New, none, 0, open, Do::Wait),
+            (Wait::New, Message, 0, Wait::New, Do::Ignore),
+            (Wait::New, Due, 0, Wait::New, Do::Ignore),
+            (open, here, 0, Wait::Taken, Do::Take),
+            (open, none, 0, open, Do::Wait),
+            (open, Message, 0, Wait::Taken, Do::Take),
+            (open, Due, i64::MAX, open, Do::Wait),
+            (until, here, 99, Wait::Taken, Do::Take),
+            (until, here, 100, Wait::Missed, Do::GiveUp),
+            (until, none, 99, until, Do::Wait),
+            (until, none, 100, Wait::Missed, Do::GiveUp),
+            (until, Message, 99, Wait::Taken, Do::Take),
+            (until, Message, 100, Wait::Taken, Do::Take),
+            (until, Due, 99, until, Do::Wait),
+            (until, Due, 100, Wait::Missed, Do::GiveUp),
+            (Wait::Taken, here, 0, Wait::Taken, Do::Resolve),
+            (Wait::Taken, none, 0, Wait::Taken, Do::Resolve),
+            (Wait::Taken, Message, 0, Wait::Taken, Do::Ignore),
+            (Wait::Taken, Due, 0, Wait::Taken, Do::Ignore),
+            (Wait::Missed, here, 0, Wait::Missed, Do::Resolve),
+            (Wait::Missed, none, 0, Wait::Missed, Do::Resolve),
+            (Wait::Missed, Message, 0, Wait::Missed, Do::Ignore),
+            (Wait::Missed, Due, 0, Wait::Missed, Do::Ignore),
+        ];
+        for (state, input, now, next, action) in table {
+            assert_eq!(state.on(input, now), (next, action), "{state:?} on {input:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn taking_by_name_leaves_the_others_in_their_order() {
+        let mut inbox = Inbox::new(vec![message(1, "a"), message(2, "b"), message(3, "a"), message(4, "c")]);
+        let taken = inbox.take(&["a".into(), "c".into()], 2);
+        assert_eq!(taken.iter().map(|message| message.key.sender_seq).collect::<Vec<_>>(), [1, 3]);
+        assert!(inbox.holds(&["c".into()]) && inbox.holds(&[]) && !inbox.holds(&["a".into()]));
+        assert_eq!(inbox.take(&[], 9).iter().map(|message| message.key.sender_seq).collect::<Vec<_>>(), [2, 4]);
+        assert!(inbox.is_empty());
+    }
+}

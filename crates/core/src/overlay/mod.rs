@@ -1,0 +1,278 @@
+//! The overlay: everything of an actor that is not yet durable, in one place.
+//!
+//! Owns the cells, the inbox, the numbers of the queued and the durable change, and what waits to leave until a change is
+//! durable. Values are those of the newest *queued* change; what was let in but not yet synced is told apart by numbers
+//! alone, so there are no dirty flags to forget. Knows no machines.
+//! One law: whatever rests on change n leaves after n is durable.
+
+mod turns;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::codec::change::ChangeWriter;
+use crate::ids::Ids;
+use crate::inbox::{Inbox, Message, MessageKey};
+use crate::input::{Time, Writes};
+use crate::output::{Attempt, Change, Output, Status, Verdict};
+use crate::state::{Cell, StateError, Verdict as CellVerdict};
+use turns::Turns;
+pub use turns::{Held, MAX_CONFLICTS};
+
+/// Where a run stands when a change is made: what the change's row says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    pub status: Status,
+    pub alarm: Option<Time>,
+}
+
+/// Something that waits for a change to be durable.
+#[derive(Debug)]
+pub enum Gated {
+    /// An output that may leave then.
+    Leave(Output),
+    /// An operation whose outcome is a fact then.
+    Fact(crate::input::OpId),
+    /// The run's end is a fact then.
+    End,
+}
+
+/// A change that is being put together.
+pub struct Writing {
+    pub writer: ChangeWriter,
+    seq: u64,
+    id: crate::ids::CommitId,
+    put: Vec<Message>,
+    take: Vec<MessageKey>,
+}
+
+impl Writing {
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub fn take(&mut self, key: MessageKey) {
+        self.writer.took(&key);
+        self.take.push(key);
+    }
+}
+
+/// What became of an attempt's writes.
+pub enum Settled {
+    /// They are applied and belong to the change to come.
+    Passed,
+    Conflict {
+        path: String,
+        alone: bool,
+    },
+    /// Another attempt runs alone: to be settled again after it.
+    Hold,
+}
+
+pub struct Overlay {
+    pub now: Time,
+    pub ids: Ids,
+    pub inbox: Inbox,
+    pub outputs: VecDeque<Output>,
+    cells: Vec<(String, Cell)>,
+    state_version: u32,
+    queued: u64,
+    durable: u64,
+    gate: BTreeMap<u64, Vec<Gated>>,
+    turns: Turns,
+    /// What the newest change says of the run.
+    standing: Standing,
+}
+
+impl Overlay {
+    pub fn new(ids: Ids) -> Overlay {
+        Overlay {
+            now: 0,
+            ids,
+            inbox: Inbox::default(),
+            outputs: VecDeque::new(),
+            cells: Vec::new(),
+            state_version: 0,
+            queued: 0,
+            durable: 0,
+            gate: BTreeMap::new(),
+            turns: Turns::default(),
+            standing: Standing::default(),
+        }
+    }
+
+    /// The number of the newest queued change.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    pub fn state_version(&self) -> u32 {
+        self.state_version
+    }
+
+    pub fn cell(&self, name: &str) -> Option<&Cell> {
+        self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
+    }
+
+    fn cell_mut(&mut self, name: &str) -> Option<&mut Cell> {
+        self.cells.iter_mut().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
+    }
+
+    /// Gives a cell a value as of change `seq`, whatever it was before.
+    pub fn set_cell(&mut self, name: &str, value: Bytes, seq: u64, version: u32) -> Result<(), StateError> {
+        let cell = Cell::new(value, seq)?;
+        self.state_version = version;
+        match self.cell_mut(name) {
+            Some(old) => *old = cell,
+            None => self.cells.push((name.to_owned(), cell)),
+        }
+        Ok(())
+    }
+
+    /// Takes up a delta of a change that is durable already.
+    pub fn load_delta(&mut self, name: &str, delta: &crate::state::Delta, seq: u64) -> Result<bool, StateError> {
+        let Some(cell) = self.cell_mut(name) else { return Ok(false) };
+        cell.apply(seq, delta)?;
+        cell.keep_from(None);
+        Ok(true)
+    }
+
+    /// Takes up the number of the newest change in the store, and what its row says.
+    pub fn load(&mut self, seq: u64, standing: Standing) {
+        (self.queued, self.durable, self.standing) = (seq, seq, standing);
+    }
+
+    pub fn keep_from(&mut self, oldest_pin: Option<u64>) {
+        self.cells.iter_mut().for_each(|(_, cell)| cell.keep_from(oldest_pin));
+    }
+
+    /// Starts the change that comes after all that are queued. It must be committed.
+    pub fn begin(&mut self) -> Writing {
+        let id = self.ids.commit();
+        let writer = ChangeWriter::new(id, self.now);
+        Writing { writer, seq: self.queued + 1, id, put: Vec::new(), take: Vec::new() }
+    }
+
+    /// Judges what an attempt wrote, and applies it if it passes; then a change must follow at once.
+    pub fn settle(&mut self, attempt: Attempt, writes: &Writes) -> Result<Settled, StateError> {
+        let wrote = writes.cells.iter().any(|cell| cell.delta.is_some());
+        if !wrote {
+            self.turns.done(attempt);
+            return Ok(Settled::Passed);
+        }
+        if self.turns.must_wait(attempt) {
+            return Ok(Settled::Hold);
+        }
+        for touched in &writes.cells {
+            let Some(cell) = self.cell(&touched.cell) else { continue };
+            let verdict = cell.check(touched.pin, touched.delta.as_ref(), touched.reads.as_ref());
+            if let CellVerdict::Conflict { path, .. } = verdict {
+                return Ok(Settled::Conflict { path, alone: self.turns.conflicted(attempt) });
+            }
+        }
+        self.turns.done(attempt);
+        let seq = self.queued + 1;
+        for touched in &writes.cells {
+            if let (Some(delta), Some(cell)) = (&touched.delta, self.cell_mut(&touched.cell)) {
+                cell.apply(seq, delta)?;
+            }
+        }
+        Ok(Settled::Passed)
+    }
+
+    /// Notes that an attempt has ended without writing anything.
+    pub fn gave_up(&mut self, attempt: Attempt) {
+        self.turns.done(attempt);
+    }
+
+    /// Keeps an input back until the attempt that runs alone has ended.
+    pub fn hold(&mut self, held: Held) {
+        self.turns.hold(held);
+    }
+
+    /// What need not be held any more, in the order in which it came.
+    pub fn released_turn(&mut self) -> Option<Held> {
+        self.turns.release()
+    }
+
+    /// Actions that have been held for too long.
+    pub fn impatient(&mut self) -> Vec<Held> {
+        self.turns.impatient(self.now)
+    }
+
+    /// When the next held action gives up.
+    pub fn patience(&self) -> Option<Time> {
+        self.turns.patience()
+    }
+
+    /// Adds what a passed attempt wrote to the change.
+    pub fn write(&mut self, writing: &mut Writing, writes: Writes) {
+        for touched in &writes.cells {
+            if let Some(delta) = &touched.delta {
+                writing.writer.delta(&touched.cell, &delta.encode());
+            }
+        }
+        for (name, body) in writes.sends {
+            self.put(writing, String::new(), name, body);
+        }
+    }
+
+    /// Puts a message into the inbox, as part of the change.
+    pub fn put(&mut self, writing: &mut Writing, sender: String, name: String, body: Bytes) {
+        let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
+        let message = Message { key, name, body, sent_at: self.now };
+        self.inbox.put(message.clone());
+        writing.put.push(message);
+    }
+
+    /// Queues the change; returns its number.
+    pub fn commit(&mut self, writing: Writing, standing: Standing) -> u64 {
+        let Writing { writer, seq, id, put, take } = writing;
+        (self.queued, self.standing) = (seq, standing);
+        self.outputs.push_back(Output::Commit(Change {
+            seq,
+            id,
+            body: writer.finish(seq),
+            put,
+            take,
+            alarm: standing.alarm,
+            status: standing.status,
+            state_version: self.state_version,
+        }));
+        seq
+    }
+
+    pub fn verdict(&mut self, attempt: Attempt, verdict: Verdict) {
+        self.outputs.push_back(Output::Verdict { attempt, verdict });
+    }
+
+    /// Keeps something back until change `seq` is durable.
+    pub fn after(&mut self, seq: u64, gated: Gated) -> Option<Gated> {
+        if seq <= self.durable {
+            return Some(gated);
+        }
+        self.gate.entry(seq).or_default().push(gated);
+        None
+    }
+
+    /// Every change up to `seq` is durable: what may go on now, in order.
+    pub fn became_durable(&mut self, seq: u64) -> Vec<Gated> {
+        self.durable = self.durable.max(seq);
+        let later = self.gate.split_off(&(self.durable + 1));
+        std::mem::replace(&mut self.gate, later).into_values().flatten().collect()
+    }
+}
+
+/// The newest change that an attempt's answer may rest on.
+pub fn newest_pin(writes: &Writes) -> u64 {
+    writes.cells.iter().map(|cell| cell.pin).max().unwrap_or(0)
+}

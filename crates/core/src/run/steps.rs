@@ -1,0 +1,256 @@
+//! Steps: does what the step machine says.
+
+use bytes::Bytes;
+
+use super::entry::{Place, metadata, recorded_failure, signed, unsigned};
+use super::{Fact, Judged, Kind, Run, StepPhase, settle_writes};
+use crate::codec::record::{EntryKind, EntryStatus};
+use crate::failure::{Failure, Terminal};
+use crate::history::{NodeId, Recorded};
+use crate::input::{Input, OpId, Outcome, ScopeId, Writes};
+use crate::output::{AbortReason, Attempt, Output, Value, Verdict};
+use crate::overlay::{Held, Overlay};
+use crate::retry::Policy;
+use crate::step::{Step, StepAction, StepInput};
+
+impl Run {
+    pub(super) fn step(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, name: String, policy: Policy) {
+        let expects = |kind: &EntryKind| matches!(kind, EntryKind::Step { .. });
+        let Some(place) = self.enter(overlay, scope, op, ("step", &name), expects) else { return };
+        let (place, step) = match place {
+            Place::New(place) => (place, Step::New),
+            Place::Recorded(place) => (place, self.history.get(place).map_or(Step::New, recorded_step)),
+        };
+        self.pend(scope, op, place, name, Kind::Step { step, policy, phase: StepPhase::Waiting, outcome: None });
+        self.step_input(overlay, op, StepInput::Call);
+    }
+
+    /// Feeds the machine, keeps its new state, and does what needs nothing but the state.
+    pub(super) fn step_input(&mut self, overlay: &mut Overlay, op: OpId, input: StepInput) -> StepAction {
+        let Some(pending) = self.ops.get_mut(&op) else { return StepAction::Ignore };
+        let place = pending.place;
+        let Kind::Step { step, policy, .. } = &mut pending.kind else { return StepAction::Ignore };
+        let (next, action) = step.on(input, policy, overlay.now);
+        *step = next;
+        match action {
+            StepAction::Execute { attempts } => self.execute(overlay, op, attempts),
+            StepAction::Wait { retry_at } => self.arm(op, retry_at),
+            StepAction::Resolve => {
+                let value = self.history.get(place).map_or(Value::Nothing, step_output);
+                self.finish(overlay, op, Fact::Resolve(value));
+            }
+            StepAction::Reject => self.reject_recorded(overlay, op, place),
+            StepAction::RecordTerminal(terminal) if input == StepInput::Call => {
+                self.exhaust_recorded(overlay, op, place, terminal);
+            }
+            _ => {}
+        }
+        action
+    }
+
+    fn execute(&mut self, overlay: &mut Overlay, op: OpId, attempts: u32) {
+        let Some(pending) = self.ops.get_mut(&op) else { return };
+        let Kind::Step { policy, phase, .. } = &mut pending.kind else { return };
+        *phase = StepPhase::Executing;
+        let timeout = policy.timeout_ms;
+        overlay.outputs.push_back(Output::Execute { op, attempt: attempts });
+        match timeout {
+            Some(timeout) => self.arm(op, overlay.now.saturating_add(timeout)),
+            None => self.disarm(op),
+        }
+    }
+
+    fn reject_recorded(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId) {
+        let Some(recorded) = self.history.get(place) else { return };
+        let (terminal, failure) = recorded_failure(recorded);
+        let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
+        self.finish(overlay, op, Fact::Reject { terminal, attempts, failure });
+    }
+
+    /// A failure that was to be tried again is terminal under the policy of today.
+    fn exhaust_recorded(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, terminal: Terminal) {
+        let Some(recorded) = self.history.get(place) else { return };
+        let failure = recorded_failure(recorded).1;
+        let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
+        self.record_failure(overlay, op, attempts, failure, StepAction::RecordTerminal(terminal));
+    }
+
+    /// The body of an attempt has ended.
+    pub(super) fn settle(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, outcome: Outcome) {
+        let id = Attempt::Step { op, attempt };
+        if !self.is_executing(op, attempt) {
+            overlay.gave_up(id);
+            return overlay.verdict(id, Verdict::Stale);
+        }
+        match outcome {
+            Outcome::Threw { failure, .. } => {
+                overlay.gave_up(id);
+                self.failed(overlay, op, attempt, failure);
+            }
+            Outcome::Done { output, writes } => match settle_writes(overlay, id, &writes) {
+                Judged::Passed { .. } => self.succeed(overlay, op, attempt, output, writes),
+                Judged::Again => self.execute(overlay, op, attempt),
+                Judged::Hold => {
+                    self.disarm(op);
+                    let input = Input::Settle { op, attempt, outcome: Outcome::Done { output, writes } };
+                    overlay.hold(Held { attempt: id, since: overlay.now, input });
+                }
+                Judged::Broken(failure) => {
+                    overlay.verdict(id, Verdict::Stale);
+                    self.failed(overlay, op, attempt, failure);
+                }
+            },
+        }
+    }
+
+    fn is_executing(&self, op: OpId, attempt: u32) -> bool {
+        self.ops.get(&op).is_some_and(|pending| {
+            matches!(pending.kind, Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Executing, .. }
+                if attempts == attempt)
+        })
+    }
+
+    fn succeed(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, output: Option<Bytes>, writes: Writes) {
+        let Some(step) = self.running(op) else { return };
+        let wrote = writes.cells.iter().any(|cell| cell.delta.is_some());
+        self.step_input(overlay, op, StepInput::Succeeded);
+        let seq = overlay.queued() + 1;
+        let old_error = self.history.get(step.place).and_then(|recorded| match &recorded.entry.kind {
+            EntryKind::Step { error, .. } => error.clone(),
+            _ => None,
+        });
+        self.record(overlay, step.place, seq, EntryKind::Step { output, error: old_error });
+        self.note_attempt(overlay, &step, attempt, EntryStatus::Completed, None);
+        let mut writing = self.begin(overlay);
+        self.write_entry(&mut writing, step.place);
+        overlay.write(&mut writing, writes);
+        self.settled(op);
+        let seq = self.commit(overlay, writing);
+        let verdict = if wrote { Verdict::Queued { seq } } else { Verdict::Clean };
+        overlay.verdict(Attempt::Step { op, attempt }, verdict);
+        self.finish_after(overlay, op, seq, Fact::Resolve(Value::Kept));
+    }
+
+    pub(super) fn failed(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, failure: Failure) {
+        let action = self.step_input(overlay, op, StepInput::Failed(failure.kind));
+        self.record_failure(overlay, op, attempt, failure, action);
+    }
+
+    /// The failure record is all that a failed attempt writes.
+    fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, failure: Failure, action: StepAction) {
+        let Some(step) = self.running(op) else { return };
+        let (terminal, status, fact) = match action {
+            StepAction::RecordFailure { retry_at } => {
+                (None, EntryStatus::Failed, Fact::Retry { retry_at, failure: failure.clone(), attempts: attempt })
+            }
+            StepAction::RecordTerminal(terminal) => {
+                let fact = Fact::Reject { terminal, attempts: attempt, failure: failure.clone() };
+                (Some(terminal), EntryStatus::Exhausted, fact)
+            }
+            _ => return,
+        };
+        let seq = overlay.queued() + 1;
+        let text = failure.text();
+        self.record(overlay, step.place, seq, EntryKind::Step { output: None, error: Some(text.clone()) });
+        self.note_attempt(overlay, &step, attempt, status, Some(text));
+        if let Some(recorded) = self.history.get_mut(step.place) {
+            recorded.failure = Some((terminal, failure));
+        }
+        let mut writing = self.begin(overlay);
+        self.write_entry(&mut writing, step.place);
+        self.settled(op);
+        if let Some(pending) = self.ops.get_mut(&op) {
+            *pending.outcome() = Some(fact.clone());
+        }
+        let seq = self.commit(overlay, writing);
+        self.finish_after(overlay, op, seq, fact);
+    }
+
+    fn settled(&mut self, op: OpId) {
+        self.disarm(op);
+        self.set_phase(op, StepPhase::Settled);
+    }
+
+    fn set_phase(&mut self, op: OpId, next: StepPhase) {
+        if let Some(Kind::Step { phase, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
+            *phase = next;
+        }
+    }
+
+    /// The deadline of a step has passed: its body took too long, or its next attempt is due.
+    pub(super) fn step_due(&mut self, overlay: &mut Overlay, op: OpId) {
+        let Some(pending) = self.ops.get(&op) else { return };
+        match &pending.kind {
+            Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Executing, policy, .. } => {
+                let (attempt, timeout_ms) = (*attempts, policy.timeout_ms.unwrap_or(0));
+                let failure = Failure::timed_out(&pending.name, timeout_ms);
+                overlay.gave_up(Attempt::Step { op, attempt });
+                let reason = AbortReason::TimedOut { timeout_ms };
+                overlay.outputs.push_back(Output::Abort { op, attempt, reason });
+                self.failed(overlay, op, attempt, failure);
+            }
+            Kind::Step { phase: StepPhase::Waiting, .. } => drop(self.step_input(overlay, op, StepInput::Due)),
+            _ => {}
+        }
+    }
+
+    fn running(&self, op: OpId) -> Option<Running> {
+        let pending = self.ops.get(&op)?;
+        let Kind::Step { step, .. } = &pending.kind else { return None };
+        let started_at = match step {
+            Step::Running { started_at, .. } | Step::Failed { started_at, .. } => Some(*started_at),
+            _ => None,
+        };
+        Some(Running { place: pending.place, started_at })
+    }
+
+    fn note_attempt(
+        &mut self,
+        overlay: &Overlay,
+        step: &Running,
+        attempts: u32,
+        status: EntryStatus,
+        error: Option<String>,
+    ) {
+        let Some(recorded) = self.history.get_mut(step.place) else { return };
+        let started_at = step.started_at.unwrap_or(overlay.now);
+        let metadata = recorded.metadata.get_or_insert_with(|| metadata(started_at));
+        (metadata.status, metadata.attempts, metadata.error) = (status, attempts, error);
+        if let Some(started_at) = step.started_at {
+            metadata.last_attempt_at_ms = unsigned(started_at);
+        }
+        if status == EntryStatus::Completed {
+            metadata.completed_at_ms = Some(unsigned(overlay.now));
+        }
+    }
+}
+
+/// A step whose attempt is being recorded.
+struct Running {
+    place: NodeId,
+    started_at: Option<i64>,
+}
+
+/// The machine's state of a step that is in the history.
+fn recorded_step(recorded: &Recorded) -> Step {
+    let EntryKind::Step { output, .. } = &recorded.entry.kind else { return Step::New };
+    let Some(metadata) = &recorded.metadata else {
+        return if output.is_some() { Step::Completed } else { Step::New };
+    };
+    let (attempts, started_at) = (metadata.attempts, signed(metadata.last_attempt_at_ms));
+    match metadata.status {
+        EntryStatus::Completed => Step::Completed,
+        _ if output.is_some() => Step::Completed,
+        EntryStatus::Exhausted => Step::Terminal(recorded_failure(recorded).0),
+        EntryStatus::Failed => Step::Failed { attempts, started_at },
+        EntryStatus::Running => Step::Running { attempts, started_at },
+        EntryStatus::Pending => Step::New,
+    }
+}
+
+fn step_output(recorded: &Recorded) -> Value {
+    match &recorded.entry.kind {
+        EntryKind::Step { output: Some(output), .. } => Value::Encoded(output.clone()),
+        _ => Value::Nothing,
+    }
+}

@@ -1,0 +1,175 @@
+//! Deltas: what one attempt changed in one cell. The bytes are persisted: change them never.
+//!
+//! ```text
+//! delta := version(u8 = 1) op*           op := code(u8) path body
+//!   1 set      body: value                                    path [] replaces the root
+//!   2 delete   body: none                                     object: key removed; array: slot becomes a hole
+//!   3 splice   body: varint start, varint removed, varint added, value*     path: of the array
+//!   4 length   body: varint n                                 truncates, or extends with holes
+//!   5 permute  body: varint n, varint old*                    new[i] = old[old_i]
+//! ```
+//! Paths name places at the time of the op: each op applies to the result of those before it.
+
+use bytes::Bytes;
+
+use super::path::Path;
+use super::varint::{Cursor, write_bytes, write_number};
+use crate::codec::{CodecError, cbor};
+
+const VERSION: u8 = 1;
+
+/// The ops of one attempt on one cell, in order. Parsed whole: a delta that exists is well-formed, values included.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Delta {
+    ops: Vec<Op>,
+    /// How many bytes it was parsed from.
+    len: usize,
+}
+
+/// One change of one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Op {
+    pub path: Path,
+    pub action: Action,
+}
+
+/// What an op does at its path. Values are CBOR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Set(Bytes),
+    Delete,
+    Splice {
+        start: u32,
+        removed: u32,
+        added: Vec<Bytes>,
+    },
+    Length(u32),
+    /// For each new index the old one.
+    Permute(Vec<u32>),
+}
+
+impl Delta {
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// How many bytes it takes encoded.
+    pub fn encoded_len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads and checks a whole delta. Values and keys share the memory of `bytes`.
+    pub fn parse(bytes: &Bytes) -> Result<Delta, CodecError> {
+        let mut cursor = Cursor::new(bytes);
+        let version = cursor.byte("a delta's version")?;
+        if version != VERSION {
+            return Err(CodecError::unexpected(0, format!("version {version}"), "delta version 1"));
+        }
+        let mut ops = Vec::new();
+        while cursor.remaining() > 0 {
+            ops.push(Op::read(&mut cursor)?);
+        }
+        Ok(Delta { ops, len: bytes.len() })
+    }
+
+    /// A delta of these ops; refused if parsing its bytes would refuse it.
+    pub fn new(ops: Vec<Op>) -> Result<Delta, CodecError> {
+        Delta::parse(&Delta { ops, len: 0 }.encode())
+    }
+
+    /// The bytes that [`Delta::parse`] reads.
+    pub fn encode(&self) -> Bytes {
+        let mut out = vec![VERSION];
+        self.ops.iter().for_each(|op| op.write(&mut out));
+        out.into()
+    }
+}
+
+impl Op {
+    fn read(cursor: &mut Cursor) -> Result<Op, CodecError> {
+        let offset = cursor.offset();
+        let code = cursor.byte("an op code")?;
+        let path = Path::read(cursor)?;
+        let action = match code {
+            1 => Action::Set(read_value(cursor, &path, 0)?),
+            2 if path.slots().is_empty() => {
+                return Err(CodecError::unexpected(offset, "a delete of the root", "a path of a slot"));
+            }
+            2 => Action::Delete,
+            3 => read_splice(cursor, &path)?,
+            4 => Action::Length(cursor.number("an array length")?),
+            5 => Action::Permute(read_permutation(cursor)?),
+            code => return Err(CodecError::unexpected(offset, format!("code {code}"), "an op code (1 to 5)")),
+        };
+        Ok(Op { path, action })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(match self.action {
+            Action::Set(_) => 1,
+            Action::Delete => 2,
+            Action::Splice { .. } => 3,
+            Action::Length(_) => 4,
+            Action::Permute(_) => 5,
+        });
+        self.path.write(out);
+        match &self.action {
+            Action::Set(value) => write_bytes(out, value),
+            Action::Delete => {}
+            Action::Splice { start, removed, added } => {
+                write_number(out, *start);
+                write_number(out, *removed);
+                write_count(out, added.len());
+                added.iter().for_each(|value| write_bytes(out, value));
+            }
+            Action::Length(length) => write_number(out, *length),
+            Action::Permute(order) => {
+                write_count(out, order.len());
+                order.iter().for_each(|old| write_number(out, *old));
+            }
+        }
+    }
+}
+
+fn write_count(out: &mut Vec<u8>, count: usize) {
+    write_number(out, u32::try_from(count).expect("an array has fewer than 2^32 items"));
+}
+
+/// A value that will lie `below` containers under the place of the path.
+fn read_value(cursor: &mut Cursor, path: &Path, below: usize) -> Result<Bytes, CodecError> {
+    let value = cursor.bytes("a value")?;
+    let offset = cursor.offset() - value.len();
+    let depth = cbor::validate(&value).map_err(|error| error.shifted(offset))?;
+    if path.slots().len() + below + depth > cbor::MAX_DEPTH {
+        return Err(CodecError::TooDeep { offset, limit: cbor::MAX_DEPTH });
+    }
+    Ok(value)
+}
+
+fn read_splice(cursor: &mut Cursor, path: &Path) -> Result<Action, CodecError> {
+    let start = cursor.number("the start of a splice")?;
+    let removed = cursor.number("the number of removed items")?;
+    let count = cursor.count(2, "the added items")?;
+    let added = (0..count).map(|_| read_value(cursor, path, 1)).collect::<Result<_, _>>()?;
+    Ok(Action::Splice { start, removed, added })
+}
+
+fn read_permutation(cursor: &mut Cursor) -> Result<Vec<u32>, CodecError> {
+    let offset = cursor.offset();
+    let count = cursor.count(1, "the items of a permutation")?;
+    let mut seen = vec![false; count];
+    let mut order = Vec::with_capacity(count);
+    for _ in 0..count {
+        let old = cursor.number("an old index")?;
+        match seen.get_mut(old as usize) {
+            Some(seen) if !*seen => *seen = true,
+            _ => return Err(CodecError::unexpected(offset, format!("index {old} again or too large"), "a permutation")),
+        }
+        order.push(old);
+    }
+    Ok(order)
+}

@@ -1,0 +1,27 @@
+//! Cells: durable values that attempts change by paths, with the conflicts between attempts.
+//!
+//! Owns the tree over a value's encoded bytes, deltas, reads, and the log that gives older pins their view. Knows nothing
+//! of steps, batches or disks. One law: a delta takes effect whole or not at all.
+
+mod cell;
+mod delta;
+mod edit;
+mod error;
+mod log;
+mod marks;
+#[cfg(test)]
+mod model;
+mod object;
+mod path;
+mod reads;
+mod tree;
+mod varint;
+
+pub use cell::{Cell, MAX_SIZE, Verdict};
+pub use delta::{Action, Delta, Op};
+pub use error::StateError;
+pub use path::{Path, Slot};
+pub use reads::{Read, ReadKind, Reads};
+
+#[cfg(test)]
+mod tests;

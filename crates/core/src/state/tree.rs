@@ -1,0 +1,194 @@
+//! The value tree: encoded bytes, expanded one level at a time where a write goes through.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::StateError;
+use super::object::Object;
+use super::path::{Slot, for_people};
+use crate::codec::cbor::{self, Kind, Writer};
+
+/// A value. Expanding changes how it is held, never what it is.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    /// As it was encoded: a slice of whatever it came in.
+    Encoded(Bytes),
+    Expanded(Box<Container>),
+}
+
+/// A container whose children are nodes. Containers nest no deeper than paths are long, so walking them may recurse.
+#[derive(Debug, Clone)]
+pub(super) enum Container {
+    Object(Object),
+    /// A ring, so that both ends are cheap to push and pop.
+    Array(VecDeque<Node>),
+}
+
+impl Node {
+    pub fn undefined() -> Node {
+        Node::Encoded(Bytes::from_static(cbor::UNDEFINED))
+    }
+
+    pub fn hole() -> Node {
+        Node::Encoded(Bytes::from_static(cbor::HOLE))
+    }
+
+    pub fn is_hole(&self) -> bool {
+        matches!(self, Node::Encoded(bytes) if bytes == cbor::HOLE)
+    }
+
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Node::Encoded(bytes) => cbor::describe(bytes),
+            Node::Expanded(container) => container.describe(),
+        }
+    }
+
+    /// The node at the end of a path; every container on the way is expanded.
+    pub fn resolve(&mut self, path: &[Slot]) -> Result<&mut Node, StateError> {
+        let mut node = self;
+        for (depth, slot) in path.iter().enumerate() {
+            let above = &path[..depth];
+            node = match (node.expand(above)?, slot) {
+                (Container::Object(object), Slot::Key(key)) => object.get_mut(key),
+                (Container::Array(items), Slot::Index(index)) => items.get_mut(*index as usize),
+                (container, slot) => return Err(wrong_kind(above, container.describe(), slot)),
+            }
+            .ok_or_else(|| corrupt(&path[..=depth], "nothing", "a value"))?;
+        }
+        Ok(node)
+    }
+
+    /// The container that this value is, expanded. `path` says where it is, for messages.
+    pub fn expand(&mut self, path: &[Slot]) -> Result<&mut Container, StateError> {
+        if let Node::Encoded(bytes) = self {
+            *self = Node::Expanded(Box::new(Container::parse(bytes, path)?));
+        }
+        match self {
+            Node::Expanded(container) => Ok(container),
+            Node::Encoded(_) => Err(corrupt(path, self.describe(), "an object or an array")),
+        }
+    }
+
+    pub fn expand_array(&mut self, path: &[Slot]) -> Result<&mut VecDeque<Node>, StateError> {
+        match self.expand(path)? {
+            Container::Array(items) => Ok(items),
+            Container::Object(_) => Err(corrupt(path, "an object", "an array")),
+        }
+    }
+
+    /// How many bytes [`Node::write`] appends.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Node::Encoded(bytes) => bytes.len(),
+            Node::Expanded(container) => container.encoded_len(),
+        }
+    }
+
+    pub fn write(&self, out: &mut Writer) {
+        match self {
+            Node::Encoded(bytes) => {
+                out.raw(bytes);
+            }
+            Node::Expanded(container) => container.write(out),
+        }
+    }
+
+    /// The value's bytes; a copy only if something in it is expanded.
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Node::Encoded(bytes) => bytes.clone(),
+            Node::Expanded(container) => {
+                let mut out = Writer::with_capacity(container.encoded_len());
+                container.write(&mut out);
+                out.finish()
+            }
+        }
+    }
+
+    /// Gives up the memory that this value shares with others, and all expansion.
+    pub fn detach(&mut self) {
+        let mut out = Writer::with_capacity(self.encoded_len());
+        self.write(&mut out);
+        *self = Node::Encoded(out.finish());
+    }
+}
+
+impl Container {
+    fn parse(value: &Bytes, path: &[Slot]) -> Result<Container, StateError> {
+        let mut children = cbor::children(value)?;
+        match cbor::kind(value)? {
+            Kind::Array => {
+                let mut items = VecDeque::with_capacity(children.len_hint());
+                for item in children {
+                    items.push_back(Node::Encoded(item?));
+                }
+                Ok(Container::Array(items))
+            }
+            Kind::Object { null_prototype } => {
+                let mut pairs = Vec::with_capacity(children.len_hint() / 2);
+                while let (Some(key), Some(value)) = (children.next(), children.next()) {
+                    let key = cbor::key(&key?)?;
+                    let key = key.ok_or_else(|| corrupt(path, "a key that is no string", "an object or an array"))?;
+                    pairs.push((key, Node::Encoded(value?)));
+                }
+                let object = Object::from_pairs(null_prototype, pairs);
+                object.map(Container::Object).map_err(|key| twice(path, key))
+            }
+            Kind::Leaf => Err(corrupt(path, cbor::describe(value), "an object or an array")),
+        }
+    }
+
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Container::Object(_) => "an object",
+            Container::Array(_) => "an array",
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        match self {
+            Container::Object(object) => {
+                let head = cbor::object_head_len(object.len(), object.null_prototype);
+                head + object.iter().map(|(key, node)| cbor::key_len(key) + node.encoded_len()).sum::<usize>()
+            }
+            Container::Array(items) => {
+                cbor::array_head_len(items.len()) + items.iter().map(Node::encoded_len).sum::<usize>()
+            }
+        }
+    }
+
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Container::Object(object) => {
+                if object.null_prototype {
+                    out.null_prototype();
+                }
+                out.object(object.len());
+                for (key, node) in object.iter() {
+                    out.key(key);
+                    node.write(out);
+                }
+            }
+            Container::Array(items) => {
+                out.array(items.len());
+                items.iter().for_each(|item| item.write(out));
+            }
+        }
+    }
+}
+
+pub(super) fn corrupt(path: &[Slot], found: impl Into<String>, expected: &'static str) -> StateError {
+    StateError::Corrupt { path: for_people(path), found: found.into(), expected }
+}
+
+/// A slot of one kind in a container of the other.
+pub(super) fn wrong_kind(path: &[Slot], found: &'static str, slot: &Slot) -> StateError {
+    corrupt(path, found, if matches!(slot, Slot::Key(_)) { "an object" } else { "an array" })
+}
+
+fn twice(path: &[Slot], key: Bytes) -> StateError {
+    let slot = Slot::Key(key);
+    corrupt(path, format!("the key {slot} twice"), "every key once")
+}

@@ -1,0 +1,84 @@
+//! Changes on their way to the store.
+
+use std::sync::Arc;
+
+use pawl_core::codec::change::write_message;
+use pawl_core::output::{Change, Status};
+use pawl_store::{ActorId, Batch, InboxRow, Put};
+
+use crate::table::Handle;
+
+/// The changes of one call of the host, by actor, in the order in which the actors first made one.
+#[derive(Default)]
+pub struct Batches {
+    gathered: Vec<(Handle, Vec<Change>)>,
+}
+
+impl Batches {
+    pub fn push(&mut self, handle: Handle, change: Change) {
+        // The actor at hand is the last one, unless several take turns within a call.
+        match self.gathered.iter_mut().rev().take(8).find(|(other, _)| *other == handle) {
+            Some((_, changes)) => changes.push(change),
+            None => self.gathered.push((handle, vec![change])),
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<(Handle, Vec<Change>)> {
+        std::mem::take(&mut self.gathered)
+    }
+
+    /// Drops what an actor has gathered and returns it.
+    pub fn remove(&mut self, handle: Handle) -> Vec<Change> {
+        let (own, others) = std::mem::take(&mut self.gathered).into_iter().partition(|(other, _)| *other == handle);
+        self.gathered = others;
+        let own: Vec<(Handle, Vec<Change>)> = own;
+        own.into_iter().flat_map(|(_, changes)| changes).collect()
+    }
+}
+
+/// The batch of an actor's changes, as the store takes it.
+pub fn batch(namespace: &str, name: &str, epoch: u64, changes: Vec<Change>) -> Batch {
+    let receiver: Arc<str> = name.into();
+    let changes = changes.into_iter().map(|change| store_change(&receiver, change)).collect();
+    Batch { actor: ActorId::new(namespace, receiver), epoch, changes }
+}
+
+fn store_change(receiver: &Arc<str>, change: Change) -> pawl_store::Change {
+    let put = |message: &pawl_core::inbox::Message| Put {
+        receiver: receiver.clone(),
+        row: InboxRow {
+            sender: message.key.sender.as_str().into(),
+            sender_seq: message.key.sender_seq,
+            body: write_message(message),
+        },
+    };
+    pawl_store::Change {
+        seq: change.seq,
+        body: change.body,
+        put: change.put.iter().map(put).collect(),
+        take: change.take.into_iter().map(|key| (key.sender.into(), key.sender_seq)).collect(),
+        alarm: change.alarm,
+        status: match change.status {
+            Status::None => pawl_store::Status::None,
+            Status::Running => pawl_store::Status::Running,
+            Status::Waiting => pawl_store::Status::Waiting,
+            Status::Completed => pawl_store::Status::Completed,
+            Status::Failed => pawl_store::Status::Failed,
+            Status::Parked => pawl_store::Status::Parked,
+        },
+        state_version: change.state_version,
+    }
+}
+
+/// The status of a row, as the core knows it.
+pub fn core_status(status: pawl_store::Status) -> Status {
+    use pawl_store::Status as Stored;
+    match status {
+        Stored::None => Status::None,
+        Stored::Waiting => Status::Waiting,
+        Stored::Completed => Status::Completed,
+        Stored::Failed => Status::Failed,
+        Stored::Parked => Status::Parked,
+        Stored::Running | Stored::RollingBack | Stored::Cancelled | Stored::Quarantined => Status::Running,
+    }
+}

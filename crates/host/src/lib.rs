@@ -1,0 +1,285 @@
+//! Joins core and store: feeds loaded actors, gathers their changes into batches, brings completions back.
+//!
+//! Owns the table of loaded actors, the tickets of what the store is doing, and the times at which actors want to be
+//! called. Has no thread and no clock of its own: [`Host::advance`] is called with the time, and the store wakes whoever
+//! calls it. One law: **after every input and completion the actor is polled until it has nothing to say**, so that no
+//! output waits for the next call.
+
+mod batches;
+mod idempotency;
+mod outputs;
+mod recovery;
+mod table;
+mod timers;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use pawl_core::input::{Input as ActorInput, OpId, Time};
+use pawl_core::state::{Delta, StateError};
+use pawl_core::{Actor, STATE};
+use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
+
+pub use idempotency::key as idempotency_key;
+pub use outputs::{Facts, Output, Problem, Turn};
+pub use table::Handle;
+
+use batches::Batches;
+use table::{Entry, Table};
+use timers::Timers;
+
+/// How many actors are listed at once when the host looks for work.
+const PAGE: usize = 1_000;
+
+#[derive(Debug)]
+pub enum Input {
+    /// Load an actor; it is called `handle` from now on.
+    Open { handle: Handle, name: String },
+    /// For a loaded actor.
+    Actor { handle: Handle, input: ActorInput },
+    /// Forget an actor. What it has queued is still written.
+    Close { handle: Handle },
+    /// Look for actors that have work, or will have at a time.
+    Resume,
+}
+
+/// What the store is doing for the host.
+enum Job {
+    Open(Handle),
+    Commit(Handle),
+    List,
+}
+
+pub struct Host {
+    store: Box<dyn Store>,
+    info: Option<StoreInfo>,
+    namespace: String,
+    seeds: pawl_core::ids::Ids,
+    table: Table,
+    timers: Timers,
+    batches: Batches,
+    jobs: BTreeMap<Ticket, Job>,
+    next_ticket: Ticket,
+    openings: u64,
+}
+
+impl Host {
+    /// Drives a store that has just been opened. `seed` is for the ids of everything that comes into being here.
+    pub fn new(store: Box<dyn Store>, namespace: impl Into<String>, seed: u64) -> Host {
+        Host {
+            store,
+            info: None,
+            namespace: namespace.into(),
+            seeds: pawl_core::ids::Ids::new(seed),
+            table: Table::default(),
+            timers: Timers::default(),
+            batches: Batches::default(),
+            jobs: BTreeMap::new(),
+            next_ticket: OPENING + 1,
+            openings: 0,
+        }
+    }
+
+    /// Takes everything in that has happened up to `now` (milliseconds since the epoch), and tells what is to be done.
+    pub fn advance(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>) -> Turn {
+        let mut turn = Turn::default();
+        for input in inputs {
+            self.take(now, input, &mut turn);
+        }
+        self.run_timers(now, &mut turn);
+        // A store that completes at once (memory) may move actors on within the same call.
+        loop {
+            self.submit();
+            let mut completions = Vec::new();
+            self.store.drain(&mut completions);
+            if completions.is_empty() {
+                break;
+            }
+            for (ticket, completion) in completions {
+                self.complete(now, ticket, completion, &mut turn);
+            }
+        }
+        turn.next = self.timers.next();
+        turn.pending = self.jobs.len();
+        turn
+    }
+
+    /// A loaded actor's state: the newest queued, or as an attempt pinned to a change sees it with its own writes.
+    pub fn read(&self, handle: Handle, view: Option<(u64, Option<&Delta>)>) -> Result<Option<Bytes>, StateError> {
+        self.actor(handle).map_or(Ok(None), |actor| actor.read(STATE, view))
+    }
+
+    /// The key under which a step's outside effects are to be known: the same for every attempt.
+    pub fn step_key(&self, handle: Handle, op: OpId) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let path = actor.path_of(op)?;
+        let name = self.table.name(handle)?;
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, actor.incarnation(), &path))
+    }
+
+    pub fn info(&self) -> Option<&StoreInfo> {
+        self.info.as_ref()
+    }
+
+    pub fn store(&mut self) -> &mut dyn Store {
+        &mut *self.store
+    }
+
+    fn actor(&self, handle: Handle) -> Option<&Actor> {
+        match self.table.get(handle)? {
+            Entry::Live { actor, .. } => Some(actor),
+            Entry::Opening | Entry::Recovering(_) => None,
+        }
+    }
+
+    fn take(&mut self, now: Time, input: Input, turn: &mut Turn) {
+        match input {
+            Input::Open { handle, name } => {
+                self.table.insert(handle, name);
+                self.ask_open(handle);
+            }
+            Input::Actor { handle, input } => self.feed(now, handle, input, turn),
+            Input::Close { handle } => self.close(handle),
+            Input::Resume => self.list(None),
+        }
+    }
+
+    fn close(&mut self, handle: Handle) {
+        if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
+            && let Some(alarm) = actor.standing().alarm
+            && let Some(name) = self.table.name(handle)
+        {
+            self.timers.wake_at(alarm, name.to_owned());
+        }
+        self.table.remove(handle);
+    }
+
+    /// Gives an actor an input and gathers what it says.
+    fn feed(&mut self, now: Time, handle: Handle, input: ActorInput, turn: &mut Turn) {
+        match self.table.get_mut(handle) {
+            Some(Entry::Live { actor, .. }) => {
+                actor.handle(now, input);
+                self.poll(handle, turn);
+            }
+            Some(Entry::Opening | Entry::Recovering(_)) => turn.refuse_lost(handle, &input),
+            None => {}
+        }
+    }
+
+    fn poll(&mut self, handle: Handle, turn: &mut Turn) {
+        let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return };
+        while let Some(output) = actor.poll() {
+            match output {
+                pawl_core::output::Output::Commit(change) => self.batches.push(handle, change),
+                output => turn.push(handle, output),
+            }
+        }
+        if let Some(deadline) = actor.deadline() {
+            self.timers.call_at(deadline, handle);
+        }
+    }
+
+    fn run_timers(&mut self, now: Time, turn: &mut Turn) {
+        for due in self.timers.due(now) {
+            match due {
+                timers::Due::Call(handle) => self.call(now, handle, turn),
+                timers::Due::Wake(name) => turn.others.push(Output::Wake { name }),
+            }
+        }
+    }
+
+    fn call(&mut self, now: Time, handle: Handle, turn: &mut Turn) {
+        match self.table.get(handle) {
+            Some(Entry::Live { actor, .. }) => match actor.deadline() {
+                Some(deadline) if deadline <= now => self.feed(now, handle, ActorInput::Tick, turn),
+                // The deadline has moved since: a later call is or will be noted.
+                Some(deadline) => self.timers.call_at(deadline, handle),
+                None => {}
+            },
+            Some(Entry::Recovering(_)) => self.ask_open(handle),
+            Some(Entry::Opening) | None => {}
+        }
+    }
+
+    /// Hands the gathered changes to the store: those of one actor as one batch.
+    fn submit(&mut self) {
+        for (handle, changes) in self.batches.take() {
+            let Some(name) = self.table.name(handle).map(str::to_owned) else { continue };
+            let Some(Entry::Live { in_flight, epoch, .. }) = self.table.get_mut(handle) else { continue };
+            let ids = changes.iter().map(|change| (change.seq, change.id)).collect();
+            let batch = batches::batch(&self.namespace, &name, *epoch, changes);
+            in_flight.push_back(ids);
+            let ticket = self.ticket(Job::Commit(handle));
+            self.store.submit(ticket, Request::Commit(batch));
+        }
+    }
+
+    fn ticket(&mut self, job: Job) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.jobs.insert(ticket, job);
+        ticket
+    }
+
+    fn ask_open(&mut self, handle: Handle) {
+        let Some(name) = self.table.name(handle) else { return };
+        let actor = ActorId::new(self.namespace.as_str(), name);
+        let ticket = self.ticket(Job::Open(handle));
+        self.store.submit(ticket, Request::Open { actor });
+    }
+
+    fn list(&mut self, after: Option<ActorId>) {
+        let ticket = self.ticket(Job::List);
+        self.store.submit(ticket, Request::Alarms { after, limit: PAGE });
+    }
+
+    fn complete(&mut self, now: Time, ticket: Ticket, completion: Completion, turn: &mut Turn) {
+        let job = self.jobs.remove(&ticket);
+        match (job, completion) {
+            (_, Completion::Ready(info)) => {
+                turn.others.push(Output::Ready(info.clone()));
+                self.info = Some(info);
+            }
+            (None, Completion::Failed(error)) if ticket == OPENING => turn.others.push(Output::StoreFailed(error)),
+            (Some(Job::Open(handle)), Completion::Opened(opened)) => self.opened(now, handle, opened, turn),
+            (Some(Job::Open(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
+            (Some(Job::Commit(handle)), Completion::Committed(outcome)) => {
+                self.committed(now, handle, outcome, turn);
+            }
+            (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
+            (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
+            _ => {}
+        }
+    }
+
+    /// Actors with work now are named at once, the others when their time comes.
+    fn listed(&mut self, now: Time, page: Vec<Due>, turn: &mut Turn) {
+        let full = page.len() == PAGE;
+        let last = page.last().map(|due| due.actor.clone());
+        for due in page {
+            if *due.actor.namespace != *self.namespace {
+                continue;
+            }
+            let name = due.actor.name.to_string();
+            match due.alarm {
+                Some(alarm) if alarm > now && !due.inbox => self.timers.wake_at(alarm, name),
+                _ => turn.others.push(Output::Wake { name }),
+            }
+        }
+        if full { self.list(last) } else { turn.others.push(Output::Resumed) }
+    }
+
+    fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {
+        match self.table.get_mut(handle) {
+            Some(Entry::Recovering(recovery)) if error.retryable => {
+                let at = now + recovery.next_backoff_ms();
+                self.timers.call_at(at, handle);
+            }
+            Some(_) => {
+                self.table.remove(handle);
+                turn.others.push(Output::OpenFailed { handle, error: error.into() });
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a call of the host says.
+
+use pawl_core::OpenError;
+use pawl_core::input::{Input as ActorInput, Time};
+use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
+use pawl_store::{StoreError, StoreInfo};
+
+use crate::table::Handle;
+
+/// Everything that one call of the host says, in order. Verdicts first: the mirror of the state is patched before any
+/// user code runs.
+#[derive(Debug, Default)]
+pub struct Turn {
+    pub verdicts: Vec<(Handle, Attempt, Verdict)>,
+    pub others: Vec<Output>,
+    /// When the host next wants to be called, at the latest.
+    pub next: Option<Time>,
+    /// How much the store is doing.
+    pub pending: usize,
+}
+
+#[derive(Debug)]
+pub enum Output {
+    /// The store is open; or open again, under a new epoch.
+    Ready(StoreInfo),
+    /// The store could not be opened. Nothing else will work.
+    StoreFailed(StoreError),
+    /// An actor is loaded, or known not to exist.
+    Opened { handle: Handle, facts: Facts },
+    OpenFailed { handle: Handle, error: Problem },
+    /// A batch of the actor was refused, or nobody knows: its run and its attempts are dead until it is `Reopened`.
+    Lost { handle: Handle, error: StoreError },
+    /// It has been read back, and is loaded again. Calls that have not been answered by now have not happened.
+    Reopened { handle: Handle, facts: Facts },
+    Actor { handle: Handle, output: ActorOutput },
+    /// This actor has work now.
+    Wake { name: String },
+    /// Every actor that has work has been named.
+    Resumed,
+    ResumeFailed(StoreError),
+}
+
+/// What is known of an actor that has been loaded.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub exists: bool,
+    pub has_run: bool,
+    /// How the run ended, if it has.
+    pub outcome: Option<RunOutcome>,
+    /// The version of its state's shape, and the newest change that wrote the state; none without state.
+    pub state: Option<(u32, u64)>,
+}
+
+/// Why an actor cannot be loaded.
+#[derive(Debug, Clone)]
+pub enum Problem {
+    Store(StoreError),
+    /// What is stored of it is damaged. It is left as it is.
+    Damaged(OpenError),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        Problem::Store(error)
+    }
+}
+
+impl Turn {
+    pub fn push(&mut self, handle: Handle, output: ActorOutput) {
+        match output {
+            ActorOutput::Verdict { attempt, verdict } => self.verdicts.push((handle, attempt, verdict)),
+            output => self.others.push(Output::Actor { handle, output }),
+        }
+    }
+
+    /// Answers what came for an actor that is not loaded just now: a call has not happened, an attempt is dead.
+    pub fn refuse_lost(&mut self, handle: Handle, input: &ActorInput) {
+        let mut stale = |attempt| self.verdicts.push((handle, attempt, Verdict::Stale));
+        let call = match input {
+            ActorInput::Settle { op, attempt, .. } => return stale(Attempt::Step { op: *op, attempt: *attempt }),
+            ActorInput::Reported { report, .. } => return stale(Attempt::Report { report: *report }),
+            ActorInput::Acted { call, .. } => {
+                stale(Attempt::Action { call: *call });
+                *call
+            }
+            ActorInput::Send { call, .. } => *call,
+            ActorInput::Create(create) => create.call,
+            _ => return,
+        };
+        self.push(handle, ActorOutput::Refuse { call, reason: Refusal::Lost });
+    }
+}

@@ -1,0 +1,165 @@
+//! After a refused or unknown outcome: nothing is assumed, the actor is read back under a new epoch.
+
+use pawl_core::codec::change;
+use pawl_core::ids::CommitId;
+use pawl_core::input::{Input as ActorInput, Time};
+use pawl_core::inbox::MessageKey;
+use pawl_core::output::Output as ActorOutput;
+use pawl_core::overlay::Standing;
+use pawl_core::{Actor, Loaded};
+use pawl_store::{Opened, Outcome};
+
+use crate::Host;
+use crate::batches::core_status;
+use crate::outputs::{Facts, Output, Problem, Turn};
+use crate::table::{Entry, Handle};
+
+/// How long a failed read is tried again after, at most.
+const BACKOFF_MAX_MS: i64 = 5_000;
+const BACKOFF_MS: i64 = 100;
+
+/// An actor that must be read back.
+pub struct Recovery {
+    /// As it was, with the answers that still wait for its changes.
+    actor: Box<Actor>,
+    /// Changes whose outcome is not known.
+    in_doubt: Vec<(u64, CommitId)>,
+    /// Batches that the store has not answered yet.
+    unanswered: usize,
+    /// Times in a row that writing or reading has failed.
+    strikes: u32,
+}
+
+impl Recovery {
+    /// How long to wait after one more failure. The first one waits for nothing: it is most likely past.
+    fn backoff_ms(&self) -> i64 {
+        match self.strikes.checked_sub(2) {
+            None => 0,
+            Some(doublings) => (BACKOFF_MS << doublings.min(16)).min(BACKOFF_MAX_MS),
+        }
+    }
+
+    /// How long to wait after a failed read.
+    pub fn next_backoff_ms(&mut self) -> i64 {
+        self.strikes += 1;
+        self.backoff_ms()
+    }
+}
+
+impl Host {
+    /// The store has answered for the oldest batch of an actor.
+    pub(crate) fn committed(&mut self, now: Time, handle: Handle, outcome: Outcome, turn: &mut Turn) {
+        match (self.table.get_mut(handle), outcome) {
+            (Some(Entry::Live { actor, in_flight, strikes, .. }), Outcome::Yes) => {
+                *strikes = 0;
+                let seq = in_flight.pop_front().and_then(|ids| ids.last().map(|(seq, _)| *seq));
+                if let Some(seq) = seq {
+                    actor.handle(now, ActorInput::Durable { seq });
+                    self.poll(handle, turn);
+                }
+            }
+            (Some(Entry::Live { .. }), Outcome::No(error) | Outcome::Unknown(error)) => {
+                self.lose(now, handle);
+                turn.others.push(Output::Lost { handle, error });
+            }
+            (Some(Entry::Recovering(recovery)), _) => {
+                recovery.unanswered -= 1;
+                if recovery.unanswered == 0 {
+                    self.timers.call_at(now + recovery.backoff_ms(), handle);
+                }
+            }
+            (Some(Entry::Opening) | None, _) => {}
+        }
+    }
+
+    /// Stops an actor whose memory may be ahead of the store.
+    fn lose(&mut self, now: Time, handle: Handle) {
+        let unsent = self.batches.remove(handle);
+        let Some(Entry::Live { actor, mut in_flight, strikes, .. }) = self.table.replace(handle, Entry::Opening) else {
+            return;
+        };
+        let unanswered = in_flight.len().saturating_sub(1);
+        let mut in_doubt: Vec<_> = in_flight.drain(..).flatten().collect();
+        in_doubt.extend(unsent.iter().map(|change| (change.seq, change.id)));
+        let recovery = Recovery { actor, in_doubt, unanswered, strikes: strikes + 1 };
+        let at = now + recovery.backoff_ms();
+        self.table.replace(handle, Entry::Recovering(Box::new(recovery)));
+        if unanswered == 0 {
+            self.timers.call_at(at, handle);
+        }
+    }
+
+    /// The store has read an actor.
+    pub(crate) fn opened(&mut self, now: Time, handle: Handle, opened: Opened, turn: &mut Turn) {
+        let epoch = opened.epoch;
+        let (stored, strikes) = match self.table.get(handle) {
+            Some(Entry::Recovering(recovery)) => (opened.changes.clone(), recovery.strikes),
+            _ => (Vec::new(), 0),
+        };
+        self.openings += 1;
+        let loaded = match Actor::open(loaded(opened), self.seeds.next_u64(), self.openings << 32) {
+            Ok(actor) => actor,
+            Err(error) => {
+                self.table.remove(handle);
+                turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged(error) });
+                return;
+            }
+        };
+        let facts = facts(&loaded);
+        let live = Entry::Live { actor: Box::new(loaded), epoch, in_flight: Default::default(), strikes };
+        let output = match self.table.replace(handle, live) {
+            Some(Entry::Recovering(recovery)) => {
+                answer_what_happened(now, handle, *recovery, &stored, turn);
+                Output::Reopened { handle, facts }
+            }
+            Some(_) => Output::Opened { handle, facts },
+            // Closed while the store was reading.
+            None => return,
+        };
+        turn.others.push(output);
+        self.poll(handle, turn);
+    }
+}
+
+/// Answers the calls whose changes turn out to be durable. What else the old actor would say is void: its run and its
+/// attempts are gone, and the actor that was read back starts from the same changes.
+fn answer_what_happened(
+    now: Time,
+    handle: Handle,
+    mut recovery: Recovery,
+    stored: &[(u64, bytes::Bytes)],
+    turn: &mut Turn,
+) {
+    let is_stored = |(seq, id): &(u64, CommitId)| {
+        let body = stored.iter().rev().find(|(stored, _)| stored == seq).map(|(_, body)| body);
+        body.is_some_and(|body| change::read(*seq, body).is_ok_and(|change| change.id == *id))
+    };
+    let durable = recovery.in_doubt.iter().take_while(|change| is_stored(change)).last();
+    let Some((seq, _)) = durable else { return };
+    recovery.actor.handle(now, ActorInput::Durable { seq: *seq });
+    while let Some(output) = recovery.actor.poll() {
+        if let ActorOutput::Reply { .. } = output {
+            turn.push(handle, output);
+        }
+    }
+}
+
+fn loaded(opened: Opened) -> Loaded {
+    let standing = opened.row.as_ref().map_or_else(Standing::default, |row| Standing {
+        status: core_status(row.status),
+        alarm: row.alarm,
+    });
+    let message = |row: pawl_store::InboxRow| {
+        (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
+    };
+    Loaded { changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+}
+
+fn facts(actor: &Actor) -> Facts {
+    Facts {
+        exists: actor.exists(),
+        has_run: actor.has_run(),
+        outcome: actor.outcome().cloned(),
+        state: actor.state(),
+    }
+}

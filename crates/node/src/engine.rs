@@ -1,0 +1,242 @@
+//! The engine of one environment (thread), as JavaScript holds it.
+
+use std::cell::RefCell;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use pawl_host::Host;
+use pawl_store::fault::{Fault, FaultStore, Gauge};
+use pawl_store::{OpenOptions, Store};
+
+use crate::wire::{Reader, read_inputs, write_turn};
+
+/// No arguments, no error-first argument, weak (Node may exit), and at most one call on its way.
+type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+
+/// How to open an engine. Every field is present, `null` for none.
+#[napi(object)]
+pub struct EngineOptions {
+    /// `memory:`, `memory:NAME` or `sqlite:PATH`.
+    pub url: String,
+    pub namespace: String,
+    /// How long to try for the lock of a store that is in use, in milliseconds; none: 5,000.
+    pub lock_patience: Option<f64>,
+    /// What ids are drawn from; none: chance.
+    pub seed: Option<f64>,
+    /// For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`.
+    pub fault: Option<String>,
+    /// Which batch that is, from 1; 0: none, they are only counted.
+    pub fault_at: Option<f64>,
+}
+
+struct Inner {
+    host: Host,
+    gauge: Option<Gauge>,
+    /// What `advance` wrote and the caller's buffer could not take.
+    output: Vec<u8>,
+}
+
+/// napi takes a bare `&mut [u8]` for a class; an alias, for what it is.
+type BytesMut<'a> = &'a mut [u8];
+
+type Slot = Rc<RefCell<Option<Inner>>>;
+
+/// A store and the actors loaded from it.
+#[napi]
+pub struct Engine {
+    slot: Slot,
+}
+
+#[napi]
+impl Engine {
+    /// Opens a store. Whether that succeeds is told by `advance`; only a wrong URL throws.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, options: EngineOptions, #[napi(ts_arg_type = "() => void")] wake: Function<'_, (), ()>) -> Result<Engine> {
+        let wake = wake_function(wake)?;
+        let (store, gauge) = open_store(&options, wake)?;
+        let seed = options.seed.map_or_else(chance, f64::to_bits);
+        let host = Host::new(store, options.namespace, seed);
+        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, gauge, output: Vec::new() })));
+        close_with(&env, &slot)?;
+        Ok(Engine { slot })
+    }
+
+    /// Takes in the inputs in `input[0 .. length)`, writes what follows from them into `output` and returns its length. If
+    /// that is more than `output` holds, nothing was written, and `output` fetches it.
+    #[napi(
+        getter,
+        catch_unwind,
+        ts_return_type = "(now: number, input: Uint8Array, length: number, output: Uint8Array) => number"
+    )]
+    pub fn advance<'env>(&self, env: &'env Env) -> Result<Function<'env, (), u32>> {
+        let slot = self.slot.clone();
+        env.create_function_from_closure("advance", move |call| {
+            let (now, input, length): (f64, &[u8], u32) = (call.get(0)?, call.get(1)?, call.get(2)?);
+            let output: &mut [u8] = call.get(3)?;
+            let input = input.get(..length as usize).ok_or_else(|| misuse("length is past the end of input"))?;
+            with(&slot, |inner| inner.advance(now, input, output))
+        })
+    }
+
+    /// Copies what the last `advance` could not write into `output`.
+    #[napi(catch_unwind)]
+    pub fn output(&self, #[napi(ts_arg_type = "Uint8Array")] output: BytesMut<'_>) -> Result<()> {
+        with(&self.slot, |inner| inner.copy_output(output))
+    }
+
+    /// A loaded actor's state as encoded bytes: the newest queued one if `view` is empty; otherwise as an attempt sees it:
+    /// `view` is the pin, then an optional delta. Empty if it has no state.
+    #[napi(catch_unwind)]
+    pub fn read_state(&self, handle: f64, view: Uint8Array) -> Result<Uint8Array> {
+        with(&self.slot, |inner| inner.read_state(handle as u64, &view))
+    }
+
+    /// The idempotency key of a step that is running; none if it is not.
+    #[napi(catch_unwind)]
+    pub fn step_key(&self, handle: f64, op: f64) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.step_key(handle as u64, op as u64)))
+    }
+
+    /// How many batches were handed to the store, if a fault was asked for.
+    #[napi(getter, catch_unwind)]
+    pub fn batches(&self) -> Result<f64> {
+        with(&self.slot, |inner| Ok(inner.gauge.as_ref().map_or(0, Gauge::batches) as f64))
+    }
+
+    /// Whether the fault asked for has happened.
+    #[napi(getter, catch_unwind)]
+    pub fn struck(&self) -> Result<bool> {
+        with(&self.slot, |inner| Ok(inner.gauge.as_ref().is_some_and(Gauge::struck)))
+    }
+
+    /// Finishes what the store was given, and releases it. Nothing works afterwards.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        if let Some(mut inner) = take(&self.slot) {
+            inner.host.store().close();
+        }
+    }
+
+    /// Ends as a killed process would. For crash tests.
+    #[napi(catch_unwind)]
+    pub fn abandon(&self) {
+        if let Some(mut inner) = take(&self.slot) {
+            inner.host.store().abandon();
+        }
+    }
+}
+
+impl Inner {
+    fn advance(&mut self, now: f64, input: &[u8], output: &mut [u8]) -> Result<u32> {
+        let inputs = read_inputs(input).map_err(|error| misuse(&error.to_string()))?;
+        let turn = self.host.advance(now as i64, inputs);
+        self.output.clear();
+        write_turn(&turn, &mut self.output);
+        if self.output.len() <= output.len() {
+            output[..self.output.len()].copy_from_slice(&self.output);
+        }
+        u32::try_from(self.output.len()).map_err(|_| misuse("a turn says more than 4 GiB"))
+    }
+
+    fn copy_output(&mut self, output: &mut [u8]) -> Result<()> {
+        let room = output.get_mut(..self.output.len()).ok_or_else(|| misuse("the buffer is too small"))?;
+        room.copy_from_slice(&self.output);
+        self.output = Vec::new();
+        Ok(())
+    }
+
+    fn read_state(&self, handle: u64, view: &[u8]) -> Result<Uint8Array> {
+        let mut reader = Reader::new(view);
+        let wrong = |error: crate::wire::WireError| misuse(&error.to_string());
+        let bytes = if reader.is_at_end() {
+            self.host.read(handle, None)
+        } else {
+            let pin = reader.number().map_err(wrong)?;
+            let delta = reader.optional(Reader::delta).map_err(wrong)?;
+            self.host.read(handle, Some((pin, delta.as_ref())))
+        };
+        match bytes {
+            Ok(bytes) => Ok(Uint8Array::new(bytes.map(Vec::from).unwrap_or_default())),
+            Err(error) => Err(Error::new(Status::GenericFailure, error.to_string())),
+        }
+    }
+}
+
+fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dyn Store>, Option<Gauge>)> {
+    let mut opening = OpenOptions::new(wake.clone());
+    if let Some(patience) = options.lock_patience {
+        opening.lock_patience = Duration::from_millis(patience.max(0.0) as u64);
+    }
+    let store = pawl_store::open(&options.url, opening).map_err(|error| misuse(&error.message))?;
+    let Some(fault) = options.fault.as_deref().map(fault_of).transpose()? else { return Ok((store, None)) };
+    let at = options.fault_at.unwrap_or(0.0) as u64;
+    let (store, gauge) = FaultStore::new(store, wake, at, fault);
+    Ok((Box::new(store), Some(gauge)))
+}
+
+fn fault_of(word: &str) -> Result<Fault> {
+    Ok(match word {
+        "lose_before" => Fault::LoseBefore,
+        "lose_after" => Fault::LoseAfter,
+        "unknown_not_written" => Fault::UnknownNotWritten,
+        "unknown_written" => Fault::UnknownWritten,
+        "refuse" => Fault::Refuse,
+        word => return Err(misuse(&format!("no fault is called {word}"))),
+    })
+}
+
+/// What the store's own thread calls when something has finished. What finishes during `advance`, on JavaScript's own
+/// thread, is taken up before it returns: there is nobody to wake.
+fn wake_function(wake: Function<'_, (), ()>) -> Result<pawl_store::Wake> {
+    let wake: WakeFunction = wake
+        .build_threadsafe_function::<()>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .max_queue_size::<1>()
+        .build()?;
+    let own = std::thread::current().id();
+    Ok(Arc::new(move || {
+        if std::thread::current().id() != own {
+            // Ok; QueueFull: a wake is already on its way; Closing: the environment is gone. All three are fine.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }))
+}
+
+/// Closes the store when the environment is torn down: a terminated worker leaves no lock behind.
+fn close_with(env: &Env, slot: &Slot) -> Result<()> {
+    let slot: Weak<_> = Rc::downgrade(slot);
+    env.add_env_cleanup_hook(slot, |slot| {
+        // Nothing may unwind out of a hook: it is called from C.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if let Some(mut inner) = slot.upgrade().and_then(|slot| take(&slot)) {
+                inner.host.store().close();
+            }
+        }));
+    })?;
+    Ok(())
+}
+
+fn take(slot: &Slot) -> Option<Inner> {
+    slot.try_borrow_mut().ok().and_then(|mut slot| slot.take())
+}
+
+fn with<R>(slot: &Slot, use_it: impl FnOnce(&mut Inner) -> Result<R>) -> Result<R> {
+    let mut slot = slot.try_borrow_mut().map_err(|_| misuse("the engine was called from inside itself"))?;
+    use_it(slot.as_mut().ok_or_else(|| Error::new(Status::Closing, "the engine is closed"))?)
+}
+
+fn misuse(what: &str) -> Error {
+    Error::new(Status::InvalidArg, what)
+}
+
+/// 64 bits that differ from process to process and call to call.
+fn chance() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

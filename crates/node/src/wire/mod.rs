@@ -1,0 +1,12 @@
+//! The packed records that cross the boundary: inputs one way, outputs the other. `packages/pawl/src/wire.ts` is the other
+//! half; a change here is a change there, and of the boundary's number.
+//!
+//! A number is an unsigned LEB128 varint of at most 53 bits; a time or duration is a big-endian f64 of milliseconds; text
+//! and bytes are a length and that many bytes; an optional is a byte 0 or 1 and the item. A record is its kind (one
+//! byte), the actor's handle, and the fields in the order of the core's declaration.
+
+mod read;
+mod write;
+
+pub use read::{Reader, WireError, read_inputs};
+pub use write::write_turn;

@@ -1,0 +1,244 @@
+//! Inputs, from the adapter. Every value is copied out of the JavaScript buffer, which is only there during the call.
+
+use bytes::Bytes;
+use pawl_core::failure::{Failure, FailureKind};
+use pawl_core::input::{
+    CellWrites, Create, Ended, Input as ActorInput, Iterated, NextWait, Outcome, Start, Until, Writes,
+};
+use pawl_core::retry::Policy;
+use pawl_core::state::{Delta, Reads};
+use pawl_host::Input;
+use thiserror::Error;
+
+/// The adapter wrote something that is no input: a defect, or two versions in one process.
+#[derive(Debug, Error)]
+#[error("the boundary was handed bytes that are no input: {what} at offset {offset}")]
+pub struct WireError {
+    what: String,
+    offset: usize,
+}
+
+type Result<T> = std::result::Result<T, WireError>;
+
+pub fn read_inputs(bytes: &[u8]) -> Result<Vec<Input>> {
+    let mut reader = Reader::new(bytes);
+    let mut inputs = Vec::new();
+    while !reader.is_at_end() {
+        inputs.push(reader.input()?);
+    }
+    Ok(inputs)
+}
+
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes, at: 0 }
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn input(&mut self) -> Result<Input> {
+        let kind = self.byte()?;
+        let handle = self.number()?;
+        let input = match kind {
+            1 => return Ok(Input::Open { handle, name: self.text()? }),
+            2 => return Ok(Input::Close { handle }),
+            3 => return Ok(Input::Resume),
+            4 => ActorInput::Create(Create {
+                call: self.number()?,
+                workflow: self.flag()?,
+                input: self.optional(Self::copied)?,
+                state: self.optional(Self::copied)?,
+                state_version: self.small()?,
+            }),
+            5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
+            6 => ActorInput::Start(Start { reports: self.flag()?, code_version: self.number()? }),
+            7 => ActorInput::Send { call: self.number()?, name: self.text()?, body: self.copied()? },
+            8 => ActorInput::Step {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                policy: self.policy()?,
+            },
+            9 => ActorInput::Sleep {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                until: self.until()?,
+            },
+            10 => ActorInput::Next { scope: self.number()?, op: self.number()?, wait: self.wait()? },
+            11 => ActorInput::Loop {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                state: self.optional(Self::copied)?,
+                keep: self.small()?,
+            },
+            12 => {
+                ActorInput::Settle { op: self.number()?, attempt: self.small()?, outcome: self.outcome()? }
+            }
+            13 => ActorInput::Acted { call: self.number()?, outcome: self.outcome()? },
+            14 => ActorInput::Reported { report: self.number()?, outcome: self.outcome()? },
+            15 => ActorInput::Iterated { scope: self.number()?, outcome: self.iterated()? },
+            16 => ActorInput::Ended { scope: self.number()?, outcome: self.ended()? },
+            17 => ActorInput::Pins { oldest: self.optional(Self::number)? },
+            18 => ActorInput::Suspend,
+            kind => return Err(self.wrong(format!("kind {kind}"))),
+        };
+        Ok(Input::Actor { handle, input })
+    }
+
+    fn policy(&mut self) -> Result<Policy> {
+        Ok(Policy {
+            max_retries: self.small()?,
+            backoff_base_ms: self.time()?,
+            backoff_max_ms: self.time()?,
+            timeout_ms: self.optional(Self::time)?,
+            retry_on_timeout: self.flag()?,
+        })
+    }
+
+    fn until(&mut self) -> Result<Until> {
+        Ok(if self.flag()? { Until::At(self.time()?) } else { Until::After(self.time()?) })
+    }
+
+    fn wait(&mut self) -> Result<NextWait> {
+        let name = self.text()?;
+        let count = self.number()?;
+        let names = (0..count).map(|_| self.text()).collect::<Result<_>>()?;
+        Ok(NextWait { name, names, timeout_ms: self.optional(Self::time)? })
+    }
+
+    fn outcome(&mut self) -> Result<Outcome> {
+        if self.flag()? {
+            return Ok(Outcome::Threw { failure: self.failure()?, pin: self.optional(Self::number)? });
+        }
+        Ok(Outcome::Done { output: self.optional(Self::copied)?, writes: self.writes()? })
+    }
+
+    fn writes(&mut self) -> Result<Writes> {
+        let cells = self.number()?;
+        let cells = (0..cells).map(|_| self.cell_writes()).collect::<Result<_>>()?;
+        let sends = self.number()?;
+        let sends = (0..sends).map(|_| Ok((self.text()?, self.copied()?))).collect::<Result<_>>()?;
+        Ok(Writes { cells, sends })
+    }
+
+    fn cell_writes(&mut self) -> Result<CellWrites> {
+        let cell = self.text()?;
+        let pin = self.number()?;
+        let delta = self.optional(Self::delta)?;
+        let reads = self.optional(Self::copied)?;
+        let reads = reads.map(|bytes| Reads::parse(&bytes)).transpose();
+        Ok(CellWrites { cell, pin, delta, reads: reads.map_err(|error| self.wrong(error.to_string()))? })
+    }
+
+    pub fn delta(&mut self) -> Result<Delta> {
+        let bytes = self.copied()?;
+        Delta::parse(&bytes).map_err(|error| self.wrong(error.to_string()))
+    }
+
+    fn iterated(&mut self) -> Result<Iterated> {
+        Ok(match self.byte()? {
+            0 => Iterated::Continue(self.optional(Self::copied)?),
+            1 => Iterated::Break(self.optional(Self::copied)?),
+            2 => Iterated::Threw,
+            kind => return Err(self.wrong(format!("an iteration's end of kind {kind}"))),
+        })
+    }
+
+    fn ended(&mut self) -> Result<Ended> {
+        Ok(if self.flag()? {
+            Ended::Threw(self.failure()?)
+        } else {
+            Ended::Returned(self.optional(Self::copied)?)
+        })
+    }
+
+    fn failure(&mut self) -> Result<Failure> {
+        let kind = match self.byte()? {
+            0 => FailureKind::Error,
+            1 => FailureKind::Critical,
+            2 => FailureKind::Rollback,
+            3 => FailureKind::Timeout,
+            kind => return Err(self.wrong(format!("a failure of kind {kind}"))),
+        };
+        Ok(Failure {
+            kind,
+            name: self.text()?,
+            message: self.text()?,
+            stack: self.optional(Self::text)?,
+            fields: self.optional(Self::copied)?,
+        })
+    }
+
+    pub fn number(&mut self) -> Result<u64> {
+        let mut value = 0;
+        for shift in (0..56).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.wrong("a number of more than 53 bits".to_owned()))
+    }
+
+    fn small(&mut self) -> Result<u32> {
+        let number = self.number()?;
+        u32::try_from(number).map_err(|_| self.wrong(format!("{number} where 32 bits are expected")))
+    }
+
+    fn flag(&mut self) -> Result<bool> {
+        Ok(self.byte()? != 0)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    /// Milliseconds; rounded up, so that nothing is early.
+    fn time(&mut self) -> Result<i64> {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(self.take(8)?);
+        Ok(f64::from_be_bytes(bytes).ceil() as i64)
+    }
+
+    fn text(&mut self) -> Result<String> {
+        let length = self.number()?;
+        let bytes = self.take(length)?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(self.wrong(format!("text that is not UTF-8: {error}"))),
+        }
+    }
+
+    fn copied(&mut self) -> Result<Bytes> {
+        let length = self.number()?;
+        Ok(Bytes::copy_from_slice(self.take(length)?))
+    }
+
+    pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        if self.flag()? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+        let left = self.bytes.len() - self.at;
+        if length > left as u64 {
+            return Err(self.wrong(format!("{left} bytes left where {length} are expected")));
+        }
+        let from = self.at;
+        self.at += length as usize;
+        Ok(&self.bytes[from..self.at])
+    }
+
+    fn wrong(&self, what: String) -> WireError {
+        WireError { what, offset: self.at }
+    }
+}

@@ -1,0 +1,337 @@
+//! Outputs, to the adapter.
+
+use pawl_core::failure::{Failure, FailureKind, Terminal};
+use pawl_core::history::{Divergence, Mismatch, Operation};
+use pawl_core::output::{
+    AbortReason, Attempt, FailureEvent, Misuse, Output as ActorOutput, Refusal, RunOutcome, Value, Verdict,
+};
+use pawl_host::{Facts, Handle, Output, Problem, Turn};
+use pawl_store::{Code, StoreError};
+
+/// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, then the records.
+pub fn write_turn(turn: &Turn, out: &mut Vec<u8>) {
+    let mut writer = Writer(out);
+    writer.time(turn.next.map_or(f64::NAN, |next| next as f64));
+    writer.number(turn.pending as u64);
+    for (handle, attempt, verdict) in &turn.verdicts {
+        writer.record(1, *handle);
+        writer.verdict(*attempt, verdict);
+    }
+    turn.others.iter().for_each(|output| writer.output(output));
+}
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn output(&mut self, output: &Output) {
+        match output {
+            Output::Actor { handle, output } => self.actor_output(*handle, output),
+            Output::Ready(info) => {
+                self.record(20, 0);
+                self.0.extend_from_slice(&info.id);
+                self.text(&info.url);
+            }
+            Output::StoreFailed(error) => self.with_error(21, 0, error),
+            Output::Opened { handle, facts } => {
+                self.record(22, *handle);
+                self.facts(facts);
+            }
+            Output::OpenFailed { handle, error: Problem::Store(error) } => self.with_error(23, *handle, error),
+            Output::OpenFailed { handle, error: Problem::Damaged(error) } => {
+                self.record(23, *handle);
+                self.error(Code::RecordCorrupt.word(), &error.to_string(), false, false, &[]);
+            }
+            Output::Lost { handle, error } => self.with_error(24, *handle, error),
+            Output::Reopened { handle, facts } => {
+                self.record(25, *handle);
+                self.facts(facts);
+            }
+            Output::Wake { name } => {
+                self.record(26, 0);
+                self.text(name);
+            }
+            Output::Resumed => self.record(27, 0),
+            Output::ResumeFailed(error) => self.with_error(28, 0, error),
+        }
+    }
+
+    fn actor_output(&mut self, handle: Handle, output: &ActorOutput) {
+        match output {
+            // The host takes both out before they come here.
+            ActorOutput::Commit(_) | ActorOutput::Verdict { .. } => {}
+            ActorOutput::RunWorkflow { scope, input } => {
+                self.record(2, handle);
+                self.number(*scope);
+                self.optional(input.as_ref(), |w, input| w.bytes(input));
+            }
+            ActorOutput::Execute { op, attempt } => {
+                self.record(3, handle);
+                self.number(*op);
+                self.number((*attempt).into());
+            }
+            ActorOutput::Abort { op, attempt, reason } => {
+                self.record(4, handle);
+                self.number(*op);
+                self.number((*attempt).into());
+                match reason {
+                    AbortReason::TimedOut { timeout_ms } => {
+                        self.byte(0);
+                        self.time(*timeout_ms as f64);
+                    }
+                    AbortReason::Cancelled => self.byte(1),
+                }
+            }
+            ActorOutput::Iterate { op, scope, state } => {
+                self.record(5, handle);
+                self.number(*op);
+                self.number(*scope);
+                self.value(state);
+            }
+            ActorOutput::Resolve { op, value } => {
+                self.record(6, handle);
+                self.number(*op);
+                self.value(value);
+            }
+            ActorOutput::Reject { op, terminal, attempts, failure } => {
+                self.record(7, handle);
+                self.number(*op);
+                self.byte(match terminal {
+                    Terminal::Exhausted => 0,
+                    Terminal::Critical => 1,
+                    Terminal::Rollback => 2,
+                    Terminal::Timeout => 3,
+                });
+                self.number((*attempts).into());
+                self.failure(failure);
+            }
+            ActorOutput::Rethrow { op } => {
+                self.record(8, handle);
+                self.number(*op);
+            }
+            ActorOutput::Report { report, event } => {
+                self.record(9, handle);
+                self.number(*report);
+                self.event(event);
+            }
+            ActorOutput::Reply { call } => {
+                self.record(10, handle);
+                self.number(*call);
+            }
+            ActorOutput::Refuse { call, reason } => {
+                self.record(11, handle);
+                self.number(*call);
+                self.refusal(reason);
+            }
+            ActorOutput::RunEnded(outcome) => {
+                self.record(12, handle);
+                self.outcome(outcome);
+            }
+            ActorOutput::Parked(divergence) => {
+                self.record(13, handle);
+                self.divergence(divergence);
+            }
+            ActorOutput::Misuse { op, misuse } => {
+                self.record(14, handle);
+                self.optional(op.as_ref(), |w, op| w.number(*op));
+                self.misuse(misuse);
+            }
+        }
+    }
+
+    fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
+        match attempt {
+            Attempt::Step { op, attempt } => {
+                self.byte(0);
+                self.number(op);
+                self.number(attempt.into());
+            }
+            Attempt::Action { call } => {
+                self.byte(1);
+                self.number(call);
+            }
+            Attempt::Report { report } => {
+                self.byte(2);
+                self.number(report);
+            }
+        }
+        match verdict {
+            Verdict::Queued { seq } => {
+                self.byte(0);
+                self.number(*seq);
+            }
+            Verdict::Clean => self.byte(1),
+            Verdict::Conflict { path, alone } => {
+                self.byte(2);
+                self.text(path);
+                self.byte((*alone).into());
+            }
+            Verdict::Stale => self.byte(3),
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Kept => self.byte(0),
+            Value::Nothing => self.byte(1),
+            Value::Encoded(bytes) => {
+                self.byte(2);
+                self.bytes(bytes);
+            }
+            Value::Message(bytes) => {
+                self.byte(3);
+                self.bytes(bytes);
+            }
+        }
+    }
+
+    fn event(&mut self, event: &FailureEvent) {
+        self.optional(event.step.as_ref(), |w, step| w.text(step));
+        self.number(event.attempt.into());
+        self.optional(event.retry_at.as_ref(), |w, at| w.time(*at as f64));
+        self.failure(&event.failure);
+    }
+
+    fn refusal(&mut self, reason: &Refusal) {
+        let (kind, text) = match reason {
+            Refusal::Exists => (0, ""),
+            Refusal::RunEnded => (1, ""),
+            Refusal::InboxFull => (2, ""),
+            Refusal::Busy => (3, ""),
+            Refusal::Broken(why) => (4, why.as_str()),
+            Refusal::Lost => (5, ""),
+        };
+        self.byte(kind);
+        self.text(text);
+    }
+
+    fn misuse(&mut self, misuse: &Misuse) {
+        let (kind, name) = match misuse {
+            Misuse::EntryInProgress { pending } => (0, pending.as_str()),
+            Misuse::EntryPending { pending } => (1, pending.as_str()),
+            Misuse::DuplicateName { name } => (2, name.as_str()),
+            Misuse::TooManyOperations => (3, ""),
+        };
+        self.byte(kind);
+        self.text(name);
+    }
+
+    fn outcome(&mut self, outcome: &RunOutcome) {
+        match outcome {
+            RunOutcome::Completed(output) => {
+                self.byte(0);
+                self.optional(output.as_ref(), |w, output| w.bytes(output));
+            }
+            RunOutcome::Failed(failure) => {
+                self.byte(1);
+                self.failure(failure);
+            }
+        }
+    }
+
+    fn failure(&mut self, failure: &Failure) {
+        self.byte(match failure.kind {
+            FailureKind::Error => 0,
+            FailureKind::Critical => 1,
+            FailureKind::Rollback => 2,
+            FailureKind::Timeout => 3,
+        });
+        self.text(&failure.name);
+        self.text(&failure.message);
+        self.optional(failure.stack.as_ref(), |w, stack| w.text(stack));
+        self.optional(failure.fields.as_ref(), |w, fields| w.bytes(fields));
+    }
+
+    fn divergence(&mut self, divergence: &Divergence) {
+        self.text(&divergence.scope);
+        self.operations(&divergence.recorded);
+        self.operations(&divergence.code);
+        match &divergence.mismatch {
+            Mismatch::NewBeforeRecorded(code) => {
+                self.byte(0);
+                self.operation(code);
+            }
+            Mismatch::OtherKind { recorded, code } => {
+                self.byte(1);
+                self.operation(recorded);
+                self.operation(code);
+            }
+            Mismatch::EndsBeforeRecorded => self.byte(2),
+        }
+    }
+
+    fn operations(&mut self, operations: &[Operation]) {
+        self.number(operations.len() as u64);
+        operations.iter().for_each(|operation| self.operation(operation));
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        self.text(operation.kind);
+        self.text(&operation.name);
+        self.text(operation.status);
+    }
+
+    fn facts(&mut self, facts: &Facts) {
+        self.byte(facts.exists.into());
+        self.byte(facts.has_run.into());
+        self.optional(facts.outcome.as_ref(), |w, outcome| w.outcome(outcome));
+        self.optional(facts.state.as_ref(), |w, (version, head)| {
+            w.number((*version).into());
+            w.number(*head);
+        });
+    }
+
+    fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {
+        self.record(kind, handle);
+        let unknown = error.code == Code::OutcomeUnknown;
+        self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
+    }
+
+    fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {
+        self.text(code);
+        self.text(message);
+        self.byte(retryable.into());
+        self.byte(unknown.into());
+        self.number(data.len() as u64);
+        for (name, value) in data {
+            self.text(name);
+            self.text(value);
+        }
+    }
+
+    fn record(&mut self, kind: u8, handle: Handle) {
+        self.byte(kind);
+        self.number(handle);
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn number(&mut self, mut value: u64) {
+        while value > 0x7f {
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+
+    fn time(&mut self, ms: f64) {
+        self.0.extend_from_slice(&ms.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn optional<T>(&mut self, item: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.byte(item.is_some().into());
+        if let Some(item) = item {
+            write(self, item);
+        }
+    }
+}

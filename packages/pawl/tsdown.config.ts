@@ -1,0 +1,19 @@
+import { defineConfig, type UserConfig } from "tsdown";
+
+/**
+ * One CommonJS core per entry; `scripts/esm-fronts.mjs` puts an ESM front before it. So both module systems load the same
+ * core, and with it the same native engine: two of them in one process would fight over one store.
+ */
+const config: UserConfig = defineConfig({
+  entry: ["src/index.ts"],
+  format: "cjs",
+  platform: "node",
+  target: "node20.9",
+  dts: true,
+  sourcemap: true,
+  clean: true,
+  // The addon and the platform packages stay `require` strings, where bundlers and tracers can see them.
+  deps: { neverBundle: [/^#native\//, /^@pawl\/native-/] },
+});
+
+export default config;
