@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::ids::{CommitId, Ids};
+use crate::inbox::OUTSIDE;
 use crate::input::{CallId, Create, Input, OpId, Outcome, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
@@ -196,7 +197,7 @@ impl Actor {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason });
         }
         let mut writing = self.overlay.begin();
-        self.overlay.put(&mut writing, String::new(), name, body);
+        self.overlay.put(&mut writing, OUTSIDE, name, body);
         let seq = self.commit(writing);
         self.leave_after(seq, Output::Reply { call });
     }

@@ -32,13 +32,15 @@ pub struct Message {
     pub sent_at: i64,
 }
 
+/// The sender of messages that come from outside of any actor. No actor has this name: theirs are `type/key`.
+pub const OUTSIDE: &str = "outside";
+/// The sender of messages that an actor puts into its own inbox.
+pub const SELF: &str = "self";
+
 impl Message {
-    /// The id that user code sees.
+    /// The id that user code sees: the change that brought the message, and its place in it.
     pub fn id(&self) -> String {
-        match self.key.sender.as_str() {
-            "" => format!("{}-{}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff),
-            sender => format!("{}-{}-{sender}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff),
-        }
+        format!("{}-{}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff)
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Facts {
     pub outcome: Option<RunOutcome>,
     /// The version of its state's shape, and the newest change that wrote the state; none without state.
     pub state: Option<(u32, u64)>,
+    /// The number of its newest change.
+    pub seq: u64,
 }
 
 /// Why an actor cannot be loaded.

@@ -161,5 +161,6 @@ fn facts(actor: &Actor) -> Facts {
         has_run: actor.has_run(),
         outcome: actor.outcome().cloned(),
         state: actor.state(),
+        seq: actor.queued(),
     }
 }

@@ -39,7 +39,10 @@ fn keys_have_their_golden_bytes() {
 fn the_range_of_iterations_names_the_loop_twice() {
     let loop_location = at(&[Segment::Name(3)]);
     let (from, to) = iterations(&loop_location, 3, 0, 300);
-    assert_eq!((hex(&from), hex(&to)), ("1502150305150314 00".replace(' ', ""), "150215030515031 6012c00".replace(' ', "")));
+    assert_eq!(
+        (hex(&from), hex(&to)),
+        ("1502150305150314 00".replace(' ', ""), "150215030515031 6012c00".replace(' ', ""))
+    );
 }
 
 #[test]

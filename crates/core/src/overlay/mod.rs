@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::codec::change::ChangeWriter;
 use crate::ids::Ids;
-use crate::inbox::{Inbox, Message, MessageKey};
+use crate::inbox::{Inbox, Message, MessageKey, SELF};
 use crate::input::{Time, Writes};
 use crate::output::{Attempt, Change, Output, Status, Verdict};
 use crate::state::{Cell, StateError, Verdict as CellVerdict};
@@ -222,12 +222,13 @@ impl Overlay {
             }
         }
         for (name, body) in writes.sends {
-            self.put(writing, String::new(), name, body);
+            self.put(writing, SELF, name, body);
         }
     }
 
     /// Puts a message into the inbox, as part of the change.
-    pub fn put(&mut self, writing: &mut Writing, sender: String, name: String, body: Bytes) {
+    pub fn put(&mut self, writing: &mut Writing, sender: &str, name: String, body: Bytes) {
+        let sender = sender.to_owned();
         let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
         let message = Message { key, name, body, sent_at: self.now };
         self.inbox.put(message.clone());

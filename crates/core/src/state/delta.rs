@@ -167,7 +167,9 @@ fn read_permutation(cursor: &mut Cursor) -> Result<Vec<u32>, CodecError> {
         let old = cursor.number("an old index")?;
         match seen.get_mut(old as usize) {
             Some(seen) if !*seen => *seen = true,
-            _ => return Err(CodecError::unexpected(offset, format!("index {old} again or too large"), "a permutation")),
+            _ => {
+                return Err(CodecError::unexpected(offset, format!("index {old} again or too large"), "a permutation"));
+            }
         }
         order.push(old);
     }

@@ -42,7 +42,15 @@ struct Change {
 
 impl Log {
     pub fn new(floor: u64) -> Self {
-        Log { changes: VecDeque::new(), marks: Marks::default(), mark_count: 0, marks_left: 0, floor, bytes: 0, slots: 0 }
+        Log {
+            changes: VecDeque::new(),
+            marks: Marks::default(),
+            mark_count: 0,
+            marks_left: 0,
+            floor,
+            bytes: 0,
+            slots: 0,
+        }
     }
 
     /// The oldest pin that can still be served.

@@ -180,7 +180,9 @@ impl Choices<'_> {
         let kinds = if depth == 0 { 4 } else { 10 };
         match self.below(kinds) {
             0 => Value::Leaf(vec![self.below(24) as u8]),
-            1 => Value::Leaf(Writer::new().text(["", "x", "long enough to count"][self.below(3)]).clone().finish().to_vec()),
+            1 => Value::Leaf(
+                Writer::new().text(["", "x", "long enough to count"][self.below(3)]).clone().finish().to_vec(),
+            ),
             2 => Value::Leaf(vec![0xf7]),
             3 => Value::Leaf(vec![0xd9, 0x01, 0x02, 0x81, 0x01]),
             4..=6 => Value::Array((0..self.below(4)).map(|_| self.item(depth - 1)).collect()),

@@ -278,6 +278,7 @@ impl Writer<'_> {
             w.number((*version).into());
             w.number(*head);
         });
+        self.number(facts.seq);
     }
 
     fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {

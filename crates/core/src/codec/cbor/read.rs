@@ -10,7 +10,9 @@ use crate::codec::CodecError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A plain object: a map without tag, or with the tag of objects without prototype.
-    Object { null_prototype: bool },
+    Object {
+        null_prototype: bool,
+    },
     Array,
     /// Anything else; it is replaced whole.
     Leaf,

@@ -65,7 +65,9 @@ enum Frame {
     Definite(u64),
     Array,
     /// Whether the value of a key is next.
-    Map { value_next: bool },
+    Map {
+        value_next: bool,
+    },
 }
 
 /// Checks that `input` is exactly one well-formed value, and returns how deep its containers are nested: 0 for a scalar.

@@ -61,10 +61,7 @@ fn sleeps_messages_and_checkpoints_have_their_golden_bytes() {
 fn joins_and_races_have_their_golden_bytes() {
     use BranchStatusType::{Completed, Pending};
     let join = branches([("a", branch(Pending, None)), ("b", branch(Completed, Some(value("01"))))]);
-    is_record_of(
-        entry(EntryKind::Join { branches: join }),
-        "01000269640100000000000502016100000001620201010100",
-    );
+    is_record_of(entry(EntryKind::Join { branches: join }), "01000269640100000000000502016100000001620201010100");
     let race = branches([("a", branch(Completed, Some(value("6177"))))]);
     is_record_of(
         entry(EntryKind::Race { winner: Some("a".to_owned()), branches: race }),
@@ -178,8 +175,11 @@ fn any_kind() -> impl Strategy<Value = EntryKind> {
     let maybe_bytes = || prop::option::of(any_bytes());
     prop_oneof![
         (maybe_bytes(), maybe_text()).prop_map(|(output, error)| EntryKind::Step { output, error }),
-        (any_bytes(), any::<u32>(), maybe_bytes())
-            .prop_map(|(state, iteration, output)| EntryKind::Loop { state, iteration, output }),
+        (any_bytes(), any::<u32>(), maybe_bytes()).prop_map(|(state, iteration, output)| EntryKind::Loop {
+            state,
+            iteration,
+            output
+        }),
         (any::<u64>(), prop::sample::select(SleepState::ALL))
             .prop_map(|(deadline_ms, state)| EntryKind::Sleep { deadline_ms, state }),
         (text(), any_bytes()).prop_map(|(name, data)| EntryKind::Message { name, data }),
@@ -200,15 +200,17 @@ fn any_metadata() -> impl Strategy<Value = EntryMetadata> {
         any::<(Option<u64>, Option<u64>)>(),
         prop::option::of(any::<String>()),
     )
-        .prop_map(|(status, error, (attempts, last, created), (completed, rollback), rollback_error)| EntryMetadata {
-            status,
-            error,
-            attempts,
-            last_attempt_at_ms: last,
-            created_at_ms: created,
-            completed_at_ms: completed,
-            rollback_completed_at_ms: rollback,
-            rollback_error,
+        .prop_map(|(status, error, (attempts, last, created), (completed, rollback), rollback_error)| {
+            EntryMetadata {
+                status,
+                error,
+                attempts,
+                last_attempt_at_ms: last,
+                created_at_ms: created,
+                completed_at_ms: completed,
+                rollback_completed_at_ms: rollback,
+                rollback_error,
+            }
         })
 }
 

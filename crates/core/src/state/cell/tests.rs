@@ -55,7 +55,10 @@ fn each_op_changes_its_place_and_leaves_the_rest_as_it_was() {
         (set(key("a"), "02"), "b90003 6161 02 646c697374 83 0a0b0c 6162 b90000"),
         (set(key("c"), "02"), "b90004 6161 01 646c697374 83 0a0b0c 6162 b90000 6163 02"),
         (set(key("7"), "02"), "b90004 6137 02 6161 01 646c697374 83 0a0b0c 6162 b90000"),
-        (set(key("b").key("__proto__"), "02"), "b90003 6161 01 646c697374 83 0a0b0c 6162 b90001 d95050 49 5f5f70726f746f5f5f 02"),
+        (
+            set(key("b").key("__proto__"), "02"),
+            "b90003 6161 01 646c697374 83 0a0b0c 6162 b90001 d95050 49 5f5f70726f746f5f5f 02",
+        ),
         (set(Path::root(), "f6"), "f6"),
         (set(list().index(1), "02"), "b90003 6161 01 646c697374 83 0a020c 6162 b90000"),
         (set(list().index(4), "02"), "b90003 6161 01 646c697374 85 0a0b0c d95051f7 02 6162 b90000"),
@@ -92,13 +95,22 @@ fn a_delta_that_does_not_fit_changes_nothing_and_says_where() {
         (set(key("a").key("y"), "01"), "record_corrupt: found an integer, expected an object or an array, at .a"),
         (set(key("b").index(0), "01"), "record_corrupt: found an object, expected an array, at .b"),
         (set(list().key("0"), "01"), "record_corrupt: found an array, expected an object, at .list"),
-        (set(list().index(1).key("x"), "01"), "record_corrupt: found an integer, expected an object or an array, at .list[1]"),
+        (
+            set(list().index(1).key("x"), "01"),
+            "record_corrupt: found an integer, expected an object or an array, at .list[1]",
+        ),
         (at(key("x y"), Action::Delete), "record_corrupt: found nothing, expected a value to delete, at [\"x y\"]"),
         (at(list().index(3), Action::Delete), "record_corrupt: found nothing, expected a value to delete, at .list[3]"),
-        (splice(list(), 2, 2, &[]), "record_corrupt: found 3 items, expected as many items as a splice goes over, at .list"),
+        (
+            splice(list(), 2, 2, &[]),
+            "record_corrupt: found 3 items, expected as many items as a splice goes over, at .list",
+        ),
         (splice(key("b"), 0, 0, &[]), "record_corrupt: found an object, expected an array, at .b"),
         (at(key("a"), Action::Length(0)), "record_corrupt: found an integer, expected an object or an array, at .a"),
-        (at(list(), Action::Permute(vec![0])), "record_corrupt: found 3 items, expected as many items as a permutation has, at .list"),
+        (
+            at(list(), Action::Permute(vec![0])),
+            "record_corrupt: found 3 items, expected as many items as a permutation has, at .list",
+        ),
     ] {
         let mut cell = sample();
         let before = cell.encode();
@@ -113,7 +125,10 @@ fn a_delta_that_does_not_fit_changes_nothing_and_says_where() {
 fn an_object_with_odd_keys_can_be_held_but_not_written_into() {
     let mut cell = Cell::new(unhex("b90002 6161 a10102 6162 a2616101616102"), 0).unwrap();
     let error = cell.apply(1, &delta([set(key("a").key("x"), "01")])).unwrap_err();
-    assert_eq!(error.to_string(), "record_corrupt: found a key that is no string, expected an object or an array, at .a");
+    assert_eq!(
+        error.to_string(),
+        "record_corrupt: found a key that is no string, expected an object or an array, at .a"
+    );
     let error = cell.apply(1, &delta([set(key("b").key("x"), "01")])).unwrap_err();
     assert_eq!(error.to_string(), "record_corrupt: found the key .a twice, expected every key once, at .b");
 }
@@ -131,7 +146,11 @@ fn growth_is_bounded_and_shrinking_is_not() {
     for ops in [
         vec![at(key("list"), Action::Length((4 << 20) + 4))],
         vec![set(key("list").index(u32::MAX - 1), "01")],
-        vec![at(key("list"), Action::Length(3 << 20)), at(key("list"), Action::Length(0)), at(key("list"), Action::Length(3 << 20))],
+        vec![
+            at(key("list"), Action::Length(3 << 20)),
+            at(key("list"), Action::Length(0)),
+            at(key("list"), Action::Length(3 << 20)),
+        ],
     ] {
         assert!(matches!(unbounded.apply(6, &delta(ops)).unwrap_err(), StateError::TooLarge { .. }));
     }
@@ -195,6 +214,83 @@ fn new_keys_beside_each_other_pass_and_pushes_to_one_array_conflict() {
 }
 
 #[test]
+fn what_an_attempt_reads_and_writes_conflicts_as_the_rules_say() {
+    let list = || key("list");
+    let (slot, shape, level, subtree) = (ReadKind::Slot, ReadKind::Shape, ReadKind::Level, ReadKind::Subtree);
+    for (queued, passing, conflicting) in [
+        (
+            set(key("b").key("x"), "01"),
+            vec![(slot, key("b")), (slot, key("b").key("y")), (shape, Path::root()), (level, Path::root())],
+            vec![(slot, key("b").key("x")), (shape, key("b")), (level, key("b")), (subtree, Path::root())],
+        ),
+        (
+            set(key("b"), "b90000"),
+            vec![(shape, Path::root()), (slot, key("a"))],
+            vec![(slot, key("b")), (slot, key("b").key("x")), (shape, key("b")), (level, Path::root())],
+        ),
+        (at(key("a"), Action::Delete), vec![(slot, key("b"))], vec![(slot, key("a")), (shape, Path::root())]),
+        (
+            set(list().index(1), "02"),
+            vec![(shape, list()), (slot, list().index(0)), (slot, list())],
+            vec![(slot, list().index(1)), (level, list())],
+        ),
+        (
+            splice(list(), 1, 1, &[]),
+            vec![(slot, list().index(0)), (slot, list()), (level, Path::root())],
+            vec![(slot, list().index(1)), (slot, list().index(7)), (shape, list()), (slot, list().index(2).key("x"))],
+        ),
+        (at(list().index(1), Action::Delete), vec![(slot, list().index(0))], vec![(shape, list())]),
+        (at(list(), Action::Length(2)), vec![(slot, list().index(1))], vec![(slot, list().index(2)), (shape, list())]),
+        (
+            at(list(), Action::Permute(vec![1, 0, 2])),
+            vec![(slot, list())],
+            vec![(slot, list().index(2)), (shape, list())],
+        ),
+    ] {
+        let mut cell = sample();
+        cell.apply(6, &delta([queued.clone()])).unwrap();
+        let seen = |(kind, path)| {
+            let reads = Reads::from(vec![super::super::Read { kind, path }]);
+            cell.check(5, Some(&Delta::default()), Some(&reads))
+        };
+        passing.into_iter().for_each(|read| assert_eq!(seen(read.clone()), Verdict::Pass, "{read:?} of {queued:?}"));
+        for read in conflicting {
+            let conflict = Verdict::Conflict { seq: 6, path: read.1.to_string() };
+            assert_eq!(seen(read.clone()), conflict, "{read:?} of {queued:?}");
+        }
+    }
+}
+
+#[test]
+fn filling_a_hole_changes_the_shape_of_its_array() {
+    let mut cell = Cell::new(unhex("81 d95051f7"), 0).unwrap();
+    cell.apply(1, &delta([set(Path::root().index(0), "01")])).unwrap();
+    let reads = Reads::from(vec![super::super::Read { kind: ReadKind::Shape, path: Path::root() }]);
+    assert!(matches!(cell.check(0, Some(&Delta::default()), Some(&reads)), Verdict::Conflict { seq: 1, .. }));
+}
+
+#[test]
+fn what_an_attempt_replaces_or_cuts_off_conflicts_with_writes_below_it() {
+    let mut cell = Cell::new(unhex("83 b90000 b90000 b90000"), 0).unwrap();
+    cell.apply(1, &delta([set(Path::root().index(1).key("x"), "01")])).unwrap();
+    let verdict = |op: Op| cell.check(0, Some(&delta([op])), Some(&Reads::default()));
+    let root = Path::root;
+    for op in [
+        set(root(), "01"),
+        set(root().index(1), "01"),
+        at(root().index(1), Action::Delete),
+        splice(root(), 1, 0, &[]),
+        at(root(), Action::Length(1)),
+        at(root(), Action::Permute(vec![0, 1, 2])),
+    ] {
+        assert!(matches!(verdict(op.clone()), Verdict::Conflict { seq: 1, .. }), "{op:?}");
+    }
+    for op in [set(root().index(1).key("y"), "01"), splice(root(), 2, 1, &[]), at(root(), Action::Length(2))] {
+        assert_eq!(verdict(op.clone()), Verdict::Pass, "{op:?}");
+    }
+}
+
+#[test]
 fn the_log_is_bounded_by_slots() {
     let mut cell = Cell::new(unhex("b90001 6161 01"), 0).unwrap();
     for seq in 1..=MAX_SLOTS as u64 + 10 {
@@ -252,20 +348,30 @@ fn a_path_as_deep_as_paths_go_is_walked_on_a_small_stack() {
 fn every_value_of_the_shared_fixture_survives_a_cell() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/values.json");
     let Ok(json) = std::fs::read_to_string(path) else { return };
-    let values = hex_strings(&json);
-    assert!(!values.is_empty(), "no values in {path}");
-    for value in values {
-        let bytes = unhex(&value);
+    let (accepted, foreign) = (hex_in(&json, "accepted"), hex_in(&json, "foreign"));
+    assert!(!accepted.is_empty() && !foreign.is_empty(), "no values in {path}");
+    for value in accepted.iter().chain(&foreign) {
+        let bytes = unhex(value);
         let mut cell = Cell::new(bytes.clone(), 0).unwrap_or_else(|error| panic!("{value}: {error}"));
         assert_eq!(cell.encode(), bytes);
-        cell.apply(1, &delta([set(Path::root(), "f6"), set(Path::root(), &value)])).unwrap();
+        cell.apply(1, &delta([set(Path::root(), "b90000"), set(key("a"), value)])).unwrap();
+        assert_eq!(cell.encode(), [&unhex("b900016161")[..], &bytes].concat());
+        cell.apply(2, &delta([set(Path::root(), value)])).unwrap();
         assert_eq!(cell.encode(), bytes);
-        assert_eq!(Value::decode(&bytes).encode(), bytes, "{value}");
+        cell.collect();
+        assert_eq!(cell.encode(), bytes);
+    }
+    for value in &accepted {
+        assert_eq!(Value::decode(&unhex(value)).encode(), unhex(value), "rebuilt from its parts");
     }
 }
 
-fn hex_strings(_json: &str) -> Vec<String> {
-    Vec::new()
+/// The `hex` fields of one list of the fixture, which has each field on a line of its own.
+fn hex_in(json: &str, list: &str) -> Vec<String> {
+    let heading = format!("  \"{list}\": [");
+    let lines = json.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("  ]"));
+    let values = lines.filter_map(|line| line.trim().strip_prefix("\"hex\": \""));
+    values.map(|rest| rest.trim_end_matches([',', '"']).to_owned()).collect()
 }
 
 fn choices(len: usize) -> impl Strategy<Value = Vec<u16>> {

@@ -1,0 +1,88 @@
+//! Whether a batch may join a transaction, judged before anything of it is written. Pure, and the same in every store.
+
+use crate::contract::Limits;
+use crate::error::StoreError;
+use crate::record::{ActorId, Batch};
+
+const NAMESPACE_BYTES: usize = 512;
+/// A type of 64 bytes, the slash, a key of 512.
+const NAME_BYTES: usize = 64 + 1 + 512;
+/// A sender may be an actor, or a caller from outside under a name of the host's.
+const SENDER_BYTES: usize = 1024;
+/// The largest number that SQL stores keep.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// Whether `actor` can be stored at all.
+pub(crate) fn actor(actor: &ActorId) -> Result<(), StoreError> {
+    length("a namespace", &actor.namespace, NAMESPACE_BYTES)?;
+    name(&actor.name)
+}
+
+/// Whether every part of `batch` is well formed and within `limits`; says nothing of what is stored.
+pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
+    actor(&batch.actor)?;
+    let Some(first) = batch.changes.first() else {
+        return Err(StoreError::bad_argument(format!("a batch of {} has no change", batch.actor)));
+    };
+    number("an epoch", batch.epoch)?;
+    number("a seq", first.seq)?;
+    let mut rows = 0;
+    for (expected, change) in (first.seq..).zip(&batch.changes) {
+        if change.seq != expected {
+            return Err(StoreError::out_of_order(&batch.actor, change.seq, expected));
+        }
+        if change.body.len() > limits.change_bytes {
+            return Err(StoreError::too_large(&batch.actor, "a change", change.body.len(), limits.change_bytes));
+        }
+        for put in &change.put {
+            name(&put.receiver)?;
+            length("a sender", &put.row.sender, SENDER_BYTES)?;
+            number("a sender's seq", put.row.sender_seq)?;
+            if put.row.body.len() > limits.message_bytes {
+                let found = put.row.body.len();
+                return Err(StoreError::too_large(&batch.actor, "a message", found, limits.message_bytes));
+            }
+        }
+        rows += 1 + change.put.len() + change.take.len();
+    }
+    if rows > limits.batch_rows {
+        return Err(StoreError::too_large(&batch.actor, "the number of rows of a batch", rows, limits.batch_rows));
+    }
+    Ok(())
+}
+
+/// Whether `batch` is of the present `epoch` and follows `seq`, the actor's newest change (0: none).
+pub(crate) fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
+    if batch.epoch != epoch {
+        return Err(StoreError::fenced(batch, epoch));
+    }
+    match batch.changes.first() {
+        Some(first) if first.seq != seq + 1 => Err(StoreError::out_of_order(&batch.actor, first.seq, seq + 1)),
+        _ => Ok(()),
+    }
+}
+
+fn name(name: &str) -> Result<(), StoreError> {
+    length("an actor's name", name, NAME_BYTES)?;
+    match name.split_once('/') {
+        Some((kind, key)) if !kind.is_empty() && !key.is_empty() => Ok(()),
+        _ => Err(StoreError::bad_argument(format!("an actor's name is `type/key`; found {name:?}"))),
+    }
+}
+
+fn length(what: &str, text: &str, limit: usize) -> Result<(), StoreError> {
+    match text.len() {
+        0 => Err(StoreError::bad_argument(format!("{what} is empty; expected 1 to {limit} bytes"))),
+        found if found > limit => {
+            Err(StoreError::bad_argument(format!("{what} has {found} bytes; expected 1 to {limit}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn number(what: &str, found: u64) -> Result<(), StoreError> {
+    if found == 0 || found > LARGEST {
+        return Err(StoreError::bad_argument(format!("{what} is {found}; expected 1 to {LARGEST}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The contract between a store and whoever drives it. `tests/conformance` holds every store to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::record::{ActorId, ActorRow, Batch, InboxRow};
+
+/// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
+pub type Ticket = u64;
+
+/// The ticket of the completion that says whether the store was opened: the first completion of every store, and
+/// another one each time it has reopened itself.
+pub const OPENING: Ticket = 0;
+
+/// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
+/// `submit` on the caller's. It must only leave word: it must not call the store, nor wait for a lock that a caller of
+/// the store may hold.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct OpenOptions {
+    pub wake: Wake,
+    /// How long to try for the lock of a store that someone else has open (5 s).
+    pub lock_patience: Duration,
+    /// How long to try when another program (`sqlite3`, a backup) holds the database's own write lock (5 s).
+    pub busy_patience: Duration,
+    pub limits: Limits,
+}
+
+impl OpenOptions {
+    pub fn new(wake: Wake) -> Self {
+        let patience = Duration::from_secs(5);
+        Self { wake, lock_patience: patience, busy_patience: patience, limits: Limits::default() }
+    }
+}
+
+/// What is refused, for being too large, before it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The body of a change (256 MiB and 1 MiB of room: a whole state fits).
+    pub change_bytes: usize,
+    /// The body of a message (1 MiB and 64 KiB of room for what the core wraps around the user's).
+    pub message_bytes: usize,
+    /// Changes, messages put and messages taken of a batch, together (100,000).
+    pub batch_rows: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { change_bytes: 257 << 20, message_bytes: (1 << 20) + (64 << 10), batch_rows: 100_000 }
+    }
+}
+
+/// Which store this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// 16 random bytes, made when the store was created and kept in it.
+    pub id: [u8; 16],
+    /// The store's name for people: the URL it was opened with.
+    pub url: Arc<str>,
+    /// The epoch of this opening; batches of an earlier one are refused.
+    pub epoch: u64,
+}
+
+/// What a store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches answered `Yes`.
+    pub batches: u64,
+    /// Changes in them.
+    pub changes: u64,
+    /// Transactions that made them durable: one sync each.
+    pub transactions: u64,
+    /// Checkpoints that moved the log into the file.
+    pub checkpoints: u64,
+    /// Times the store has reopened itself after a failure.
+    pub reopenings: u64,
+}
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Everything of an actor, and the epoch under which it may be written. Passes through the queue behind the actor's
+    /// earlier batches.
+    Open { actor: ActorId },
+    /// Makes a batch durable, if its epoch is the store's present one and its first seq follows the actor's newest.
+    Commit(Batch),
+    /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
+    /// (`limit` rows) may have more behind it.
+    Alarms { after: Option<ActorId>, limit: usize },
+}
+
+impl Request {
+    pub(crate) fn asked(&self) -> Asked {
+        match self {
+            Self::Commit(_) => Asked::Commit,
+            Self::Open { .. } | Self::Alarms { .. } => Asked::Read,
+        }
+    }
+}
+
+/// What must be known of a request to answer it without looking into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Commit,
+    Read,
+}
+
+impl Asked {
+    /// The answer to a request of which nothing was done.
+    pub(crate) fn refused(self, error: StoreError) -> Completion {
+        match self {
+            Self::Commit => Completion::Committed(Outcome::No(error)),
+            Self::Read => Completion::Failed(error),
+        }
+    }
+
+    /// The answer to a request of which it is not known what was done. Reading does nothing, so that is known.
+    pub(crate) fn lost(self, error: StoreError) -> Completion {
+        match self {
+            Self::Commit => Completion::Committed(Outcome::Unknown(error)),
+            Self::Read => Completion::Failed(error),
+        }
+    }
+}
+
+/// What became of a request, or of the opening.
+#[derive(Clone, Debug)]
+pub enum Completion {
+    /// The store is open. A second one, with a higher epoch: it has reopened itself after a failed write; batches of the
+    /// earlier epoch are refused, and every actor must be opened again.
+    Ready(StoreInfo),
+    Opened(Opened),
+    Committed(Outcome),
+    Alarms(Vec<Due>),
+    /// The opening, an `Open` or an `Alarms` failed. Nothing happened.
+    Failed(StoreError),
+}
+
+/// An actor, as far as it is durable.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// `None`: it has no change yet. (Messages may wait for it all the same.)
+    pub row: Option<ActorRow>,
+    /// The epoch that its batches must bear.
+    pub epoch: u64,
+    /// (seq, body), from 1 to `row.seq`.
+    pub changes: Vec<(u64, Bytes)>,
+    /// In order of sender, then the sender's seq.
+    pub inbox: Vec<InboxRow>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Durable.
+    Yes,
+    /// Not written, now or later; the error says why. Whether it may be submitted again is `error.retryable`.
+    No(StoreError),
+    /// Written or not: nobody knows yet. It must be read back under a new epoch (open the actor again) before anything is
+    /// concluded.
+    Unknown(StoreError),
+}
+
+/// An actor that must be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub actor: ActorId,
+    /// Its alarm; `None` for an actor listed only for its messages.
+    pub alarm: Option<i64>,
+    /// Whether a message waits in its inbox.
+    pub inbox: bool,
+}
+
+/// Where actors are kept.
+///
+/// Every submitted request is answered exactly once, those of one actor in the order of their submission (an `Alarms`
+/// sees what was submitted before it). What a completion shows is durable when it is drained. After [`Store::close`]
+/// requests fail with `store_unavailable`; after [`Store::abandon`] nothing is answered.
+pub trait Store: Send {
+    /// Takes a request; never waits for input or output.
+    fn submit(&mut self, ticket: Ticket, request: Request);
+
+    /// Appends what has finished since, in order.
+    fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>);
+
+    /// Requests submitted and not yet finished; finished and not yet drained ones do not count.
+    fn pending(&self) -> usize;
+
+    /// Waits until nothing is pending, the opening included. The completions are there to be drained.
+    fn flush(&mut self);
+
+    /// Counters of this opening.
+    fn stats(&self) -> Stats;
+
+    /// Finishes what was submitted, then releases the lock. What finished can still be drained.
+    fn close(&mut self);
+
+    /// Ends as a killed process would: nothing more is written, nothing more is answered (nor what had finished and was
+    /// not drained), locks are released. A commit that was on its way may or may not be there. For crash tests.
+    fn abandon(&mut self);
+}

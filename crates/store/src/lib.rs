@@ -1,0 +1,53 @@
+//! Where actors are kept: one trait with a written contract, and the stores that keep it.
+//!
+//! Owned here: durability, the order of an actor's changes, the fence that keeps a stale owner out, the lock that
+//! keeps a second process out. Not owned here: what is inside a change. The bytes are the core's, from end to end.
+//!
+//! The one law: *what was answered `Yes` is there after any crash, and nothing is there in part.*
+//!
+//! ```
+//! use std::sync::Arc;
+//! use pawl_store::{ActorId, Batch, Change, Completion, OpenOptions, Outcome, Request, Status, Store};
+//!
+//! let mut store = pawl_store::open("memory:", OpenOptions::new(Arc::new(|| {})))?;
+//! let order = ActorId::new("default", "order/42");
+//! store.submit(1, Request::Open { actor: order.clone() });
+//! let change = Change::new(1, "what happened", Status::Running);
+//! store.submit(2, Request::Commit(Batch { actor: order, epoch: 1, changes: vec![change] }));
+//! store.flush();
+//! let mut done = Vec::new();
+//! store.drain(&mut done);
+//! assert!(matches!(done.last(), Some((2, Completion::Committed(Outcome::Yes)))));
+//! # Ok::<(), pawl_store::StoreError>(())
+//! ```
+
+mod check;
+mod completions;
+mod contract;
+mod error;
+pub mod fault;
+mod id;
+mod memory;
+mod record;
+mod sqlite;
+mod url;
+
+pub use contract::{
+    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake,
+};
+pub use error::{Code, StoreError};
+pub use record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
+
+use url::Url;
+
+/// Opens the store that `url` names: `memory:`, `memory:NAME` or `sqlite:PATH` (relative to the working directory of
+/// this moment).
+///
+/// Returns at once; whether the store could be opened is its first completion, under the ticket [`OPENING`]. Requests
+/// may be submitted before that: they wait behind it. The only error returned here is `bad_argument`.
+pub fn open(url: &str, options: OpenOptions) -> Result<Box<dyn Store>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory { name } => Ok(Box::new(memory::MemoryStore::open(url, name, options))),
+        Url::Sqlite { path } => Ok(Box::new(sqlite::SqliteStore::open(url, &path, options)?)),
+    }
+}

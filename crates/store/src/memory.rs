@@ -1,0 +1,284 @@
+//! The store in memory: for tests, and the model that the others are compared with.
+//!
+//! `memory:` is a store of its own each time. `memory:NAME` names a database of the process that outlives its store, has
+//! one owner at a time, and is as durable as the process.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::check;
+use crate::completions::Completions;
+use crate::contract::{
+    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake,
+};
+use crate::error::{Code, StoreError};
+use crate::id;
+use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put};
+
+static NAMED: LazyLock<Mutex<HashMap<String, Arc<Mutex<Database>>>>> = LazyLock::new(Mutex::default);
+
+/// What would be on disk.
+struct Database {
+    id: [u8; 16],
+    /// Of the newest opening.
+    epoch: u64,
+    owned: bool,
+    actors: BTreeMap<ActorId, Actor>,
+    /// By receiver. Apart from `actors`, as a message may wait for an actor that has no change yet; never empty inside.
+    inboxes: BTreeMap<ActorId, BTreeMap<MessageKey, Bytes>>,
+}
+
+/// (sender, sender's seq).
+type MessageKey = (Arc<str>, u64);
+
+/// What an inbox held under a key before it was changed.
+type Undo = (ActorId, MessageKey, Option<Bytes>);
+
+struct Actor {
+    row: ActorRow,
+    /// The body of change n is at n - 1.
+    changes: Vec<Bytes>,
+}
+
+/// How a store in memory stands.
+enum Phase {
+    Open {
+        database: Arc<Mutex<Database>>,
+        epoch: u64,
+    },
+    /// Nothing can be asked any more: it was never opened, or is closed.
+    Shut(StoreError),
+    Abandoned,
+}
+
+pub(crate) struct MemoryStore {
+    phase: Phase,
+    url: Arc<str>,
+    wake: Wake,
+    limits: Limits,
+    completions: Completions,
+    stats: Stats,
+}
+
+impl MemoryStore {
+    pub(crate) fn open(url: &str, name: Option<String>, options: OpenOptions) -> Self {
+        let database = match name {
+            Some(name) => locked(&NAMED).entry(name).or_insert_with(|| Arc::new(Mutex::new(Database::new()))).clone(),
+            None => Arc::new(Mutex::new(Database::new())),
+        };
+        let taken = locked(&database).take();
+        let url: Arc<str> = url.into();
+        let (phase, first) = match taken {
+            Ok((id, epoch)) => {
+                (Phase::Open { database, epoch }, Completion::Ready(StoreInfo { id, url: url.clone(), epoch }))
+            }
+            Err(error) => (Phase::Shut(error.clone()), Completion::Failed(error)),
+        };
+        let OpenOptions { wake, limits, .. } = options;
+        let mut store = Self { phase, url, wake, limits, completions: Completions::default(), stats: Stats::default() };
+        store.completions.push([(OPENING, first)]).call(&store.wake);
+        store
+    }
+
+    fn answer(&mut self, request: Request) -> Option<Completion> {
+        match &self.phase {
+            Phase::Abandoned => None,
+            Phase::Shut(error) => Some(request.asked().refused(error.clone())),
+            Phase::Open { database, epoch } => {
+                let mut database = locked(database);
+                Some(match request {
+                    Request::Open { actor } => match check::actor(&actor) {
+                        Ok(()) => Completion::Opened(database.read(&actor, *epoch)),
+                        Err(error) => Completion::Failed(error),
+                    },
+                    Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
+                    Request::Commit(batch) => match database.commit(&batch, &self.limits) {
+                        Ok(()) => {
+                            self.stats.batches += 1;
+                            self.stats.transactions += 1;
+                            self.stats.changes += batch.changes.len() as u64;
+                            Completion::Committed(Outcome::Yes)
+                        }
+                        Err(error) => Completion::Committed(Outcome::No(error)),
+                    },
+                })
+            }
+        }
+    }
+
+    fn release(&mut self, next: Phase) {
+        if let Phase::Open { database, .. } = std::mem::replace(&mut self.phase, next) {
+            locked(&database).owned = false;
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn submit(&mut self, ticket: Ticket, request: Request) {
+        if let Some(completion) = self.answer(request) {
+            self.completions.push([(ticket, completion)]).call(&self.wake);
+        }
+    }
+
+    fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
+        self.completions.drain(into);
+    }
+
+    fn pending(&self) -> usize {
+        0
+    }
+
+    fn flush(&mut self) {}
+
+    fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn close(&mut self) {
+        if matches!(self.phase, Phase::Open { .. }) {
+            self.release(Phase::Shut(StoreError::closed(&self.url)));
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.release(Phase::Abandoned);
+        self.completions.clear();
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Database {
+    fn new() -> Self {
+        Self { id: id::random(), epoch: 0, owned: false, actors: BTreeMap::new(), inboxes: BTreeMap::new() }
+    }
+
+    /// Makes the caller the owner, under a new epoch.
+    fn take(&mut self) -> Result<([u8; 16], u64), StoreError> {
+        if self.owned {
+            let message = "this store in memory is open already, in this process.\n  expected  one owner at a time\n  do   \
+                           \u{20}    close the other one first, or use another name";
+            return Err(StoreError::new(Code::StoreInUse, message.to_owned()));
+        }
+        self.owned = true;
+        self.epoch += 1;
+        Ok((self.id, self.epoch))
+    }
+
+    fn read(&self, actor: &ActorId, epoch: u64) -> Opened {
+        let stored = self.actors.get(actor);
+        let inbox = self.inboxes.get(actor).into_iter().flatten();
+        Opened {
+            row: stored.map(|stored| stored.row.clone()),
+            epoch,
+            changes: stored.into_iter().flat_map(|stored| (1..).zip(stored.changes.iter().cloned())).collect(),
+            inbox: inbox
+                .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
+                .collect(),
+        }
+    }
+
+    fn due(&self, after: Option<&ActorId>, limit: usize) -> Vec<Due> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let alarmed = self.actors.range::<ActorId, _>(from).filter(|(_, actor)| actor.row.alarm.is_some());
+        let mut due: BTreeMap<&ActorId, Option<i64>> = alarmed.map(|(id, actor)| (id, actor.row.alarm)).collect();
+        for (id, _) in self.inboxes.range::<ActorId, _>(from) {
+            due.entry(id).or_insert(None);
+        }
+        due.into_iter()
+            .take(limit)
+            .map(|(id, alarm)| Due { actor: id.clone(), alarm, inbox: self.inboxes.contains_key(id) })
+            .collect()
+    }
+
+    fn commit(&mut self, batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
+        check::shape(batch, limits)?;
+        check::fence(batch, self.epoch, self.actors.get(&batch.actor).map_or(0, |actor| actor.row.seq))?;
+        self.apply_messages(batch)?;
+        for change in &batch.changes {
+            self.append(batch, change);
+        }
+        Ok(())
+    }
+
+    /// Applies what the batch puts and takes, or nothing of it.
+    fn apply_messages(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mut undo = Vec::new();
+        let applied = batch.changes.iter().try_for_each(|change| self.exchange(&batch.actor, change, &mut undo));
+        if applied.is_err() {
+            for (receiver, key, before) in undo.into_iter().rev() {
+                self.set_message(receiver, key, before);
+            }
+        }
+        applied
+    }
+
+    fn exchange(&mut self, actor: &ActorId, change: &Change, undo: &mut Vec<Undo>) -> Result<(), StoreError> {
+        for Put { receiver, row } in &change.put {
+            let to = ActorId { namespace: actor.namespace.clone(), name: receiver.clone() };
+            let key = (row.sender.clone(), row.sender_seq);
+            match self.message(&to, &key) {
+                Some(stored) if *stored == row.body => {}
+                Some(_) => return Err(StoreError::other_message(receiver, &row.sender, row.sender_seq)),
+                None => {
+                    self.set_message(to.clone(), key.clone(), Some(row.body.clone()));
+                    undo.push((to, key, None));
+                }
+            }
+        }
+        for key in &change.take {
+            let Some(taken) = self.message(actor, key).cloned() else {
+                return Err(StoreError::not_in_inbox(actor, &key.0, key.1));
+            };
+            self.set_message(actor.clone(), key.clone(), None);
+            undo.push((actor.clone(), key.clone(), Some(taken)));
+        }
+        Ok(())
+    }
+
+    fn message(&self, receiver: &ActorId, key: &MessageKey) -> Option<&Bytes> {
+        self.inboxes.get(receiver)?.get(key)
+    }
+
+    fn set_message(&mut self, receiver: ActorId, key: MessageKey, body: Option<Bytes>) {
+        match (body, self.inboxes.entry(receiver)) {
+            (Some(body), entry) => {
+                entry.or_default().insert(key, body);
+            }
+            (None, Entry::Occupied(mut inbox)) => {
+                inbox.get_mut().remove(&key);
+                if inbox.get().is_empty() {
+                    inbox.remove();
+                }
+            }
+            (None, Entry::Vacant(_)) => {}
+        }
+    }
+
+    fn append(&mut self, batch: &Batch, change: &Change) {
+        let row = ActorRow {
+            epoch: batch.epoch,
+            seq: change.seq,
+            alarm: change.alarm,
+            status: change.status,
+            state_version: change.state_version,
+        };
+        let actor =
+            self.actors.entry(batch.actor.clone()).or_insert_with(|| Actor { row: row.clone(), changes: vec![] });
+        actor.row = row;
+        actor.changes.push(change.body.clone());
+    }
+}
+
+/// Poisoning of a mutex says nothing here: no code that may panic runs between two writes that belong together.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,170 @@
+//! What a store keeps: actors, their changes, the messages that wait for them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Who an actor is: its namespace (a tenant; the first element of every key) and `type/key`.
+///
+/// A type has no `/`, so the first one parts the two; the key may hold more of them. Ordered bytewise, namespace
+/// first, in every store alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActorId {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl ActorId {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (namespace {})", self.name, self.namespace)
+    }
+}
+
+/// What is known of an actor without reading its changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorRow {
+    /// The epoch under which its newest change was written.
+    pub epoch: u64,
+    /// The seq of its newest change; changes are numbered from 1, without a gap.
+    pub seq: u64,
+    /// When it must be loaded next, in ms since 1970; a time in the past means work to do now; `None`, never.
+    pub alarm: Option<i64>,
+    pub status: Status,
+    /// The version of the state that its code declared at its newest change.
+    pub state_version: u32,
+}
+
+/// How an actor's workflow stands, in the words that people see; stored as those words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The actor has no workflow.
+    None,
+    Running,
+    Waiting,
+    RollingBack,
+    Completed,
+    Failed,
+    Cancelled,
+    Parked,
+    Quarantined,
+}
+
+impl Status {
+    pub const ALL: [Status; 9] = [
+        Self::None,
+        Self::Running,
+        Self::Waiting,
+        Self::RollingBack,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Parked,
+        Self::Quarantined,
+    ];
+
+    /// The word that is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::RollingBack => "rolling_back",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Parked => "parked",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// The status that `word` names, if any does.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
+/// A message that waits in an actor's inbox, named within it by sender and the sender's number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    pub sender: Arc<str>,
+    pub sender_seq: u64,
+    pub body: Bytes,
+}
+
+/// A message to put into an inbox. The receiver is named without a namespace: it has the sender's, so that one tenant
+/// cannot name another's actors. It need not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    pub receiver: Arc<str>,
+    pub row: InboxRow,
+}
+
+/// The indivisible writes of one transition of one actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// One more than the actor's newest; 1 makes the actor.
+    pub seq: u64,
+    /// The core's record, opaque here; it carries its own checksum.
+    pub body: Bytes,
+    /// Messages sent. A message that is there already with the same body is left as it is.
+    pub put: Vec<Put>,
+    /// Messages consumed, (sender, sender's seq), from the actor's own inbox. Each must be there; one put by this same
+    /// change is.
+    pub take: Vec<(Arc<str>, u64)>,
+    /// The actor's alarm from now on (not "unchanged").
+    pub alarm: Option<i64>,
+    pub status: Status,
+    pub state_version: u32,
+}
+
+impl Change {
+    /// A change that sends and takes nothing, sets no alarm, and has state version 1.
+    pub fn new(seq: u64, body: impl Into<Bytes>, status: Status) -> Self {
+        Self { seq, body: body.into(), put: Vec::new(), take: Vec::new(), alarm: None, status, state_version: 1 }
+    }
+}
+
+/// Whole changes of one actor, committed together or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub actor: ActorId,
+    /// The epoch that opening the actor gave.
+    pub epoch: u64,
+    /// At least one; contiguous, the first one after the actor's newest.
+    pub changes: Vec<Change>,
+}
+
+impl Batch {
+    /// The bytes of all bodies, messages included: what limits and bounds are measured in.
+    pub fn bytes(&self) -> usize {
+        let put = |change: &Change| change.put.iter().map(|put| put.row.body.len()).sum::<usize>();
+        self.changes.iter().map(|change| change.body.len() + put(change)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_found_again_by_its_word() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_word(status.word()), Some(status));
+        }
+        assert_eq!(Status::from_word("Running"), None);
+    }
+
+    #[test]
+    fn ids_sort_by_the_bytes_of_namespace_then_name() {
+        let mut ids = [ActorId::new("b", "a/1"), ActorId::new("a", "b/1"), ActorId::new("a", "B/1")];
+        ids.sort();
+        assert_eq!(ids, [ActorId::new("a", "B/1"), ActorId::new("a", "b/1"), ActorId::new("b", "a/1")]);
+    }
+}

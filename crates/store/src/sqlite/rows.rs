@@ -1,0 +1,228 @@
+//! The tables, and the SQL that reads and writes them. Nothing here begins or ends a transaction.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rusqlite::{Connection, Error as SqlError, OptionalExtension, Row, params};
+
+use crate::contract::{Due, Opened};
+use crate::error::StoreError;
+use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
+
+/// Format 1. A change is one row, written once; `snapshot` is for later.
+pub(super) const SCHEMA: &str = "
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE actor (
+    namespace     TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    epoch         INTEGER NOT NULL,
+    seq           INTEGER NOT NULL,
+    alarm         INTEGER,
+    status        TEXT NOT NULL,
+    state_version INTEGER NOT NULL,
+    snapshot      INTEGER,
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alarmed ON actor (namespace, id) WHERE alarm IS NOT NULL;
+CREATE TABLE change (
+    namespace TEXT NOT NULL,
+    actor     TEXT NOT NULL,
+    seq       INTEGER NOT NULL,
+    body      BLOB NOT NULL,
+    PRIMARY KEY (namespace, actor, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE inbox (
+    namespace  TEXT NOT NULL,
+    receiver   TEXT NOT NULL,
+    sender     TEXT NOT NULL,
+    sender_seq INTEGER NOT NULL,
+    body       BLOB NOT NULL,
+    PRIMARY KEY (namespace, receiver, sender, sender_seq)
+) STRICT, WITHOUT ROWID;
+";
+
+const EPOCH: &str = "SELECT value FROM meta WHERE key = 'epoch'";
+const SEQ: &str = "SELECT seq FROM actor WHERE namespace = ?1 AND id = ?2";
+const ACTOR: &str = "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = ?1 AND id = ?2";
+const CHANGES: &str = "SELECT seq, body FROM change WHERE namespace = ?1 AND actor = ?2 ORDER BY seq";
+const INBOX: &str = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = ?1 AND receiver = ?2 \
+                     ORDER BY sender, sender_seq";
+const ALARMED: &str = "SELECT namespace, id, alarm FROM actor INDEXED BY alarmed \
+                       WHERE alarm IS NOT NULL AND (namespace, id) > (?1, ?2) ORDER BY namespace, id LIMIT ?3";
+/// The first actor behind another that has a message: one seek, however many messages each has.
+const NEXT_INBOX: &str = "SELECT namespace, receiver FROM inbox WHERE (namespace, receiver) > (?1, ?2) \
+                          ORDER BY namespace, receiver LIMIT 1";
+const PUT_ACTOR: &str = "INSERT INTO actor (namespace, id, epoch, seq, alarm, status, state_version) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (namespace, id) DO UPDATE SET \
+                         epoch = ?3, seq = ?4, alarm = ?5, status = ?6, state_version = ?7";
+const PUT_CHANGE: &str = "INSERT INTO change (namespace, actor, seq, body) VALUES (?1, ?2, ?3, ?4)";
+const PUT_MESSAGE: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body) \
+                           VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+const SAME_MESSAGE: &str = "SELECT body = ?5 FROM inbox \
+                            WHERE namespace = ?1 AND receiver = ?2 AND sender = ?3 AND sender_seq = ?4";
+const TAKE_MESSAGE: &str = "DELETE FROM inbox \
+                            WHERE namespace = ?1 AND receiver = ?2 AND sender = ?3 AND sender_seq = ?4";
+
+/// All statements, so that an opening can see that the file has the tables they need.
+pub(super) const STATEMENTS: [&str; 12] = [
+    EPOCH,
+    SEQ,
+    ACTOR,
+    CHANGES,
+    INBOX,
+    ALARMED,
+    NEXT_INBOX,
+    PUT_ACTOR,
+    PUT_CHANGE,
+    PUT_MESSAGE,
+    SAME_MESSAGE,
+    TAKE_MESSAGE,
+];
+
+/// Runs a statement that takes and gives nothing.
+pub(super) fn run(db: &Connection, sql: &str) -> Result<(), SqlError> {
+    db.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// The epoch of the newest opening of the file.
+pub(super) fn epoch(db: &Connection) -> Result<u64, SqlError> {
+    db.prepare_cached(EPOCH)?.query_row([], |row| unsigned(row, 0))
+}
+
+pub(super) fn seq(db: &Connection, actor: &ActorId) -> Result<Option<u64>, SqlError> {
+    db.prepare_cached(SEQ)?.query_row(params![actor.namespace, actor.name], |row| unsigned(row, 0)).optional()
+}
+
+/// Everything of an actor; an error inside says how what is stored contradicts itself.
+pub(super) fn open(db: &Connection, actor: &ActorId, epoch: u64) -> Result<Result<Opened, StoreError>, SqlError> {
+    let row = match actor_row(db, actor)? {
+        Ok(row) => row,
+        Err(corrupt) => return Ok(Err(corrupt)),
+    };
+    let newest = row.as_ref().map_or(0, |row| row.seq);
+    let mut changes = Vec::new();
+    let mut statement = db.prepare_cached(CHANGES)?;
+    let mut stored = statement.query(params![actor.namespace, actor.name])?;
+    while let Some(row) = stored.next()? {
+        let (seq, expected) = (unsigned(row, 0)?, changes.len() as u64 + 1);
+        if seq != expected || seq > newest {
+            let expected = if seq > newest { format!("none after {newest}") } else { format!("seq {expected}") };
+            return Ok(Err(StoreError::corrupt(actor, format!("a change with seq {seq}"), expected)));
+        }
+        changes.push((seq, bytes(row, 1)?));
+    }
+    if changes.len() as u64 != newest {
+        let found = format!("{} changes", changes.len());
+        return Ok(Err(StoreError::corrupt(actor, found, format!("{newest}"))));
+    }
+    Ok(Ok(Opened { row, epoch, changes, inbox: inbox(db, actor)? }))
+}
+
+fn actor_row(db: &Connection, actor: &ActorId) -> Result<Result<Option<ActorRow>, StoreError>, SqlError> {
+    let mut statement = db.prepare_cached(ACTOR)?;
+    let stored = statement.query_row(params![actor.namespace, actor.name], |row| {
+        let version: i64 = row.get(4)?;
+        Ok((unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?, row.get::<_, String>(3)?, version))
+    });
+    let Some((epoch, seq, alarm, word, version)) = stored.optional()? else { return Ok(Ok(None)) };
+    let Some(status) = Status::from_word(&word) else {
+        return Ok(Err(StoreError::corrupt(actor, format!("the status {word:?}"), "one of those that Pawl knows")));
+    };
+    let Ok(state_version) = u32::try_from(version) else {
+        return Ok(Err(StoreError::corrupt(actor, format!("the state version {version}"), "a number of 32 bits")));
+    };
+    Ok(Ok(Some(ActorRow { epoch, seq, alarm, status, state_version })))
+}
+
+fn inbox(db: &Connection, actor: &ActorId) -> Result<Vec<InboxRow>, SqlError> {
+    let mut statement = db.prepare_cached(INBOX)?;
+    let rows = statement.query_map(params![actor.namespace, actor.name], |row| {
+        Ok(InboxRow { sender: row.get(0)?, sender_seq: unsigned(row, 1)?, body: bytes(row, 2)? })
+    })?;
+    rows.collect()
+}
+
+/// The actors behind `after` that have an alarm or a message: two walks in order of id, merged.
+pub(super) fn due(db: &Connection, after: Option<&ActorId>, limit: usize) -> Result<Vec<Due>, SqlError> {
+    // Nothing stored is empty, so that the empty pair is before everything.
+    let start = after.cloned().unwrap_or_else(|| ActorId::new("", ""));
+    let mut due = BTreeMap::new();
+    let mut alarmed = db.prepare_cached(ALARMED)?;
+    let mut rows = alarmed.query(params![start.namespace, start.name, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    while let Some(row) = rows.next()? {
+        let actor = ActorId { namespace: row.get(0)?, name: row.get(1)? };
+        due.insert(actor.clone(), Due { actor, alarm: row.get(2)?, inbox: false });
+    }
+    let mut receivers = db.prepare_cached(NEXT_INBOX)?;
+    let mut last = start;
+    for _ in 0..limit {
+        let next = receivers.query_row(params![last.namespace, last.name], |row| {
+            Ok(ActorId { namespace: row.get(0)?, name: row.get(1)? })
+        });
+        let Some(actor) = next.optional()? else { break };
+        let entry = due.entry(actor.clone()).or_insert_with(|| Due { actor: actor.clone(), alarm: None, inbox: true });
+        entry.inbox = true;
+        last = actor;
+    }
+    Ok(due.into_values().take(limit).collect())
+}
+
+/// Writes a batch that has been checked. Refuses it, undone, if its messages do not fit what is in the inboxes.
+pub(super) fn write(db: &Connection, batch: &Batch) -> Result<Result<(), StoreError>, SqlError> {
+    let exchanges = batch.changes.iter().any(|change| !change.put.is_empty() || !change.take.is_empty());
+    if exchanges {
+        run(db, "SAVEPOINT batch")?;
+    }
+    for change in &batch.changes {
+        if let Err(refusal) = write_change(db, batch, change)? {
+            run(db, "ROLLBACK TO batch")?;
+            run(db, "RELEASE batch")?;
+            return Ok(Err(refusal));
+        }
+    }
+    if exchanges {
+        run(db, "RELEASE batch")?;
+    }
+    let Some(last) = batch.changes.last() else { return Ok(Ok(())) };
+    db.prepare_cached(PUT_ACTOR)?.execute(params![
+        batch.actor.namespace,
+        batch.actor.name,
+        batch.epoch.cast_signed(),
+        last.seq.cast_signed(),
+        last.alarm,
+        last.status.word(),
+        last.state_version,
+    ])?;
+    Ok(Ok(()))
+}
+
+fn write_change(db: &Connection, batch: &Batch, change: &Change) -> Result<Result<(), StoreError>, SqlError> {
+    let ActorId { namespace, name } = &batch.actor;
+    db.prepare_cached(PUT_CHANGE)?.execute(params![namespace, name, change.seq.cast_signed(), &change.body[..]])?;
+    for Put { receiver, row } in &change.put {
+        let values = params![namespace, receiver, row.sender, row.sender_seq.cast_signed(), &row.body[..]];
+        let added = db.prepare_cached(PUT_MESSAGE)?.execute(values)?;
+        if added == 0 && !db.prepare_cached(SAME_MESSAGE)?.query_row(values, |row| row.get::<_, bool>(0))? {
+            return Ok(Err(StoreError::other_message(receiver, &row.sender, row.sender_seq)));
+        }
+    }
+    for (sender, seq) in &change.take {
+        let taken = db.prepare_cached(TAKE_MESSAGE)?.execute(params![namespace, name, sender, seq.cast_signed()])?;
+        if taken == 0 {
+            return Ok(Err(StoreError::not_in_inbox(&batch.actor, sender, *seq)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, SqlError> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| SqlError::IntegralValueOutOfRange(column, value))
+}
+
+fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes, SqlError> {
+    Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
+}

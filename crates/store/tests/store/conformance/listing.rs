@@ -1,0 +1,93 @@
+//! The actors that must be looked at.
+
+use std::collections::BTreeSet;
+
+use pawl_store::{ActorId, Change, Due, InboxRow, Put};
+
+use super::Case;
+use crate::driver::{Driver, Factory, actor, change};
+
+pub const CASES: &[Case] = &[
+    ("an actor is listed while it has an alarm", alarmed),
+    ("an actor is listed while a message waits for it, before it exists, too", waiting),
+    ("pages in order of id leave nothing out and repeat nothing", pages),
+    ("a list starts behind an actor whether or not that one is there", behind_anyone),
+];
+
+fn set_alarm(driver: &mut Driver, id: &ActorId, seq: u64, alarm: Option<i64>) {
+    driver.write(id, vec![Change { alarm, ..change(seq) }]);
+}
+
+fn send(receiver: &str, seq: u64) -> Vec<Put> {
+    let row = InboxRow { sender: "order/1".into(), sender_seq: seq, body: "x".into() };
+    vec![Put { receiver: receiver.into(), row }]
+}
+
+fn alarmed(factory: &Factory) {
+    let mut driver = factory().open();
+    let order = actor("order/1");
+    assert_eq!(driver.due(None, 10), []);
+    set_alarm(&mut driver, &order, 1, Some(-5));
+    assert_eq!(driver.due(None, 10), [Due { actor: order.clone(), alarm: Some(-5), inbox: false }]);
+    set_alarm(&mut driver, &order, 2, Some(i64::MAX));
+    assert_eq!(driver.due(None, 10)[0].alarm, Some(i64::MAX));
+    set_alarm(&mut driver, &order, 3, None);
+    assert_eq!(driver.due(None, 10), []);
+    assert_eq!(driver.due(None, 0), []);
+}
+
+fn waiting(factory: &Factory) {
+    let mut driver = factory().open();
+    let both = [send("mail/1", 1), send("mail/1", 2)].concat();
+    driver.write(&actor("order/1"), vec![Change { put: both, ..change(1) }]);
+    let listed = |alarm, inbox| Due { actor: actor("mail/1"), alarm, inbox };
+    assert_eq!(driver.due(None, 10), [listed(None, true)]);
+    driver.write(&actor("mail/1"), vec![Change { alarm: Some(7), take: vec![("order/1".into(), 1)], ..change(1) }]);
+    assert_eq!(driver.due(None, 10), [listed(Some(7), true)]);
+    driver.write(&actor("mail/1"), vec![Change { alarm: Some(7), take: vec![("order/1".into(), 2)], ..change(2) }]);
+    assert_eq!(driver.due(None, 10), [listed(Some(7), false)]);
+}
+
+fn pages(factory: &Factory) {
+    let mut driver = factory().open();
+    let mut expected = BTreeSet::new();
+    for n in 0..40u64 {
+        let id = ActorId::new(format!("tenant-{}", n % 3), format!("order/{n}"));
+        let put = if n % 4 == 0 { send(&format!("mail/{n}"), 1) } else { Vec::new() };
+        if n % 4 == 0 {
+            expected.insert(ActorId { name: format!("mail/{n}").into(), ..id.clone() });
+        }
+        let alarm = (n % 2 == 0).then_some(n as i64);
+        if alarm.is_some() {
+            expected.insert(id.clone());
+        }
+        driver.write(&id, vec![Change { alarm, put, ..change(1) }]);
+    }
+    for limit in [1, 3, 7, 100] {
+        let mut found = Vec::new();
+        loop {
+            let page = driver.due(found.last(), limit);
+            assert!(page.len() <= limit);
+            let full = page.len() == limit;
+            found.extend(page.into_iter().map(|due| due.actor));
+            if !full {
+                break;
+            }
+        }
+        assert_eq!(found, expected.iter().cloned().collect::<Vec<_>>(), "in pages of {limit}");
+    }
+}
+
+fn behind_anyone(factory: &Factory) {
+    let mut driver = factory().open();
+    for name in ["a/1", "c/1"] {
+        set_alarm(&mut driver, &actor(name), 1, Some(0));
+    }
+    let listed = |driver: &mut Driver, after: &ActorId| -> Vec<_> {
+        driver.due(Some(after), 10).into_iter().map(|due| due.actor.name.to_string()).collect()
+    };
+    assert_eq!(listed(&mut driver, &actor("a/1")), ["c/1"]);
+    assert_eq!(listed(&mut driver, &actor("b/1")), ["c/1"]);
+    assert_eq!(listed(&mut driver, &actor("c/1")), [""; 0]);
+    assert_eq!(listed(&mut driver, &ActorId::new("a", "z/1")), ["a/1", "c/1"]);
+}

@@ -1,0 +1,18 @@
+//! Tests of the stores through their public interface, in one binary, which is also the second process of those that
+//! need one.
+
+// The lint's own exception for tests does not reach what they share.
+#![allow(clippy::unwrap_used)]
+
+mod child;
+mod commits;
+mod conformance;
+mod contract;
+mod driver;
+mod faults;
+mod files;
+mod kill;
+mod lock;
+mod model;
+#[cfg(target_os = "linux")]
+mod system;

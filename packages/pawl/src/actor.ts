@@ -1,0 +1,145 @@
+/** Defining actors. */
+import { milliseconds } from "./duration.ts";
+import { PawlError } from "./errors.ts";
+import { isSchema, type Schema } from "./schema.ts";
+import type { Actor, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
+
+/** A definition without its types: what the runtime works with. */
+export type AnyDefinition = Definition<unknown, unknown, unknown, unknown, Record<string, Schema>, Actions, unknown, Types>;
+type Actions = Record<string, (c: never, ...args: never[]) => unknown>;
+
+const definitions = new WeakMap<object, AnyDefinition>();
+
+const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+const MEMBERS: ReadonlySet<string> = new Set(
+  "input messages version migrate state vars actions workflow onError steps".split(" "),
+);
+const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
+
+/**
+ * Defines an actor. `name` is persisted with everything that its actors store.
+ *
+ * @throws PawlError `bad_argument` for a name of another form, an unknown member, or a member of the wrong kind.
+ */
+export function actor<const N extends string, I = void, G = I, S = NoState, V = undefined, M = {}, A = {}, O = void>(
+  name: N,
+  definition: Definition<I, G, S, V, M, A, O, Bag<I, G, S, V, M>>,
+): Actor<N, Bag<I, G, S, V, M>, A, O> {
+  if (typeof name !== "string" || !TYPE_NAME.test(name)) {
+    throw new PawlError("bad_argument", `actor() was given a name that cannot be one.
+  found     ${JSON.stringify(name)}
+  expected  a letter, then up to 63 letters, digits, "_" or "-": it is stored with the actor's data for ever`);
+  }
+  const untyped = definition as unknown as AnyDefinition;
+  checkDefinition(name, untyped);
+  const made = Object.freeze({ name }) as unknown as Actor<N, Bag<I, G, S, V, M>, A, O>;
+  definitions.set(made, untyped);
+  return made;
+}
+
+/** The definition behind what `actor()` returned. Throws `bad_argument` for anything else. */
+export function definitionOf(actor: Actor): AnyDefinition {
+  const definition = typeof actor === "object" && actor !== null ? definitions.get(actor) : undefined;
+  if (definition !== undefined) return definition;
+  throw new PawlError("bad_argument", `something that is not an actor was given where one is expected.
+  found     ${shown(actor)}
+  expected  what actor("name", { ... }) returned`);
+}
+
+function checkDefinition(name: string, definition: AnyDefinition): void {
+  if (typeof definition !== "object" || definition === null) throw wrong(name, "no definition", "an object");
+  for (const member of Object.keys(definition)) {
+    if (!MEMBERS.has(member)) throw wrong(name, `the member \`${member}\``, [...MEMBERS].join(", "));
+  }
+  for (const member of FUNCTIONS) {
+    const value = definition[member];
+    if (value !== undefined && typeof value !== "function") throw wrong(name, `\`${member}\` that is ${shown(value)}`, "a function");
+  }
+  if (definition.input !== undefined && !isSchema(definition.input))
+    throw wrong(name, "`input` that is no schema", "type<T>(), or a schema of zod, valibot, ...");
+  for (const [message, schema] of Object.entries(definition.messages ?? {})) {
+    checkName(message, `a message of actor "${name}"`);
+    if (!isSchema(schema)) throw wrong(name, `message "${message}" that is no schema`, "type<T>(), or a schema of zod, valibot, ...");
+  }
+  for (const [action, run] of Object.entries(definition.actions ?? {})) {
+    if (action === "then") throw wrong(name, 'an action called "then"', "another name: `then` would make its handle look like a promise");
+    if (typeof run !== "function") throw wrong(name, `action "${action}" that is ${shown(run)}`, "a function");
+  }
+  checkVersion(name, definition);
+  checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${name}"`);
+}
+
+function checkVersion(name: string, definition: AnyDefinition): void {
+  const version = definition.version ?? 1;
+  if (!Number.isInteger(version) || version < 1 || version > 0xffff_ffff)
+    throw wrong(name, `version ${shown(definition.version)}`, "an integer from 1");
+  if (version > 1 && definition.migrate === undefined)
+    throw wrong(name, `version ${version} without \`migrate\``, "migrate(old, from), which brings older state to this version");
+}
+
+function wrong(name: string, found: string, expected: string): PawlError {
+  return new PawlError("bad_argument", `the definition of actor "${name}" is not right.
+  found     ${found}
+  expected  ${expected}`);
+}
+
+/** Throws `bad_argument` unless `name` can name an entry or a message: 1 to 512 bytes of well-formed text. */
+export function checkName(name: unknown, what: string): asserts name is string {
+  if (typeof name === "string" && name !== "" && isShortText(name)) return;
+  throw new PawlError("bad_argument", `${what} has no name that can be stored.
+  found     ${shown(name)}
+  expected  text of 1 to 512 bytes, without lone surrogates`);
+}
+
+/** Whether text takes at most 512 bytes and is well-formed. */
+export function isShortText(text: string): boolean {
+  return text.length <= 512 && Buffer.byteLength(text) <= 512 && !/\p{Surrogate}/u.test(text);
+}
+
+/** A policy in numbers. `timeout` 0: none. */
+export interface Policy {
+  readonly maxRetries: number;
+  readonly backoffBase: number;
+  readonly backoffMax: number;
+  readonly timeout: number;
+  readonly retryOnTimeout: boolean;
+}
+
+const DEFAULTS: Required<StepPolicy> = {
+  maxRetries: 10,
+  retryBackoffBase: 100,
+  retryBackoffMax: 30_000,
+  timeout: 300_000,
+  retryOnTimeout: true,
+};
+
+/** A step's policy, with the actor's defaults and Pawl's behind it. Throws `bad_argument`. */
+export function checkPolicy(policy: StepPolicy, what: string, defaults: StepPolicy = {}): Policy {
+  const { maxRetries, retryBackoffBase, retryBackoffMax, timeout, retryOnTimeout } = { ...DEFAULTS, ...defined(defaults), ...defined(policy) };
+  if (!Number.isInteger(maxRetries) || maxRetries < 0 || maxRetries > 0xffff_ffff)
+    throw new PawlError("bad_argument", `maxRetries of ${what} is not a count.\n  found     ${shown(maxRetries)}\n  expected  an integer from 0`);
+  if (typeof retryOnTimeout !== "boolean")
+    throw new PawlError("bad_argument", `retryOnTimeout of ${what} is neither true nor false.\n  found     ${shown(retryOnTimeout)}`);
+  return {
+    maxRetries,
+    backoffBase: milliseconds(retryBackoffBase, `retryBackoffBase of ${what}`),
+    backoffMax: milliseconds(retryBackoffMax, `retryBackoffMax of ${what}`),
+    timeout: milliseconds(timeout, `timeout of ${what}`),
+    retryOnTimeout,
+  };
+}
+
+const POLICY_MEMBERS = Object.keys(DEFAULTS) as (keyof StepPolicy)[];
+
+function defined(policy: StepPolicy): Partial<Required<StepPolicy>> {
+  const given: Record<string, unknown> = {};
+  for (const member of POLICY_MEMBERS) if (policy[member] !== undefined) given[member] = policy[member];
+  return given as Partial<Required<StepPolicy>>;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(value);
+}

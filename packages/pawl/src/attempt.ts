@@ -1,0 +1,250 @@
+/**
+ * One attempt: of a step, an action, or the failure hook. Owns its draft, its vars and what it wants to send, from the start of
+ * the body to the verdict.
+ */
+import { checkName } from "./actor.ts";
+import { PawlError } from "./errors.ts";
+import { withFields, type Logger } from "./log.ts";
+import { noState, notStorable, stale, unknownMember } from "./messages.ts";
+import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
+import { RAW_STATE } from "./symbols.ts";
+import type { AttemptContext, Types } from "./types.ts";
+import { encode, ValueError } from "./values/index.ts";
+import type { Send, Verdict, Writes } from "./wire.ts";
+
+/** What an attempt needs of its actor. */
+export interface AttemptOwner {
+  readonly type: string;
+  readonly key: string;
+  /** `type/key`, for messages. */
+  readonly name: string;
+  /** None: the actor has no state. */
+  readonly mirror: Mirror | undefined;
+  readonly vars: unknown;
+  readonly log: Logger;
+  readonly messages: ReadonlySet<string>;
+  readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
+}
+
+/** Where an attempt stands: while it runs, its context works; a sealed one waits for its verdict. */
+type Phase = "running" | "sealed" | "succeeded" | "failed";
+
+const NOTHING_WRITTEN: Writes = { cell: undefined, sends: [] };
+
+export class Attempt {
+  readonly owner: AttemptOwner;
+  /** From 1. */
+  readonly number: number;
+  readonly context: AttemptContext<Types>;
+  readonly #idempotencyKey: () => string;
+  #phase: Phase = "running";
+  #draft: Draft | undefined;
+  #vars: AttemptVars | undefined;
+  #sends: Send[] | undefined;
+  #afterCommit: (() => void)[] | undefined;
+  #controller: AbortController | undefined;
+  #abortReason: unknown;
+
+  constructor(owner: AttemptOwner, number: number, idempotencyKey: () => string) {
+    this.owner = owner;
+    this.number = number;
+    this.#idempotencyKey = idempotencyKey;
+    this.context = new Context(this) as AttemptContext<Types>;
+  }
+
+  get isRunning(): boolean {
+    return this.#phase === "running";
+  }
+
+  get idempotencyKey(): string {
+    return this.#idempotencyKey();
+  }
+
+  /** Made on first access: one costs 3 us. */
+  get abortSignal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get draft(): Draft {
+    this.mustRun("c.state");
+    const { mirror } = this.owner;
+    if (mirror === undefined) throw noState(this.owner.type);
+    this.#draft ??= mirror.open();
+    return this.#draft;
+  }
+
+  get vars(): unknown {
+    if (this.#phase === "failed") throw stale("c.vars", this.owner.name);
+    this.#vars ??= new AttemptVars(this.owner.vars, { stale: (what) => stale(`c.${what}`, this.owner.name) });
+    return this.#vars.value;
+  }
+
+  raw(): unknown {
+    return this.owner.mirror === undefined ? undefined : this.draft.raw();
+  }
+
+  send(name: unknown, body: unknown): void {
+    this.mustRun("c.queue");
+    const { messages, type, limits } = this.owner;
+    if (typeof name !== "string" || !messages.has(name)) throw unknownMember("message", String(name), type, [...messages]);
+    checkName(name, "a message");
+    this.#sends ??= [];
+    this.#sends.push({ name, body: encodeMessage(name, body, this.owner.name, limits.messageBytes) });
+  }
+
+  afterCommit(fn: unknown): void {
+    this.mustRun("c.afterCommit");
+    if (typeof fn !== "function") throw new PawlError("bad_argument", `c.afterCommit was not given a function but ${String(fn)}.`);
+    this.#afterCommit ??= [];
+    this.#afterCommit.push(fn as () => void);
+  }
+
+  mustRun(what: string): void {
+    if (this.#phase !== "running") throw stale(what, this.owner.name);
+  }
+
+  /** The newest change that the attempt has seen, if it has looked at state. */
+  get pin(): number | undefined {
+    return this.#draft?.touched === true ? this.#draft.pin : undefined;
+  }
+
+  /** The body has ended well: what it did, for the settle call. Throws `ValueError` if a part of the state cannot be stored. */
+  seal(queuedBefore: () => number): Writes {
+    const draft = this.#draft;
+    if (draft?.touched !== true) {
+      this.#phase = "sealed";
+      return this.#sends === undefined ? NOTHING_WRITTEN : { cell: undefined, sends: this.#sends };
+    }
+    const cell = draft.seal(queuedBefore());
+    this.#phase = "sealed";
+    return { cell, sends: this.#sends ?? [] };
+  }
+
+  /** What became of it. True if it has to run again. */
+  verdict(verdict: Verdict): boolean {
+    switch (verdict.kind) {
+      case "queued":
+        this.#draft?.commit(verdict.seq);
+        this.#succeed();
+        return false;
+      case "clean":
+        this.#draft?.drop();
+        this.#succeed();
+        return false;
+      case "conflict":
+        this.fail(new PawlError("conflict", `an attempt of ${this.owner.name} was overtaken: another one changed ${verdict.path}`));
+        return true;
+      case "stale":
+        this.fail(undefined);
+        return false;
+    }
+  }
+
+  #succeed(): void {
+    this.#phase = "succeeded";
+    this.#vars?.succeed();
+  }
+
+  /** It came to nothing: its draft is dropped, its vars are put back, its context is dead. */
+  fail(reason: unknown): void {
+    if (this.#phase === "failed" || this.#phase === "succeeded") return;
+    this.#phase = "failed";
+    this.#draft?.drop();
+    this.#vars?.fail();
+    this.#afterCommit = undefined;
+    if (reason !== undefined) this.abort(reason);
+  }
+
+  abort(reason: unknown): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Its commit is durable. */
+  committed(): void {
+    const callbacks = this.#afterCommit;
+    this.#afterCommit = undefined;
+    for (const callback of callbacks ?? []) {
+      try {
+        callback();
+      } catch (error) {
+        this.owner.log.error({ actor: this.owner.name, err: error }, "a callback of c.afterCommit threw");
+      }
+    }
+  }
+}
+
+/** Encodes a message's body. Throws `value_not_storable` or `value_too_large`. */
+export function encodeMessage(name: string, body: unknown, actor: string, maxBytes: number): Uint8Array {
+  try {
+    return encode(body, { maxBytes });
+  } catch (error) {
+    throw error instanceof ValueError ? notStorable(`message "${name}" to ${actor} has a body`, error, undefined) : error;
+  }
+}
+
+/** What user code sees of an attempt. */
+class Context {
+  readonly #attempt: Attempt;
+  #log: Logger | undefined;
+  #queue: { send(name: unknown, body: unknown): void } | undefined;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+  }
+
+  get type(): string {
+    return this.#attempt.owner.type;
+  }
+
+  get key(): string {
+    return this.#attempt.owner.key;
+  }
+
+  get attempt(): number {
+    return this.#attempt.number;
+  }
+
+  get abortSignal(): AbortSignal {
+    return this.#attempt.abortSignal;
+  }
+
+  get log(): Logger {
+    const { owner, number } = this.#attempt;
+    this.#log ??= withFields(owner.log, { actor: owner.name, attempt: number });
+    return this.#log;
+  }
+
+  get idempotencyKey(): string {
+    return this.#attempt.idempotencyKey;
+  }
+
+  get state(): unknown {
+    return this.#attempt.draft.value;
+  }
+
+  set state(next: unknown) {
+    this.#attempt.draft.value = next;
+  }
+
+  get vars(): unknown {
+    return this.#attempt.vars;
+  }
+
+  get queue(): { send(name: unknown, body: unknown): void } {
+    this.#queue ??= { send: (name, body) => this.#attempt.send(name, body) };
+    return this.#queue;
+  }
+
+  [RAW_STATE](): unknown {
+    return this.#attempt.raw();
+  }
+
+  afterCommit(fn: unknown): void {
+    this.#attempt.afterCommit(fn);
+  }
+}

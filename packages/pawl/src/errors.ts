@@ -1,0 +1,100 @@
+/** The errors that users meet: one base class with a stable `code`. */
+
+/** What is known of an error beside its message. */
+export interface PawlErrorOptions extends ErrorOptions {
+  /** Whether the same call may succeed later. Default: false. */
+  readonly retryable?: boolean;
+  /** Whether nothing has happened (`no`), or nobody knows (`unknown`). Default: `no`. */
+  readonly outcome?: "no" | "unknown";
+  /** The parts of the message, for programs. */
+  readonly data?: unknown;
+}
+
+const BRAND = "pawl.error";
+
+/**
+ * An error of Pawl. `code` is stable and part of the interface; `message` is for people: what was found, what was expected,
+ * where, and what to do. `instanceof` works across copies and bundles of the package.
+ */
+export class PawlError extends Error {
+  static readonly brand: symbol = Symbol.for(BRAND);
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly outcome: "no" | "unknown";
+  readonly data: unknown;
+
+  constructor(code: string, message: string, options?: PawlErrorOptions) {
+    super(message, options !== undefined && "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retryable = options?.retryable ?? false;
+    this.outcome = options?.outcome ?? "no";
+    this.data = options?.data;
+    head(this, `PawlError [${code}]`);
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(this, value) ?? Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+/** Your own error: reaches a caller unchanged, with its code and data. */
+export class AppError extends PawlError {
+  static override readonly brand: symbol = Symbol.for(`${BRAND}.app`);
+
+  constructor(code: string, message: string, data?: unknown) {
+    super(code, message, { data });
+  }
+}
+
+/** Thrown in a step: trying again is useless. */
+export class CriticalError extends PawlError {
+  static override readonly brand: symbol = Symbol.for(`${BRAND}.critical`);
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("critical", message, options);
+  }
+}
+
+const CLASSES = [PawlError, AppError, CriticalError];
+for (const type of CLASSES) brand(type.prototype, type.brand);
+
+/** The error of a recorded failure, of the class that it had if that is one of Pawl's. */
+export function rebuildPawlError(name: string, code: string, message: string, options: PawlErrorOptions): PawlError {
+  const error = new PawlError(code, message, options);
+  if (name === "AppError") Object.setPrototypeOf(error, AppError.prototype);
+  if (name === "CriticalError") Object.setPrototypeOf(error, CriticalError.prototype);
+  return error;
+}
+
+/** The name under which a failure of Pawl's own classes is recorded; `undefined` for any other error. */
+export function pawlClassName(error: unknown): "PawlError" | "AppError" | "CriticalError" | undefined {
+  if (error instanceof CriticalError) return "CriticalError";
+  if (error instanceof AppError) return "AppError";
+  return error instanceof PawlError ? "PawlError" : undefined;
+}
+
+function brand(prototype: object, symbol: symbol): void {
+  Object.defineProperty(prototype, symbol, { value: true });
+}
+
+/** Whether a value bears the brand of one of our own classes; `undefined` for a user's subclass, which has none. */
+function isBranded(type: { readonly brand: symbol }, value: unknown): boolean | undefined {
+  if (!Object.hasOwn(type, "brand")) return undefined;
+  return typeof value === "object" && value !== null && type.brand in value;
+}
+
+/** Makes the stack open with a name that shows the code, and leaves `name` the plain one. */
+function head(error: Error, shown: string): void {
+  define(error, "name", shown);
+  Error.captureStackTrace(error, error.constructor);
+  define(error, "name", error.constructor.name === "" ? "PawlError" : className(error));
+}
+
+function className(error: Error): string {
+  for (const type of [...CLASSES].reverse()) if (type.brand in error) return type.name;
+  return "PawlError";
+}
+
+function define(error: Error, key: string, value: string): void {
+  Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false });
+}

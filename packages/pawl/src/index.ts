@@ -1,0 +1,38 @@
+/** Durable actors and workflows: a step commits, with everything it did, or it never happened. */
+export { actor } from "./actor.ts";
+export type { Duration, Time } from "./duration.ts";
+export { AppError, CriticalError, PawlError, type PawlErrorOptions } from "./errors.ts";
+export type { Failure } from "./failure.ts";
+export type { Limits } from "./loaded.ts";
+export type { Logger } from "./log.ts";
+export { type CallOptions, type Client, createRuntime, type Handle, type Runtime, type RuntimeOptions } from "./runtime.ts";
+export { type Schema, type StandardSchemaV1, type } from "./schema.ts";
+export { raw } from "./state/index.ts";
+export { RAW_STATE } from "./symbols.ts";
+export type {
+  ActionContext,
+  Actor,
+  AttemptContext,
+  Bag,
+  Calls,
+  Definition,
+  ErrorEvent,
+  Given,
+  InOf,
+  LoopNext,
+  LoopOptions,
+  Message,
+  Names,
+  NoState,
+  OutOf,
+  OutputOf,
+  Queue,
+  Sender,
+  StepOptions,
+  StepPolicy,
+  Tried,
+  Types,
+  TypesOf,
+  WorkflowContext,
+} from "./types.ts";
+export { Loop } from "./workflow.ts";

@@ -1,0 +1,584 @@
+/**
+ * One loaded actor: joins what callers ask for, what its run does, and what the engine says.
+ *
+ * Owns the mirror of its state, its vars, and the calls that wait for an answer. One law: an answer leaves when the engine says
+ * that what it rests on is durable, and not before.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
+import { Attempt, encodeMessage } from "./attempt.ts";
+import { PawlError } from "./errors.ts";
+import { type FailureRecord, toError, toFailure, toRecord } from "./failure.ts";
+import type { Logger } from "./log.ts";
+import * as say from "./messages.ts";
+import type { Pump, PumpedActor } from "./pump.ts";
+import { Mirror } from "./state/index.ts";
+import type { ActionContext, AttemptContext, ErrorEvent, Types } from "./types.ts";
+import { ByteWriter, decode, encode, ValueError } from "./values/index.ts";
+import { Run, type RunOwner } from "./workflow.ts";
+import type { DivergenceRecord, EventRecord, Facts, Misuse, Refusal, ResolvedValue, RunOutcome, StoreProblem, Terminal, Verdict } from "./wire.ts";
+
+export interface Limits {
+  /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
+  readonly valueBytes: number;
+  /** A message. Default: 1 MiB. */
+  readonly messageBytes: number;
+}
+
+/** What a loaded actor needs of its runtime. */
+export interface LoadedOptions {
+  readonly pump: Pump;
+  readonly definition: AnyDefinition;
+  readonly type: string;
+  readonly key: string;
+  readonly handle: number;
+  readonly log: Logger;
+  readonly limits: Limits;
+  readonly codeVersion: number;
+  /** Called when the actor cannot be used any more and a later call has to load it anew. */
+  readonly forget: () => void;
+}
+
+/** Something that a caller waits for. */
+interface Call {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** An action, with what is needed to run it again. */
+  readonly action?: Action;
+  /** What resolves it, or why it rejects, once it may. */
+  answer: { readonly bytes: Uint8Array | undefined } | { readonly failure: FailureRecord } | undefined;
+  /** Whether the engine has it. */
+  submitted: boolean;
+}
+
+interface Action {
+  readonly name: string;
+  readonly args: Uint8Array;
+  readonly idempotencyKey: string;
+  readonly inCallersContext: <R>(fn: () => R) => R;
+  attempt: Attempt | undefined;
+}
+
+interface Report {
+  readonly event: EventRecord;
+  attempt: Attempt | undefined;
+}
+
+const NO_VIEW = new Uint8Array(0);
+
+export class LoadedActor implements PumpedActor, RunOwner {
+  readonly pump: Pump;
+  readonly definition: AnyDefinition;
+  readonly type: string;
+  readonly key: string;
+  readonly name: string;
+  readonly handle: number;
+  readonly log: Logger;
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly messages: ReadonlySet<string>;
+  mirror: Mirror | undefined;
+  vars: unknown;
+  readonly #options: LoadedOptions;
+  readonly #calls = new Map<number, Call>();
+  readonly #reports = new Map<number, Report>();
+  #nextCall = 1;
+  #nextOp = 1;
+  #run: Run | undefined;
+  #facts: Facts | undefined;
+  #opened = deferred<void>();
+  #creating: Promise<void> | undefined;
+  #outcome: RunOutcome | undefined;
+  #parked: PawlError | undefined;
+  #problem: StoreProblem | undefined;
+  readonly #results = new Set<{ resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
+
+  constructor(options: LoadedOptions) {
+    const { pump, definition, type, key, handle } = options;
+    this.#options = options;
+    this.pump = pump;
+    this.definition = definition;
+    this.type = type;
+    this.key = key;
+    this.name = `${type}/${key}`;
+    this.handle = handle;
+    this.log = options.log;
+    this.limits = options.limits;
+    this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
+    this.messages = new Set(Object.keys(definition.messages ?? {}));
+    this.#opened.promise.catch(ignored);
+    pump.add(handle, this);
+    pump.input.open(handle, this.name);
+    pump.schedule();
+  }
+
+  nextOp(): number {
+    return this.#nextOp++;
+  }
+
+  /** Resolves when the actor is loaded and, if it exists, at work. */
+  async load(): Promise<{ exists: boolean }> {
+    await this.#opened.promise;
+    return { exists: this.#facts?.exists === true };
+  }
+
+  /** Makes the actor durable. Does nothing if it exists, unless that is an error. */
+  async create(input: unknown, ifExists: "keep" | "throw"): Promise<void> {
+    const { exists } = await this.load();
+    if (exists || this.#creating !== undefined) {
+      if (ifExists === "throw") throw say.actorExists(this.name);
+      return this.#creating;
+    }
+    this.#creating = this.#create(input);
+    try {
+      await this.#creating;
+    } finally {
+      this.#creating = undefined;
+    }
+  }
+
+  async #create(input: unknown): Promise<void> {
+    const { definition } = this;
+    const encodedInput = input === undefined ? undefined : this.#encode(input, `the input of ${this.name} is a value`);
+    // By value, as everywhere: what the actor sees is what is stored.
+    const stored = encodedInput === undefined ? undefined : decode(encodedInput);
+    const state =
+      definition.state === undefined ? undefined : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
+    const record = { workflow: definition.workflow !== undefined, input: encodedInput, state, version: definition.version ?? 1 };
+    await this.#submit((call) => this.pump.input.create(this.handle, call, record));
+    const seq = (this.#facts?.seq ?? 0) + 1;
+    const head = state === undefined ? undefined : { version: record.version, head: seq };
+    await this.#begin({ exists: true, hasRun: record.workflow, outcome: undefined, state: head, seq });
+  }
+
+  /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
+  async act(name: string, args: readonly unknown[], idempotencyKey: string): Promise<unknown> {
+    if (!Object.hasOwn(this.definition.actions ?? {}, name))
+      throw say.unknownMember("action", name, this.type, Object.keys(this.definition.actions ?? {}));
+    const encoded = this.#encode(args, `action "${name}" of ${this.name} was given arguments`);
+    const inCallersContext = AsyncLocalStorage.snapshot();
+    await this.exist();
+    const action: Action = { name, args: encoded, idempotencyKey, inCallersContext, attempt: undefined };
+    return new Promise((resolve, reject) => {
+      const id = this.#nextCall++;
+      const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
+      this.#calls.set(id, call);
+      this.#runAction(id, call, action);
+    });
+  }
+
+  #runAction(id: number, call: Call, action: Action): void {
+    const attempt = new Attempt(this, 1, () => action.idempotencyKey);
+    action.attempt = attempt;
+    const run = (this.definition.actions ?? {})[action.name] as unknown as (c: ActionContext<Types>, ...args: unknown[]) => unknown;
+    const args = decode(action.args) as unknown[];
+    const returned = (output: unknown): void => {
+      if (!attempt.isRunning) return;
+      try {
+        call.answer = { bytes: output === undefined ? undefined : this.#encode(output, `action "${action.name}" of ${this.name} returned something`) };
+        const writes = attempt.seal(() => this.pump.settling(this.handle));
+        call.submitted = true;
+        this.pump.input.acted(this.handle, id, writes);
+        this.pump.schedule();
+      } catch (error) {
+        threw(error);
+      }
+    };
+    const threw = (error: unknown): void => {
+      if (!attempt.isRunning) return;
+      const { pin } = attempt;
+      attempt.fail(undefined);
+      const failure = toRecord(error);
+      call.answer = { failure };
+      call.submitted = true;
+      this.pump.input.actionThrew(this.handle, id, failure, pin);
+      this.pump.schedule();
+    };
+    callUser(() => action.inCallersContext(() => run(attempt.context, ...args)), returned, threw);
+  }
+
+  /** Sends a message; resolves when it is durable. */
+  async send(name: string, body: unknown): Promise<void> {
+    if (!this.messages.has(name)) throw say.unknownMember("message", name, this.type, [...this.messages]);
+    const encoded = encodeMessage(name, body, this.name, this.limits.messageBytes);
+    await this.exist();
+    await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body: encoded }));
+  }
+
+  /** The output of the run, once it has ended. */
+  async result(): Promise<unknown> {
+    await this.exist();
+    if (this.definition.workflow === undefined)
+      throw say.badArgument(`${this.name} has no workflow, and so no result.\n  do        give actor("${this.type}", ...) a \`workflow\` member`);
+    if (this.#outcome !== undefined) return this.#ofOutcome(this.#outcome);
+    if (this.#parked !== undefined) throw this.#parked;
+    return new Promise((resolve, reject) => this.#results.add({ resolve, reject }));
+  }
+
+  #ofOutcome(outcome: RunOutcome): unknown {
+    if (outcome.kind === "completed") return outcome.output === undefined ? undefined : decode(outcome.output);
+    const { failure } = outcome;
+    throw new PawlError("workflow_failed", `the workflow of ${this.name} has failed: ${failure.message}`, {
+      cause: toError(failure),
+      data: { error: toFailure(failure) },
+    });
+  }
+
+  /** Loads the actor; makes it, if its type needs no input. Throws `actor_not_found` otherwise. */
+  async exist(): Promise<void> {
+    const { exists } = await this.load();
+    if (exists) return;
+    if (this.#creating !== undefined) return this.#creating;
+    if (this.definition.input !== undefined) throw say.actorNotFound(this.name);
+    return this.create(undefined, "keep");
+  }
+
+  /** No new operation starts; what runs may end. */
+  drain(): void {
+    this.#run?.drain();
+  }
+
+  /** Writes down what the run waits for, so that the actor can be dropped. */
+  suspend(): void {
+    this.pump.input.suspend(this.handle);
+    this.pump.schedule();
+  }
+
+  /** Drops everything: attempts are dead, calls fail, the run is forgotten. */
+  drop(error: PawlError): void {
+    this.#stopRun(error);
+    for (const [id] of [...this.#calls]) this.#fail(id, error);
+    for (const waiter of this.#results) waiter.reject(error);
+    this.#results.clear();
+    this.#opened.reject(error);
+    this.pump.remove(this.handle);
+  }
+
+  oldestPin(): number | undefined {
+    return this.mirror?.oldestPin();
+  }
+
+  // What the engine says.
+
+  opened(facts: Facts): void {
+    this.#begin(facts).then(this.#opened.resolve, (error: unknown) => this.#giveUp(error));
+  }
+
+  openFailed(problem: StoreProblem): void {
+    this.#giveUp(say.ofStore(problem));
+  }
+
+  #giveUp(error: unknown): void {
+    const reason = error instanceof PawlError ? error : new PawlError("poisoned", `${this.name} could not be loaded: ${String(error)}`, { cause: error });
+    this.pump.input.close(this.handle);
+    this.pump.schedule();
+    this.drop(reason);
+    this.#options.forget();
+  }
+
+  lost(problem: StoreProblem): void {
+    this.log.warn({ actor: this.name, code: problem.code }, "a write failed: the actor is being read back from the store");
+    this.#problem = problem;
+    this.#opened = deferred();
+    this.#opened.promise.catch(ignored);
+    const error = say.lost(this.name, problem);
+    this.#stopRun(error);
+    for (const [id, call] of [...this.#calls]) {
+      call.action?.attempt?.fail(error);
+      if (!call.submitted) this.#fail(id, error);
+    }
+  }
+
+  reopened(facts: Facts): void {
+    for (const [id] of [...this.#calls]) this.#fail(id, say.lost(this.name, this.#problem));
+    this.opened(facts);
+  }
+
+  #stopRun(reason: unknown): void {
+    this.#run?.drop(reason);
+    this.#run = undefined;
+    for (const report of this.#reports.values()) report.attempt?.fail(reason);
+    this.#reports.clear();
+  }
+
+  /** The actor is there, or is not: gets what its code needs, and sets its run going. */
+  async #begin(facts: Facts): Promise<void> {
+    this.#facts = facts;
+    if (!facts.exists) return;
+    const head = this.#stateHead(facts);
+    this.mirror = head === undefined ? undefined : this.#mirrorAt(head);
+    this.#outcome = facts.outcome;
+    this.vars = this.definition.vars?.({ key: this.key, log: this.log });
+    if (facts.outcome !== undefined) this.#tellResult(facts.outcome);
+    this.pump.input.start(this.handle, this.definition.onError !== undefined, this.#options.codeVersion);
+    this.pump.schedule();
+  }
+
+  /** The newest change of the state, once it is of this code's version; none without state. */
+  #stateHead(facts: Facts): number | undefined {
+    const { definition } = this;
+    const version = definition.version ?? 1;
+    const stored = facts.state;
+    if (stored === undefined) return definition.state === undefined ? undefined : this.#replaceState(facts, this.#firstState(definition), version);
+    if (stored.version > version) throw say.stateVersion(this.name, stored.version, version);
+    if (stored.version === version || definition.migrate === undefined) return stored.head;
+    return this.#replaceState(facts, this.#migrated(definition.migrate, stored.version, version), version);
+  }
+
+  /** Writes the state anew, as the first change since the actor was loaded; returns that change's number. */
+  #replaceState(facts: Facts, state: unknown, version: number): number {
+    this.pump.input.migrate(this.handle, this.#encode(state, `\`migrate\` or \`state\` of ${this.name} returned a value`), version);
+    return facts.seq + 1;
+  }
+
+  #migrated(migrate: (old: unknown, from: number) => unknown, from: number, to: number): unknown {
+    const old = decode(this.pump.engine.readState(this.handle, NO_VIEW));
+    try {
+      return migrate(old, from);
+    } catch (error) {
+      const because = error instanceof Error ? error.message : String(error);
+      const message = `\`migrate\` of ${this.name} threw, from version ${from} to ${to}: ${because}. The actor is as it was.`;
+      throw new PawlError("migration_failed", message, { cause: error });
+    }
+  }
+
+  /** The state of an actor that was made when its type had none. */
+  #firstState(definition: AnyDefinition): unknown {
+    if (definition.input === undefined) return definition.state?.(undefined, { key: this.key });
+    throw new PawlError("migration_failed", `${this.name} was created when its type had no state, and its first state depends on its input.
+  do        take \`input\` out of \`state\`, or give such actors another type`);
+  }
+
+  #mirrorAt(head: number): Mirror {
+    const { engine } = this.pump;
+    const source = {
+      read: () => engine.readState(this.handle, NO_VIEW),
+      readAt: (pin: number, delta: Uint8Array | undefined) => engine.readState(this.handle, viewOf(pin, delta)),
+    };
+    return new Mirror(source, head, {
+      stale: (what) => say.stale(`c.${what}`, this.name),
+      refused: (error) => say.notStorable(`something was put into the state of ${this.name}`, error, undefined),
+      maxValueBytes: this.limits.valueBytes,
+    });
+  }
+
+  runWorkflow(scope: number, input: Uint8Array | undefined): void {
+    this.#parked = undefined;
+    this.#run?.drop(undefined);
+    this.#run = new Run(this);
+    this.#run.start(scope, input === undefined ? undefined : decode(input));
+  }
+
+  execute(op: number, attempt: number): void {
+    this.#run?.execute(op, attempt);
+  }
+
+  abort(op: number, attempt: number, timeout: number | undefined): void {
+    this.#run?.abort(op, attempt, timeout);
+  }
+
+  iterate(op: number, scope: number, state: ResolvedValue): void {
+    this.#run?.iterate(op, scope, state);
+  }
+
+  resolve(op: number, value: ResolvedValue): void {
+    this.#run?.resolve(op, value);
+  }
+
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord): void {
+    this.#run?.reject(op, terminal, attempts, failure);
+  }
+
+  rethrow(op: number): void {
+    this.#run?.rethrow(op);
+  }
+
+  stepVerdict(op: number, attempt: number, verdict: Verdict): void {
+    this.#run?.verdict(op, attempt, verdict);
+  }
+
+  actionVerdict(id: number, verdict: Verdict): void {
+    const call = this.#calls.get(id);
+    const action = call?.action;
+    if (call === undefined || action?.attempt === undefined) return;
+    if (!action.attempt.verdict(verdict)) return;
+    // Another attempt came between: run it again, on fresh state, under the same key.
+    call.submitted = false;
+    call.answer = undefined;
+    queueMicrotask(() => {
+      if (this.#calls.has(id)) this.#runAction(id, call, action);
+    });
+  }
+
+  reply(id: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.action?.attempt?.committed();
+    const { answer } = call;
+    if (answer === undefined) call.resolve(undefined);
+    else if ("failure" in answer) call.reject(toError(answer.failure));
+    else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
+  }
+
+  refuse(id: number, reason: Refusal, why: string): void {
+    this.#fail(id, say.refused(this.name, reason, why));
+  }
+
+  #fail(id: number, error: PawlError): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.action?.attempt?.fail(error);
+    call.reject(error);
+  }
+
+  report(id: number, event: EventRecord): void {
+    const report: Report = { event, attempt: undefined };
+    this.#reports.set(id, report);
+    this.#runReport(id, report);
+  }
+
+  reportVerdict(id: number, verdict: Verdict): void {
+    const report = this.#reports.get(id);
+    if (report?.attempt === undefined) return;
+    if (report.attempt.verdict(verdict)) queueMicrotask(() => this.#runReport(id, report));
+    else this.#reports.delete(id);
+  }
+
+  #runReport(id: number, report: Report): void {
+    const { onError } = this.definition;
+    if (onError === undefined || this.#reports.get(id) !== report) return;
+    const attempt = new Attempt(this, 1, () => `${this.name} ${id}`);
+    report.attempt = attempt;
+    const returned = (): void => {
+      if (!attempt.isRunning) return;
+      try {
+        const writes = attempt.seal(() => this.pump.settling(this.handle));
+        this.pump.input.reported(this.handle, id, writes);
+        this.pump.schedule();
+      } catch (error) {
+        threw(error);
+      }
+    };
+    const threw = (error: unknown): void => {
+      if (!attempt.isRunning) return;
+      attempt.fail(undefined);
+      this.#reports.delete(id);
+      this.log.error({ actor: this.name, err: error }, "onError threw; what it wrote is dropped");
+      this.pump.input.reportThrew(this.handle, id, toRecord(error));
+      this.pump.schedule();
+    };
+    callUser(() => onError(attempt.context as AttemptContext<Types>, this.#errorEvent(report.event)), returned, threw);
+  }
+
+  #errorEvent(event: EventRecord): ErrorEvent {
+    const { step, attempt, retryAt, failure } = event;
+    return {
+      kind: step === undefined ? "workflow" : "step",
+      name: step ?? this.type,
+      attempt,
+      willRetry: retryAt !== undefined,
+      ...(retryAt === undefined ? {} : { retryAt }),
+      error: toFailure(failure),
+    };
+  }
+
+  runEnded(outcome: RunOutcome): void {
+    this.#outcome = outcome;
+    this.#run?.drop(undefined);
+    this.#run = undefined;
+    if (outcome.kind === "failed" && this.#results.size === 0)
+      this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
+    this.#tellResult(outcome);
+  }
+
+  #tellResult(outcome: RunOutcome): void {
+    for (const waiter of this.#results) {
+      try {
+        waiter.resolve(this.#ofOutcome(outcome));
+      } catch (error) {
+        waiter.reject(error);
+      }
+    }
+    this.#results.clear();
+  }
+
+  parked(divergence: DivergenceRecord): void {
+    const error = say.diverged(this.name, divergence);
+    this.#run?.drop(error);
+    this.#run = undefined;
+    this.#parked = error;
+    this.log.error({ actor: this.name, code: error.code }, error.message);
+    for (const waiter of this.#results) waiter.reject(error);
+    this.#results.clear();
+  }
+
+  misuse(op: number | undefined, misuse: Misuse, name: string): void {
+    const entry = { kind: "step" as const, name };
+    const error = misuse === "duplicate_name" ? say.duplicateName(this.name, "entry", name) : say.entryPending(this.name, entry);
+    this.#run?.misuse(op, error);
+  }
+
+  /** Asks the engine for something whose answer is that it is durable. */
+  #submit(write: (call: number) => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#nextCall++;
+      this.#calls.set(id, { resolve, reject, answer: undefined, submitted: true });
+      write(id);
+      this.pump.schedule();
+    });
+  }
+
+  #encode(value: unknown, what: string): Uint8Array {
+    try {
+      return encode(value, { maxBytes: this.limits.valueBytes });
+    } catch (error) {
+      throw error instanceof ValueError ? say.notStorable(what, error, undefined) : error;
+    }
+  }
+}
+
+function viewOf(pin: number, delta: Uint8Array | undefined): Uint8Array {
+  const view = new ByteWriter();
+  view.varint(pin);
+  view.u8(delta === undefined ? 0 : 1);
+  if (delta !== undefined) {
+    view.varint(delta.length);
+    view.bytes(delta);
+  }
+  return view.copy();
+}
+
+function callUser(run: () => unknown, returned: (value: unknown) => void, threw: (error: unknown) => void): void {
+  let result: unknown;
+  try {
+    result = run();
+  } catch (error) {
+    return threw(error);
+  }
+  if (result instanceof Promise || isThenable(result)) Promise.resolve(result).then(returned, threw);
+  else returned(result);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+function ignored(): void {}

@@ -1,0 +1,27 @@
+/** The log. */
+
+/** What Pawl and user code log with; pino fits. The object first, then the words. */
+export interface Logger {
+  debug(o: object, m: string): void;
+  info(o: object, m: string): void;
+  warn(o: object, m: string): void;
+  error(o: object, m: string): void;
+}
+
+/** Writes to the console; keeps silent about what is only for debugging. */
+export const consoleLogger: Logger = {
+  debug: () => {},
+  info: (o, m) => console.info(m, o),
+  warn: (o, m) => console.warn(m, o),
+  error: (o, m) => console.error(m, o),
+};
+
+/** A logger that adds fields to everything. */
+export function withFields(logger: Logger, fields: object): Logger {
+  return {
+    debug: (o, m) => logger.debug({ ...fields, ...o }, m),
+    info: (o, m) => logger.info({ ...fields, ...o }, m),
+    warn: (o, m) => logger.warn({ ...fields, ...o }, m),
+    error: (o, m) => logger.error({ ...fields, ...o }, m),
+  };
+}

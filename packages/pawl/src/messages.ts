@@ -1,0 +1,234 @@
+/**
+ * What people are told when something is wrong: what was found, what was expected, where, and what to do.
+ *
+ * Errors that are made at a user's call end with the place of that call.
+ */
+import { PawlError } from "./errors.ts";
+import type { DivergenceRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
+import type { ValueError } from "./values/index.ts";
+
+/** The first line of a stack that is neither Pawl's nor Node's: where the user's code is. */
+export function callSite(): string | undefined {
+  const holder: { stack?: string } = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 30;
+  Error.captureStackTrace(holder, callSite);
+  Error.stackTraceLimit = stackTraceLimit;
+  const lines = (holder.stack ?? "").split("\n").slice(1);
+  const own = /[\\/]pawl[\\/](?:src|dist)[\\/]/;
+  const users = lines.find((line) => !own.test(line) && !line.includes("node:") && /:\d+:\d+\)?$/.test(line));
+  return users?.replace(/^\s*at /, "").replace(/^.*\((.*)\)$/, "$1").replace(/^file:\/\//, "").replace(/:\d+$/, "");
+}
+
+function at(): string {
+  const site = callSite();
+  return site === undefined ? "" : `\n  at        ${site}`;
+}
+
+export function badArgument(message: string): PawlError {
+  return new PawlError("bad_argument", message + at());
+}
+
+export function noName(what: string, name: unknown): PawlError {
+  return badArgument(`a ${what} has no name that can be stored.
+  found     ${typeof name === "string" ? JSON.stringify(name).slice(0, 80) : String(name)}
+  expected  text of 1 to 512 bytes, without lone surrogates: by its name a replay finds what was recorded`);
+}
+
+export function entryInProgress(actor: string, kind: string, name: string, pending: { kind: string; name: string }): PawlError {
+  return new PawlError(
+    "entry_in_progress",
+    `${kind} "${name}" was started while ${pending.kind} "${pending.name}" is still running, in ${actor}.
+  found     two entries at once on one ctx
+  expected  one after another, so that a replay can follow them
+  do        forgotten await?  await ctx.${pending.kind === "message" ? "queue.next" : pending.kind}("${pending.name}", ...)
+            Promise.all over entries is not supported${at()}`,
+    { data: { actor, entry: name, pending: pending.name } },
+  );
+}
+
+export function entryPending(actor: string, pending: { kind: string; name: string }): PawlError {
+  return new PawlError(
+    "entry_in_progress",
+    `a callback of ${actor} has ended while ${pending.kind} "${pending.name}" is still running.
+  found     an entry that nobody waits for
+  expected  every entry to have ended before the function that started it: what it did is not committed
+  do        forgotten await?  await ctx.${pending.kind === "message" ? "queue.next" : pending.kind}("${pending.name}", ...)`,
+    { data: { actor, pending: pending.name } },
+  );
+}
+
+export function wrongContext(actor: string, kind: string, name: string, inside: string): PawlError {
+  return new PawlError(
+    "wrong_context",
+    `${kind} "${name}" was started on the ctx outside of loop "${inside}", in ${actor}.
+  found     the ctx of the enclosing function
+  expected  the ctx that the callback was given: each round is a scope of its own
+  do        await ctx.loop("${inside}", async (ctx) => { await ctx.${kind}("${name}", ...) })${at()}`,
+    { data: { actor, entry: name, loop: inside } },
+  );
+}
+
+export function duplicateName(actor: string, kind: string, name: string): PawlError {
+  return new PawlError(
+    "duplicate_name",
+    `${kind} "${name}" was already used in this scope of ${actor}.
+  found     a second "${name}"
+  expected  each name once per scope: by its name a replay finds what was recorded
+  do        in a loop?       await ctx.loop("${name}s", async (ctx) => { ... })    each round is a scope of its own
+            something else?  give it a name of its own${at()}`,
+    { data: { actor, entry: name } },
+  );
+}
+
+export function notStorable(what: string, error: ValueError, effect: string | undefined): PawlError {
+  const place = error.path === "" ? "" : ` at ${error.path}`;
+  const limits = error.code === "value_too_large";
+  const storable = limits
+    ? "up to the limits of the runtime's `limits`: a value 16 MiB, a message 1 MiB; nested 256 deep"
+    : "plain objects and arrays, Date, Map, Set, bigint, typed arrays, Error, RegExp, URL, and what JSON has";
+  return new PawlError(
+    error.code === "record_corrupt" ? "value_not_storable" : error.code,
+    `${what} that cannot be stored.
+  found     ${error.found}${place}
+  storable  ${storable}${effect === undefined ? "" : `\n  effect    ${effect}`}
+  do        ${limits ? "store less at once, or raise the limit" : "keep the fields you need, as plain data"}${at()}`,
+    { data: { path: error.path, found: error.found } },
+  );
+}
+
+export function noState(actor: string): PawlError {
+  return new PawlError(
+    "no_state",
+    `c.state was used, but "${actor}" declares no state.
+  do        give actor() a \`state\` member, before \`actions\` and \`workflow\`:  state: () => ({ ... })${at()}`,
+  );
+}
+
+export function notInWorkflow(member: string): PawlError {
+  return new PawlError(
+    "not_in_workflow",
+    `ctx.${member} was used in a workflow.
+  found     ${member} outside of an attempt: what is read there could not be replayed
+  do        await ctx.step("name", async (c) => { ... c.${member} ... })${at()}`,
+  );
+}
+
+export function stale(what: string, actor: string): PawlError {
+  return new PawlError(
+    "stale_step",
+    `${what} of ${actor} was used after its attempt had ended.
+  found     code that went on after the attempt was done, failed, timed out or was cancelled
+  expected  everything to happen before the body returns: nothing has changed
+  do        forgotten await in the body?  a callback that outlives it?  pass plain values out: raw(c.state.part)${at()}`,
+  );
+}
+
+export function unknownMember(kind: "action" | "message", name: string, actor: string, known: readonly string[]): PawlError {
+  return new PawlError(
+    kind === "action" ? "unknown_action" : "unknown_message",
+    `"${actor}" has no ${kind} "${name}".
+  found     ${JSON.stringify(name)}
+  expected  ${known.length === 0 ? `none: it declares no ${kind}s` : known.join(", ")}${at()}`,
+    { data: { name, known } },
+  );
+}
+
+export function actorNotFound(actor: string): PawlError {
+  return new PawlError(
+    "actor_not_found",
+    `${actor} does not exist.
+  found     no actor of that key; its type declares \`input\`, so a call does not make one
+  expected  an actor that was created
+  do        await runtime.create(${actor.split("/")[0]}, ${JSON.stringify(actor.slice(actor.indexOf("/") + 1))}, input)`,
+  );
+}
+
+export function actorExists(actor: string): PawlError {
+  return new PawlError("actor_exists", `${actor} exists already.\n  do        drop { ifExists: "throw" } to keep the one that is there`);
+}
+
+export function stateVersion(actor: string, found: number, expected: number): PawlError {
+  return new PawlError(
+    "state_version",
+    `the state of ${actor} is of a newer version than this code.
+  found     version ${found}
+  expected  version ${expected} or older; nothing was changed
+  do        run the code that wrote it, or newer`,
+    { data: { found, expected } },
+  );
+}
+
+export function runtimeClosed(): PawlError {
+  return new PawlError("runtime_closed", `the runtime has been closed.\n  do        make a new one: createRuntime({ ... })${at()}`);
+}
+
+export function refused(actor: string, reason: Refusal, why: string): PawlError {
+  switch (reason) {
+    case "exists":
+      return actorExists(actor);
+    case "run_ended":
+      return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+    case "inbox_full":
+      return new PawlError("inbox_full", `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`, {
+        retryable: true,
+      });
+    case "busy":
+      return new PawlError(
+        "actor_busy",
+        `an action of ${actor} gave up: another attempt has kept the actor for 10 s.\n  found     an attempt that runs alone after three conflicts\n  do        call again; touch state after the last await, not before it`,
+        { retryable: true },
+      );
+    case "broken":
+      return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
+    case "lost":
+      return lost(actor, undefined);
+  }
+}
+
+/** The call has not happened: its actor was being read back from the store. */
+export function lost(actor: string, problem: StoreProblem | undefined): PawlError {
+  const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n")[0]}`;
+  return new PawlError(
+    "store_unavailable",
+    `a call of ${actor} has not happened: a write of the actor failed, and it was read back from the store.${because}
+  do        call again`,
+    { retryable: true, data: problem?.data },
+  );
+}
+
+export function ofStore(problem: StoreProblem): PawlError {
+  return new PawlError(problem.code, problem.message, {
+    retryable: problem.retryable,
+    outcome: problem.unknown ? "unknown" : "no",
+    data: problem.data,
+  });
+}
+
+export function diverged(actor: string, divergence: DivergenceRecord): PawlError {
+  const { scope, recorded, code, mismatch } = divergence;
+  const type = actor.split("/")[0];
+  const shown = (operations: readonly OperationRecord[]) =>
+    operations.map((operation, i) => `${i + 1} ${describe(operation)}`).join("    ");
+  const found = shown([...code, ...(mismatch.kind === "ends" ? [] : [mismatch.code])]);
+  const note = mismatch.kind === "ends" ? "<- ends here, before entries that are recorded" : newness(mismatch.kind);
+  const culprit = mismatch.kind === "ends" ? undefined : mismatch.code;
+  return new PawlError(
+    "history_diverged",
+    `the code of "${type}" does not match what ${actor} has recorded. The actor is parked, undamaged.
+  recorded  ${shown(recorded)}${scope === "" ? "" : `    (in ${scope})`}
+  code      ${found === "" ? "nothing" : found}    ${note}
+  do        ${culprit === undefined ? "bring back the entries that were dropped" : `keep ${describe(culprit)} for new runs, under a name that old ones do not have`}
+            a development database?  delete it and start again
+  then      it goes on by itself as soon as matching code is loaded`,
+    { data: divergence },
+  );
+}
+
+function newness(kind: "new" | "other"): string {
+  return kind === "new" ? "<- new, before entries that are already recorded; it has not run" : "<- another kind than recorded; it has not run";
+}
+
+function describe(operation: OperationRecord): string {
+  return `${operation.kind} "${operation.name}"${operation.status === "" ? "" : ` (${operation.status})`}`;
+}

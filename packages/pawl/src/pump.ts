@@ -1,0 +1,239 @@
+/**
+ * The pump: the one place from which JavaScript calls the engine.
+ *
+ * Owns the buffers that cross, when to cross, and what keeps the process alive. One law: it is never re-entered. Inputs that
+ * come while outputs are handed out go with the next turn.
+ */
+import { native } from "./native/load.ts";
+import type { Engine, EngineOptions } from "./native/binding.d.ts";
+import { type ActorSink, dispatch, type EngineSink, InputWriter } from "./wire.ts";
+
+/** The longest that `setTimeout` can wait. */
+const LONGEST_TIMER_MS = 0x7fff_ffff;
+/** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
+const TURNS_IN_A_ROW = 256;
+
+/** What the pump tells the runtime. */
+export interface PumpListener {
+  ready(storeId: Uint8Array, url: string): void;
+  storeFailed(problem: Parameters<EngineSink["storeFailed"]>[0]): void;
+  wake(name: string): void;
+  resumed(): void;
+  resumeFailed(problem: Parameters<EngineSink["storeFailed"]>[0]): void;
+  /** Something went wrong that must not happen; the pump goes on. */
+  defect(error: unknown): void;
+}
+
+/** An actor as the pump knows it: outputs go in, and its oldest pin is asked for before a turn that settles something. */
+export interface PumpedActor extends ActorSink {
+  oldestPin(): number | undefined;
+}
+
+export class Pump implements EngineSink {
+  /** Inputs for the next turn. Writing one must be followed by `schedule`. */
+  readonly input: InputWriter = new InputWriter();
+  readonly #engine: Engine;
+  readonly #advance: Engine["advance"];
+  readonly #listener: PumpListener;
+  readonly #actors = new Map<number, PumpedActor>();
+  /** Actors that settle something in the coming turn, with how many settle calls are queued. */
+  readonly #settling = new Map<number, number>();
+  readonly #now: () => number;
+  #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
+  #scheduled = false;
+  #turns = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #working = 0;
+  #waiting = 0;
+  #storePending = 0;
+  #closed = false;
+  readonly #idle: (() => void)[] = [];
+  readonly #drained: (() => void)[] = [];
+
+  constructor(options: EngineOptions, listener: PumpListener, now: () => number = Date.now) {
+    this.#listener = listener;
+    this.#now = now;
+    this.#engine = new (native().Engine)(options, () => this.#turnSafely());
+    this.#advance = this.#engine.advance;
+    this.schedule();
+  }
+
+  now(): number {
+    return this.#now();
+  }
+
+  /** For what is rare: reading state, keys, counters. */
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  add(handle: number, actor: PumpedActor): void {
+    this.#actors.set(handle, actor);
+  }
+
+  remove(handle: number): void {
+    this.#actors.delete(handle);
+  }
+
+  actor(handle: number): PumpedActor | undefined {
+    return this.#actors.get(handle);
+  }
+
+  /** Something was written: the engine hears of it in a microtask. */
+  schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    if (this.#turns < TURNS_IN_A_ROW) queueMicrotask(this.#run);
+    else setImmediate(this.#run);
+  }
+
+  /** Notes a settle call that is about to be written; returns how many are queued before it for the same actor. */
+  settling(handle: number): number {
+    const before = this.#settling.get(handle) ?? 0;
+    this.#settling.set(handle, before + 1);
+    return before;
+  }
+
+  /** Keeps the process alive until `release`. `work`: a call or an attempt is under way; `wait`: someone waits for a result. */
+  hold(why: "work" | "wait"): void {
+    if (why === "work") this.#working += 1;
+    else this.#waiting += 1;
+    if (this.#working + this.#waiting === 1) this.#setAlive();
+  }
+
+  release(why: "work" | "wait"): void {
+    if (why === "work") this.#working -= 1;
+    else this.#waiting -= 1;
+    if (this.#working + this.#waiting === 0) this.#setAlive();
+    this.#tellIdle();
+  }
+
+  /** Resolves when no call and no attempt is under way, the store is doing nothing, and nothing waits to be told to it. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#tellIdle();
+    });
+  }
+
+  /** Resolves when the store is doing nothing and nothing waits to be told to it, whatever bodies are running. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained.push(resolve);
+      this.#tellIdle();
+    });
+  }
+
+  /** Finishes what the store was given, and ends. */
+  close(how: "close" | "abandon"): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#keepAlive);
+    this.#actors.clear();
+    this.#engine[how]();
+    for (const resolve of [...this.#idle.splice(0), ...this.#drained.splice(0)]) resolve();
+  }
+
+  ready(storeId: Uint8Array, url: string): void {
+    this.#listener.ready(storeId, url);
+  }
+
+  storeFailed(problem: Parameters<EngineSink["storeFailed"]>[0]): void {
+    this.#listener.storeFailed(problem);
+  }
+
+  wake(name: string): void {
+    this.#listener.wake(name);
+  }
+
+  resumed(): void {
+    this.#listener.resumed();
+  }
+
+  resumeFailed(problem: Parameters<EngineSink["storeFailed"]>[0]): void {
+    this.#listener.resumeFailed(problem);
+  }
+
+  defect(error: unknown): void {
+    this.#listener.defect(error);
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false;
+    this.#turnSafely();
+  };
+
+  /** The engine's wake callback and timers come here from the event loop: a throw would end the process. */
+  #turnSafely(): void {
+    if (this.#closed) return;
+    try {
+      this.#turn();
+    } catch (error) {
+      this.#listener.defect(error);
+    }
+  }
+
+  #turn(): void {
+    this.#countTurn();
+    const { out } = this.input;
+    for (const handle of this.#settling.keys()) this.input.pins(handle, this.#actors.get(handle)?.oldestPin());
+    this.#settling.clear();
+    const length = this.#advance(this.#now(), out.memory, out.length, this.#output);
+    out.clear();
+    if (length > this.#output.length) {
+      this.#output = Buffer.allocUnsafeSlow(length * 2);
+      this.#engine.output(this.#output);
+    }
+    const { next, pending } = dispatch(this.#output, length, this);
+    this.#noteStore(pending);
+    this.#arm(next);
+  }
+
+  #countTurn(): void {
+    if (this.#turns === 0) setImmediate(this.#forgetTurns);
+    this.#turns += 1;
+  }
+
+  readonly #forgetTurns = (): void => {
+    this.#turns = 0;
+  };
+
+  #noteStore(pending: number): void {
+    const busy = pending > 0;
+    if (busy !== this.#storePending > 0) {
+      this.#storePending = pending;
+      this.#setAlive();
+    }
+    this.#storePending = pending;
+    this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    if (this.#storePending > 0 || this.#scheduled) return;
+    for (const resolve of this.#drained.splice(0)) resolve();
+    if (this.#working === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** A timer that is early is harmless: the engine says again when it wants to be called. */
+  #arm(next: number): void {
+    if (Number.isNaN(next) || next >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = next;
+    const wait = Math.min(Math.max(next - this.#now(), 0), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#turnSafely();
+    }, wait);
+    this.#timer.unref();
+  }
+
+  #setAlive(): void {
+    if (this.#closed) return;
+    const alive = this.#working + this.#waiting + this.#storePending > 0;
+    if (alive) this.#keepAlive = (this.#keepAlive ?? setInterval(() => {}, LONGEST_TIMER_MS)).ref();
+    else this.#keepAlive?.unref();
+  }
+}

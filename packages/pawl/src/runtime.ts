@@ -1,0 +1,470 @@
+/** The runtime: actors on a store, in this process. */
+import { type AnyDefinition, definitionOf, isShortText } from "./actor.ts";
+import { type Duration, milliseconds } from "./duration.ts";
+import { PawlError } from "./errors.ts";
+import { LoadedActor, type Limits } from "./loaded.ts";
+import { consoleLogger, type Logger } from "./log.ts";
+import * as say from "./messages.ts";
+import type { EngineOptions } from "./native/binding.d.ts";
+import { Pump, type PumpListener } from "./pump.ts";
+import { checked } from "./schema.ts";
+import type { Actor, Calls, Given, InOf, Names, OutputOf, TypesOf } from "./types.ts";
+
+export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
+  actors: A;
+  /** `sqlite:PATH`, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  store: string;
+  /** Default: `"default"`. */
+  namespace?: string;
+  /** Names the code, for the record of a run that it does not match. */
+  codeVersion?: string;
+  /** Default: the console. */
+  logger?: Logger;
+  /** How long `close` lets running bodies go on. Default: 15 s. */
+  grace?: Duration;
+  limits?: Partial<Limits>;
+}
+
+export interface CallOptions {
+  /** How long to wait for an answer. Default: 30 s for calls, for ever for results. */
+  timeout?: Duration;
+  signal?: AbortSignal;
+}
+
+/** What makes an actor reachable. `get` does no IO and creates nothing. */
+export interface Client<A extends readonly Actor[]> {
+  get<D extends A[number]>(actor: D, key: string): Handle<D>;
+  get<N extends A[number]["name"]>(name: N, key: string): Handle<Extract<A[number], { name: N }>>;
+}
+
+export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends Client<A>, AsyncDisposable {
+  /** Makes an actor; resolves when it is durable. One that exists is kept as it is, unless `ifExists` is `"throw"`. */
+  create<D extends A[number]>(actor: D, key: string, ...input: Given<D, { ifExists?: "keep" | "throw" }>): Promise<Handle<D>>;
+  /** Opens the store and resumes every actor that has work. A runtime that was started keeps the process alive until `close`. */
+  start(): Promise<void>;
+  /** Lets running bodies end, writes what is queued, releases the store. */
+  close(options?: { grace?: Duration }): Promise<void>;
+}
+
+/** One actor, from outside. */
+export interface Handle<D extends Actor> {
+  readonly type: string;
+  readonly key: string;
+  /** Each call is a transaction; its reply leaves when all that it changed is durable. */
+  readonly actions: Calls<D>;
+  /** The same actor, with other options for its calls. */
+  with(options: CallOptions): Handle<D>;
+  /** Resolves when the message is durable. */
+  send<K extends Names<TypesOf<D>["messages"]>>(name: K, body: InOf<TypesOf<D>["messages"][K]>): Promise<void>;
+  /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
+  result(options?: CallOptions): Promise<OutputOf<D>>;
+}
+
+/** What only tests set. */
+export interface Hooks {
+  readonly now?: () => number;
+  readonly seed?: number;
+  /** How long to try for the lock of a store that is in use, in milliseconds. */
+  readonly lockPatience?: number;
+  readonly fault?: { readonly kind: string; readonly at: number };
+}
+
+const OPTIONS: ReadonlySet<string> = new Set("actors store namespace codeVersion logger grace limits".split(" "));
+const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
+const CALL_TIMEOUT_MS = 30_000;
+const GRACE_MS = 15_000;
+/** For `Runtime`s made here: what tests can see of them. */
+export const internals: unique symbol = Symbol("pawl.internals");
+
+/**
+ * Makes a runtime. It opens nothing before its first use or `start()`.
+ *
+ * @throws PawlError `bad_argument` for an unknown option, a store URL of another form, or two actors of one name.
+ */
+export function createRuntime<const A extends readonly Actor[]>(options: RuntimeOptions<A>): Runtime<A> {
+  return createRuntimeWith(options, {});
+}
+
+/** The same, for tests. */
+export function createRuntimeWith<const A extends readonly Actor[]>(options: RuntimeOptions<A>, hooks: Hooks): Runtime<A> & { readonly [internals]: LocalRuntime } {
+  const local = new LocalRuntime(options as unknown as RuntimeOptions, hooks);
+  const runtime = {
+    get: (actor: Actor | string, key: string) => local.handle(actor, key, {}),
+    create: async (actor: Actor, key: string, input?: unknown, create?: { ifExists?: "keep" | "throw" }) => {
+      await local.create(actor, key, input, create);
+      return local.handle(actor, key, {});
+    },
+    start: () => local.start(),
+    close: (close?: { grace?: Duration }) => local.close(close),
+    [Symbol.asyncDispose]: () => local.close(),
+    [internals]: local,
+  };
+  return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
+}
+
+export class LocalRuntime implements PumpListener {
+  readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
+  readonly #options: RuntimeOptions;
+  readonly #hooks: Hooks;
+  readonly #limits: Limits;
+  readonly #log: Logger;
+  readonly #codeVersion: number;
+  readonly #loaded = new Map<string, LoadedActor>();
+  readonly #strangers = new Set<string>();
+  #pump: Pump | undefined;
+  #opening: Opening | undefined;
+  #resuming: Opening | undefined;
+  #nextHandle = 1;
+  #holdsProcess = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RuntimeOptions, hooks: Hooks) {
+    checkOptions(options);
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#limits = checkLimits(options.limits ?? {});
+    this.#log = options.logger ?? consoleLogger;
+    this.#codeVersion = hashOf(options.codeVersion ?? "");
+    for (const actor of options.actors) {
+      const definition = definitionOf(actor);
+      if (this.#definitions.has(actor.name)) throw say.badArgument(`two actors of one runtime are called "${actor.name}".\n  expected  each name once: it is stored with the actor's data`);
+      this.#definitions.set(actor.name, { actor, definition });
+    }
+  }
+
+  /** For tests: the engine behind it, once it is open. */
+  get pump(): Pump | undefined {
+    return this.#pump;
+  }
+
+  async start(): Promise<void> {
+    await this.#open();
+    if (!this.#holdsProcess && this.#closing === undefined) {
+      this.#holdsProcess = true;
+      this.#pump?.hold("wait");
+    }
+    await this.#resuming?.promise;
+  }
+
+  async create(actor: Actor, key: string, input: unknown, options: { ifExists?: "keep" | "throw" } = {}): Promise<void> {
+    const { type, definition } = this.#find(actor, key);
+    for (const option of Object.keys(options)) if (option !== "ifExists") throw unknownOption("create", option, ["ifExists"]);
+    const { ifExists = "keep" } = options;
+    if (ifExists !== "keep" && ifExists !== "throw") throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
+    const given = definition.input === undefined ? undefined : await checked(definition.input, input, `the input of ${type}/${key}`);
+    await this.#working(async () => (await this.#actor(type, key)).create(given, ifExists));
+  }
+
+  handle(actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
+    const { type, definition } = this.#find(actor, key);
+    const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
+    const bounded = <R>(what: string, promise: Promise<R>, ms: number | undefined, own?: CallOptions) =>
+      boundedBy(promise, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal);
+    const act = (name: string, args: unknown[]) =>
+      bounded(
+        `action "${name}"`,
+        this.#working(async () => (await this.#actor(type, key)).act(name, args, crypto.randomUUID().replaceAll("-", ""))),
+        timeout ?? CALL_TIMEOUT_MS,
+      );
+    const send = async (name: string, body: unknown): Promise<void> => {
+      const schema = definition.messages?.[name];
+      const checkedBody = schema === undefined ? body : await checked(schema, body, `message "${name}" to ${type}/${key}`);
+      await bounded(`message "${name}"`, this.#working(async () => (await this.#actor(type, key)).send(name, checkedBody)), timeout ?? CALL_TIMEOUT_MS);
+    };
+    const result = (own: CallOptions = {}) => {
+      const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
+      return bounded("the result", this.#waiting(async () => (await this.#actor(type, key)).result()), ms, own);
+    };
+    return {
+      type,
+      key,
+      actions: actionsProxy(act),
+      with: (next: CallOptions) => this.handle(actor, key, { ...options, ...checkCallOptions(next) }),
+      send,
+      result,
+    } as unknown as Handle<Actor>;
+  }
+
+  close(options: { grace?: Duration } = {}): Promise<void> {
+    this.#closing ??= this.#close(milliseconds(options.grace ?? this.#options.grace ?? GRACE_MS, "grace"));
+    return this.#closing;
+  }
+
+  /** Ends as a killed process would. For tests. */
+  crash(): void {
+    this.#closing ??= Promise.resolve();
+    const error = say.runtimeClosed();
+    for (const loaded of this.#loaded.values()) loaded.drop(error);
+    this.#pump?.close("abandon");
+  }
+
+  async #close(grace: number): Promise<void> {
+    const pump = this.#pump;
+    if (pump === undefined) return;
+    await this.#opening?.promise.catch(() => {});
+    for (const loaded of this.#loaded.values()) loaded.drain();
+    await Promise.race([pump.idle(), elapsed(grace)]);
+    for (const loaded of this.#loaded.values()) loaded.suspend();
+    await pump.drained();
+    const error = say.runtimeClosed();
+    for (const loaded of this.#loaded.values()) loaded.drop(error);
+    this.#loaded.clear();
+    pump.close("close");
+  }
+
+  #find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition } {
+    const type = typeof actor === "string" ? actor : actor?.name;
+    const found = this.#definitions.get(type);
+    if (found === undefined || (typeof actor !== "string" && found.actor !== actor)) {
+      if (typeof actor !== "string") definitionOf(actor);
+      throw new PawlError("unknown_actor", `this runtime has no actor ${JSON.stringify(type)}.
+  found     ${JSON.stringify(type)}
+  expected  ${[...this.#definitions.keys()].join(", ") || "none: `actors` is empty"}
+  do        add it: createRuntime({ actors: [...], ... })`);
+    }
+    if (typeof key !== "string" || key === "" || !isShortText(key))
+      throw say.badArgument(`an actor's key cannot be stored.\n  found     ${JSON.stringify(key)}\n  expected  text of 1 to 512 bytes, without lone surrogates`);
+    return { type, definition: found.definition };
+  }
+
+  async #actor(type: string, key: string): Promise<LoadedActor> {
+    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#opening === undefined || !this.#opening.done) await this.#open();
+    if (this.#closing !== undefined) throw say.runtimeClosed();
+    return this.#load(type, key);
+  }
+
+  #load(type: string, key: string): LoadedActor {
+    const name = `${type}/${key}`;
+    const known = this.#loaded.get(name);
+    if (known !== undefined) return known;
+    const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
+    const loaded = new LoadedActor({
+      pump: this.#pump as Pump,
+      definition,
+      type,
+      key,
+      handle: this.#nextHandle++,
+      log: this.#log,
+      limits: this.#limits,
+      codeVersion: this.#codeVersion,
+      forget: () => {
+        if (this.#loaded.get(name) === loaded) this.#loaded.delete(name);
+      },
+    });
+    this.#loaded.set(name, loaded);
+    return loaded;
+  }
+
+  #open(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(say.runtimeClosed());
+    if (this.#opening === undefined) {
+      this.#opening = opening();
+      this.#resuming = opening();
+      try {
+        this.#pump = new Pump(this.#engineOptions(), this, this.#hooks.now);
+        this.#pump.hold("wait");
+      } catch (error) {
+        const reason = error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
+        const failed = this.#opening;
+        this.#opening = undefined;
+        failed.reject(reason);
+        return failed.promise;
+      }
+    }
+    return this.#opening.promise;
+  }
+
+  #engineOptions(): EngineOptions {
+    const { store, namespace = "default" } = this.#options;
+    const { lockPatience, seed, fault } = this.#hooks;
+    return {
+      url: store,
+      namespace,
+      ...(lockPatience === undefined ? {} : { lockPatience }),
+      ...(seed === undefined ? {} : { seed }),
+      ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
+    };
+  }
+
+  ready(): void {
+    if (this.#opening?.done !== false) return;
+    this.#opening.resolve();
+    this.#pump?.release("wait");
+    this.#pump?.input.resume();
+    this.#pump?.schedule();
+  }
+
+  storeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {
+    const failed = this.#opening;
+    const pump = this.#pump;
+    this.#opening = undefined;
+    this.#resuming = undefined;
+    this.#pump = undefined;
+    // A later use tries again, from the start.
+    queueMicrotask(() => pump?.close("close"));
+    failed?.reject(say.ofStore(problem));
+  }
+
+  wake(name: string): void {
+    if (this.#closing !== undefined) return;
+    const slash = name.indexOf("/");
+    const type = name.slice(0, slash);
+    if (this.#definitions.has(type)) {
+      const loading = this.#load(type, name.slice(slash + 1)).load();
+      loading.catch((error: unknown) => this.#log.error({ actor: name, err: error }, "an actor that has work could not be loaded"));
+    } else if (!this.#strangers.has(type)) {
+      this.#strangers.add(type);
+      this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
+    }
+  }
+
+  resumed(): void {
+    this.#resuming?.resolve();
+  }
+
+  resumeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {
+    this.#resuming?.reject(say.ofStore(problem));
+  }
+
+  defect(error: unknown): void {
+    this.#log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
+  }
+
+  /** A call that is under way keeps the process alive, and `close` waits for it. */
+  #working<R>(run: () => Promise<R>): Promise<R> {
+    return this.#held("work", run);
+  }
+
+  /** Someone who waits for a result keeps the process alive; `close` does not wait for it. */
+  #waiting<R>(run: () => Promise<R>): Promise<R> {
+    return this.#held("wait", run);
+  }
+
+  async #held<R>(why: "work" | "wait", run: () => Promise<R>): Promise<R> {
+    await this.#open();
+    const pump = this.#pump;
+    pump?.hold(why);
+    try {
+      return await run();
+    } finally {
+      pump?.release(why);
+    }
+  }
+}
+
+interface Opening {
+  readonly promise: Promise<void>;
+  done: boolean;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+function opening(): Opening {
+  let yes!: () => void;
+  let no!: (error: unknown) => void;
+  const promise = new Promise<void>((resolve, reject) => {
+    yes = resolve;
+    no = reject;
+  });
+  promise.catch(() => {});
+  const opening: Opening = {
+    promise,
+    done: false,
+    resolve: () => {
+      opening.done = true;
+      yes();
+    },
+    reject: (error) => {
+      opening.done = true;
+      no(error);
+    },
+  };
+  return opening;
+}
+
+function actionsProxy(act: (name: string, args: unknown[]) => Promise<unknown>): object {
+  const calls = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+  return new Proxy(Object.create(null), {
+    get: (_, name) => {
+      // A promise looks for `then`: a handle's actions are none.
+      if (typeof name !== "string" || name === "then") return undefined;
+      let call = calls.get(name);
+      if (call === undefined) {
+        call = (...args) => act(name, args);
+        calls.set(name, call);
+      }
+      return call;
+    },
+  });
+}
+
+/** Rejects when the time is up or the signal fires; the call itself goes on. */
+function boundedBy<R>(promise: Promise<R>, what: string, ms: number | undefined, signal: AbortSignal | undefined): Promise<R> {
+  if (ms === undefined && signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const timer = ms === undefined ? undefined : setTimeout(() => end(() => reject(callTimeout(what, ms))), Math.min(ms, 0x7fff_ffff));
+    const aborted = () => end(() => reject(signal?.reason));
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      settle();
+    };
+    if (signal?.aborted === true) return aborted();
+    signal?.addEventListener("abort", aborted);
+    promise.then(
+      (value) => end(() => resolve(value)),
+      (error: unknown) => end(() => reject(error)),
+    );
+  });
+}
+
+function callTimeout(what: string, ms: number): PawlError {
+  return new PawlError("call_timeout", `${what} has not been answered within ${ms} ms. It may still happen.\n  do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`, {
+    retryable: true,
+    outcome: "unknown",
+  });
+}
+
+function elapsed(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.min(ms, 0x7fff_ffff)).unref();
+  });
+}
+
+function checkCallOptions(options: CallOptions): CallOptions {
+  for (const option of Object.keys(options)) if (option !== "timeout" && option !== "signal") throw unknownOption("with", option, ["timeout", "signal"]);
+  return options;
+}
+
+function checkOptions(options: RuntimeOptions): void {
+  if (typeof options !== "object" || options === null) throw say.badArgument("createRuntime() was given no options.\n  expected  { actors: [...], store: \"sqlite:./app.db\" }");
+  for (const option of Object.keys(options)) if (!OPTIONS.has(option)) throw unknownOption("createRuntime", option, [...OPTIONS]);
+  if (!Array.isArray(options.actors)) throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
+  const { store, namespace = "default" } = options;
+  if (typeof store !== "string" || !/^(sqlite:.+|memory:)/s.test(store)) {
+    throw say.badArgument(`createRuntime() was given a store that it does not know.
+  found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
+  expected  "sqlite:./app.db", or "memory:"`);
+  }
+  if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace)) throw say.badArgument(`the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`);
+}
+
+function checkLimits(limits: Partial<Limits>): Limits {
+  for (const [limit, value] of Object.entries(limits)) {
+    if (!(limit in LIMITS)) throw unknownOption("limits", limit, Object.keys(LIMITS));
+    if (!Number.isInteger(value) || (value as number) < 1) throw say.badArgument(`the limit ${limit} is not a count of bytes.\n  found     ${String(value)}`);
+  }
+  return { ...LIMITS, ...limits };
+}
+
+function unknownOption(where: string, option: string, known: readonly string[]): PawlError {
+  return say.badArgument(`${where} was given an option that does not exist.\n  found     ${option}\n  expected  ${known.join(", ")}`);
+}
+
+/** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */
+function hashOf(text: string): number {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
+  return Number(hash & 0x1f_ffff_ffff_ffffn);
+}

@@ -1,0 +1,52 @@
+/** Schemas: what checks a value where it enters. Pawl brings no validator; any library with Standard Schema will do. */
+import { PawlError } from "./errors.ts";
+
+/** The part of Standard Schema (version 1, <https://standardschema.dev>) that Pawl uses. Its licence invites the copy. */
+export interface StandardSchemaV1<In = unknown, Out = In> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
+    readonly types?: { readonly input: In; readonly output: Out } | undefined;
+  };
+}
+
+type SchemaResult<Out> =
+  | { readonly value: Out; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+interface SchemaIssue {
+  readonly message: string;
+  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
+}
+
+/** zod, valibot, arktype and others. Checks where a value enters, never on replay. */
+export type Schema<In = unknown, Out = In> = StandardSchemaV1<In, Out>;
+
+const UNCHECKED: Schema = { "~standard": { version: 1, vendor: "pawl", validate: (value) => ({ value }) } };
+
+/** A type and no check. */
+export function type<T>(): Schema<T> {
+  return UNCHECKED as Schema<T>;
+}
+
+export function isSchema(value: unknown): value is Schema {
+  const standard = (value as { readonly "~standard"?: { readonly validate?: unknown } } | null | undefined)?.["~standard"];
+  return typeof standard?.validate === "function";
+}
+
+/** The value that a schema lets in. Throws `invalid_payload` with its issues. `what` names the value in the message. */
+export async function checked(schema: Schema, value: unknown, what: string): Promise<unknown> {
+  if (schema === UNCHECKED) return value;
+  const result = await schema["~standard"].validate(value);
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.map((issue) => `${pathOf(issue)}${issue.message}`);
+  throw new PawlError("invalid_payload", `${what} does not fit its schema.\n  found     ${issues.join("\n            ")}`, {
+    data: { issues: result.issues.map((issue) => ({ message: issue.message, path: pathOf(issue) })) },
+  });
+}
+
+function pathOf(issue: SchemaIssue): string {
+  const keys = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part));
+  return keys.length === 0 ? "" : `.${keys.join(".")}: `;
+}

@@ -1,0 +1,64 @@
+/**
+ * The value codec as state uses it.
+ *
+ * Owns the limits: what user code gives is checked against those for new values; what is stored already is only copied.
+ */
+import type { ByteWriter } from "../values/bytes.ts";
+import { copy } from "../values/copy.ts";
+import { decode } from "../values/decode.ts";
+import { DEFAULT_MAX_DEPTH, encode, encodeInto as encodeTo } from "../values/encode.ts";
+
+/** What is stored already was accepted once, or was written by another program: only unreadable depth is refused. */
+const STORED = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: 10_000 } as const;
+
+/** Appends the bytes of a value of the state; throws `ValueError` if they are more than `maxBytes`. */
+export function encodeInto(out: ByteWriter, raw: unknown, maxBytes: number): void {
+  encodeTo(out, raw, { maxBytes, maxDepth: STORED.maxDepth });
+}
+
+/** The bytes of a value from user code that is to be put `depth` containers deep; throws `ValueError`. */
+export function encodeNew(value: unknown, maxBytes: number, depth: number): Uint8Array {
+  return encode(value, { maxBytes, maxDepth: Math.max(DEFAULT_MAX_DEPTH - depth, 0) });
+}
+
+/** The bytes of a value of the state. */
+export function encodeStored(raw: unknown): Uint8Array {
+  return encode(raw, STORED);
+}
+
+/** A copy of a value of the state that shares nothing with it. */
+export function copyStored(raw: unknown): unknown {
+  if (typeof raw !== "object" || raw === null) return raw;
+  if (Array.isArray(raw)) return copyArray(raw as readonly unknown[]);
+  const prototype = Object.getPrototypeOf(raw) as object | null;
+  if (prototype === Object.prototype) return copySlots({ ...raw } as Slots);
+  if (prototype === null) return copySlots(Object.assign(Object.create(null) as Slots, raw));
+  return copy(raw, STORED);
+}
+
+type Slots = Record<string, unknown>;
+
+function copyArray(array: readonly unknown[]): unknown[] {
+  const slots = array.slice(); // holes stay holes
+  for (let i = 0; i < slots.length; i++) {
+    const value = slots[i];
+    if (typeof value === "object" && value !== null) slots[i] = copyStored(value);
+  }
+  return slots;
+}
+
+function copySlots(slots: Slots): Slots {
+  for (const key of Object.keys(slots)) {
+    const value = slots[key];
+    if (typeof value !== "object" || value === null) continue;
+    const copied = copyStored(value);
+    if (key === "__proto__") Object.defineProperty(slots, key, { value: copied });
+    else slots[key] = copied;
+  }
+  return slots;
+}
+
+/** The value of these bytes; throws `ValueError`. */
+export function decodeStored(bytes: Uint8Array): unknown {
+  return decode(bytes);
+}

@@ -1,0 +1,53 @@
+/**
+ * The head of one cell, materialised: the decoded value of the newest queued change and the undo lists behind it.
+ *
+ * Owns the containers that all drafts of the cell share. One law: they change only in `Head.applied`, that is when a draft
+ * has passed validation.
+ */
+import { History } from "./history.ts";
+
+/** A draft as the head sees it. */
+export interface Reader {
+  readonly pin: number;
+}
+
+/** Decoded value, seq and undo lists of one cell. */
+export class Head {
+  /** The root lives in a slot like every other value, so that its replacement goes on an undo list, too. */
+  readonly holder: { root: unknown };
+  readonly history: History = new History();
+  /** Drafts that are pinned, in the order of their pins. */
+  readonly #readers = new Set<Reader>();
+
+  /** Seq of the newest queued change that wrote the cell. */
+  seq: number;
+
+  constructor(root: unknown, seq: number) {
+    this.holder = { root };
+    this.seq = seq;
+  }
+
+  /** The oldest pin of an open draft. */
+  get oldestPin(): number | undefined {
+    for (const reader of this.#readers) return reader.pin;
+    return undefined;
+  }
+
+  /** Pins a draft to the head as it is now. */
+  enter(reader: Reader): void {
+    this.#readers.add(reader);
+  }
+
+  /** Releases a pin, and the old values that only it could read. */
+  leave(reader: Reader): void {
+    this.#readers.delete(reader);
+    this.history.cut(this.oldestPin);
+  }
+
+  /** The newest pin of an open draft, or -1: what is overwritten now is kept for pins up to this one. */
+  newestPin(): number {
+    let newest = -1;
+    for (const reader of this.#readers) newest = reader.pin;
+    return newest;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Places: what an attempt holds of the state, where it is, and what was read there.
+ *
+ * A `Place` is one object that was handed out; a `StateNode` is one that is a plain object or an array behind a proxy. Owns
+ * position, detachment and the read set of its own level; knows no values and writes nothing. One law: a place never changes
+ * its parent, for whatever is put elsewhere is captured by value.
+ */
+import { inspect } from "node:util";
+import { isProxy } from "node:util/types";
+import type { DraftTree } from "./tree.ts";
+
+/** Slots read one by one before the whole level counts as read (part of the isolation contract). */
+export const LEVEL_AFTER = 64;
+
+/** Asks a proxy of ours for its node. Never leaves this folder. */
+export const NODE: unique symbol = Symbol("pawl.node");
+
+/** Something of the state that was handed out. */
+export abstract class Place {
+  /** True once another value has taken the slot it came from. */
+  gone = false;
+  readonly tree: DraftTree;
+  readonly parent: StateNode | undefined;
+  /** The slot of the parent that held it when last seen; `StateNode.locate` corrects it in an array that was reshuffled. */
+  key: string | number;
+  /** True if this draft put it there: then nothing of the pin is read through it. */
+  readonly owned: boolean;
+
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: string | number, owned: boolean) {
+    this.tree = tree;
+    this.parent = parent;
+    this.key = key;
+    this.owned = owned;
+  }
+
+  /** What user code holds: a proxy, or a detached instance of a leaf. */
+  abstract readonly handle: object;
+  /** The value behind it, in the mirror or the draft's own: its identity, never handed out. */
+  abstract readonly base: object;
+
+  /** Where it is, as user code would write it: `state.items[3]`. */
+  describe(): string {
+    if (this.parent === undefined) return this.tree.name;
+    return this.parent.describe() + segmentText(this.key);
+  }
+}
+
+/** A plain object or an array of the state, as one draft sees it. */
+export abstract class StateNode extends Place {
+  /** Segments on the path from the root. */
+  readonly depth: number;
+  /** The places below that were handed out, detached ones included. */
+  children: Place[] | undefined;
+  /** True once an operation was written for this container. */
+  wrote = false;
+
+  /** False once nothing more need be recorded here: fresh containers, levels and subtrees that count as read. */
+  tracking: boolean;
+  slotsSeen: Set<string> | undefined;
+  shapeSeen = false;
+  levelSeen = false;
+  subtreeSeen = false;
+  #lastSeen: string | undefined;
+
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: string | number, owned: boolean) {
+    super(tree, parent, key, owned);
+    this.depth = parent === undefined ? 0 : parent.depth + 1;
+    this.subtreeSeen = !owned && parent?.subtreeSeen === true;
+    this.tracking = !owned && !this.subtreeSeen && !tree.wide;
+    parent?.adopt(this);
+  }
+
+  /** The slot that holds `child` now. */
+  abstract locate(child: Place): string | number;
+
+  /** Puts a captured value into a slot of this kind of container without writing an operation. */
+  abstract replace(key: string | number, raw: unknown): void;
+
+  /** Counts a place among those below. */
+  adopt(child: Place): void {
+    if (this.children === undefined) this.children = [child];
+    else this.children.push(child);
+  }
+
+  /** Throws unless user code may still use this place. */
+  alive(): void {
+    if (this.gone) throw this.tree.stale(this.describe(), "detached");
+    if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
+  }
+
+  /** A slot was read: its value or its absence. */
+  sawSlot(key: string): void {
+    if (key === this.#lastSeen || !this.#counts()) return;
+    this.#lastSeen = key;
+    this.slotsSeen ??= new Set();
+    this.slotsSeen.add(key);
+    if (this.slotsSeen.size > LEVEL_AFTER) this.sawLevel();
+  }
+
+  /** Keys, length, order or an iteration were read. */
+  sawShape(): void {
+    if (!this.shapeSeen && this.#counts()) this.shapeSeen = true;
+  }
+
+  /** The shape and every slot were read. */
+  sawLevel(): void {
+    if (!this.#counts()) return;
+    this.levelSeen = true;
+    this.slotsSeen = undefined;
+    this.tracking = false;
+  }
+
+  /** Everything at and below this place was read. */
+  sawSubtree(): void {
+    if (this.owned || this.subtreeSeen) return;
+    this.#counts();
+    this.subtreeSeen = true;
+    this.tracking = false;
+    this.slotsSeen = undefined;
+    for (const child of this.children ?? []) if (child instanceof StateNode) child.sawSubtree();
+  }
+
+  /** Counts this container among those that were read, and says whether its reads are still recorded one by one. */
+  #counts(): boolean {
+    if (!this.tracking) return false;
+    if (!this.shapeSeen && this.slotsSeen === undefined) this.tracking = this.tree.countRead();
+    return this.tracking;
+  }
+}
+
+/** The node behind a value that user code gave us, if it is a proxy of ours. */
+export function nodeOf(value: unknown): StateNode | undefined {
+  if (typeof value !== "object" || value === null || !isProxy(value)) return undefined;
+  let found: unknown;
+  try {
+    found = (value as { readonly [NODE]?: unknown })[NODE];
+  } catch {
+    return undefined; // a foreign proxy that throws or was revoked: refused with its path like every other
+  }
+  return found instanceof StateNode && found.handle === value ? found : undefined;
+}
+
+/** Makes `util.inspect` print what a proxy shows: it looks past proxies, but calls this method of the target on the proxy. */
+export function inspectable(prototype: object): void {
+  const print = function (this: unknown): unknown {
+    const node = nodeOf(this);
+    return node?.tree.inspected(node);
+  };
+  Object.defineProperty(prototype, inspect.custom, { value: print });
+}
+
+/** One segment of a path as user code would write it. */
+export function segmentText(key: string | number | symbol): string {
+  if (typeof key === "number") return `[${key}]`;
+  if (typeof key === "symbol") return `[${String(key)}]`;
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}

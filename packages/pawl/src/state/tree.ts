@@ -1,0 +1,319 @@
+/**
+ * The tree of one draft: every place that was handed out, and what all of them share.
+ *
+ * Owns identity (one handle per value), capture by value, ownership and detachment. One law: a value of the mirror is never
+ * handed out, and nothing that user code holds ever becomes part of it.
+ */
+import { setUnwrap } from "../values/encoder.ts";
+import { ValueError } from "../values/error.ts";
+import { ArrayNode } from "./array.ts";
+import { arrayProxy } from "./array-proxy.ts";
+import { copyStored, decodeStored, encodeNew } from "./codec.ts";
+import { Delta } from "./delta.ts";
+import type { Head } from "./head.ts";
+import { ABSENT, UNTOUCHED } from "./history.ts";
+import { Leaf } from "./leaf.ts";
+import { ObjectNode } from "./object.ts";
+import type { Place } from "./place.ts";
+import { nodeOf, StateNode, segmentText } from "./place.ts";
+
+/** Containers read before the whole root counts as read (part of the isolation contract). */
+const ROOT_AFTER = 1024;
+/** A hole takes at least this many bytes once it is encoded. */
+const HOLE_BYTES = 4;
+
+/** Why a place cannot be used: its attempt has ended, or another value has taken its slot. */
+export type Staleness = "ended" | "detached";
+
+/** What a draft is told by its owner. */
+export interface StateOptions {
+  /** Makes the error for the use of a place that is no longer part of an open draft. `what` is its path: `state.items[3]`. */
+  readonly stale: (what: string, why: Staleness) => Error;
+  /** Makes the error for a value that cannot be part of the state; without it, the codec's own `ValueError` is thrown. */
+  readonly refused?: (error: ValueError) => Error;
+  /** What user code calls the root; begins every path. Default `state`. */
+  readonly name?: string;
+  /** Limit for one value that is put into the state, encoded. Default 16 MiB. */
+  readonly maxValueBytes?: number;
+}
+
+const DEFAULT_MAX_VALUE_BYTES = 16 * 1024 * 1024;
+
+/** The touched part of one draft. */
+export class DraftTree {
+  readonly name: string;
+  readonly head: Head;
+  /** The change that this draft sees, and none after it. */
+  readonly pin: number;
+  readonly delta: Delta;
+  /** Containers of the mirror that have a patch. */
+  readonly dirty: (ObjectNode | ArrayNode)[] = [];
+  readonly leaves: Leaf[] = [];
+  /** True once the draft takes no more reads and writes. */
+  closed = false;
+  /** True once so much was read that the root counts as read. */
+  wide = false;
+  /** The root, once the draft has replaced it. */
+  replaced: { root: unknown } | undefined;
+  /** The node of the pin's root, which knows what was read. */
+  pinnedRoot: StateNode | undefined;
+  #places = new Map<object, StateNode | Leaf>();
+  #fresh = new Set<object>();
+  #containersRead = 0;
+  readonly #options: StateOptions;
+
+  constructor(head: Head, options: StateOptions) {
+    this.head = head;
+    this.pin = head.seq;
+    this.#options = options;
+    this.name = options.name ?? "state";
+    this.delta = new Delta(options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES);
+  }
+
+  /** True once other drafts were applied after the pin: then the undo lists must be asked. */
+  get behind(): boolean {
+    return this.head.seq !== this.pin;
+  }
+
+  /** The raw root. */
+  get root(): unknown {
+    if (this.replaced !== undefined) return this.replaced.root;
+    const { holder, history } = this.head;
+    if (!this.behind) return holder.root;
+    const past = history.keyAt(holder, "root", this.pin);
+    return past === UNTOUCHED ? holder.root : past;
+  }
+
+  /** The place of the root, if it is a container or a leaf. */
+  rootPlace(): StateNode | Leaf | undefined {
+    const { root } = this;
+    if (typeof root !== "object" || root === null) return undefined;
+    const place = this.place(undefined, "", root);
+    if (place instanceof StateNode && !place.owned) this.pinnedRoot = place;
+    return place;
+  }
+
+  /** Puts a captured value in the place of the root. */
+  replaceRoot(raw: unknown): void {
+    const old = this.root;
+    this.delta.setRoot(raw);
+    this.detach(old);
+    this.replaced = { root: raw };
+  }
+
+  /** Writes back the leaves that user code has changed. */
+  flush(): void {
+    for (const leaf of this.leaves) leaf.flush();
+  }
+
+  /** Makes the head what this draft sees, as change `seq`. The draft's own pin has been released. */
+  apply(seq: number): void {
+    if (!this.delta.wrote) return;
+    const { head, replaced } = this;
+    const { holder, history } = head;
+    const newestPin = head.newestPin();
+    if (replaced !== undefined) {
+      if (newestPin >= 0) history.keepSlot(holder, "root", holder.root, seq, newestPin);
+      holder.root = replaced.root;
+    }
+    for (const node of this.dirty) if (!node.gone) node.commit(head, seq, newestPin);
+    head.seq = seq;
+  }
+
+  /** What user code holds for a container or leaf in a slot of `parent`: the same for every read. */
+  handle(parent: StateNode | undefined, key: string | number, raw: object): object {
+    const known = this.#places.get(raw);
+    if (known === undefined) return this.place(parent, key, raw).handle;
+    known.key = key;
+    return known.handle;
+  }
+
+  /** The place of a container or leaf in a slot of `parent`. */
+  place(parent: StateNode | undefined, key: string | number, raw: object): StateNode | Leaf {
+    const known = this.#places.get(raw);
+    if (known !== undefined) return known;
+    const owned = parent === undefined ? this.replaced !== undefined : parent.owned || this.#fresh.has(raw);
+    const place = this.#made(parent, key, owned, raw);
+    this.#places.set(raw, place);
+    return place;
+  }
+
+  /** Whether `value` is what a slot with the raw value `old` holds already. */
+  holds(old: unknown, value: unknown): boolean {
+    if (typeof value !== "object" || value === null) return Object.is(old, value) && typeof value !== "symbol";
+    return typeof old === "object" && old !== null && this.#places.get(old)?.handle === value;
+  }
+
+  /** A validated copy of `value` for a slot of `parent`, or the root; a refused one is named with its whole path. */
+  capture(value: unknown, parent: StateNode | undefined, key: string | number): unknown {
+    if (isPlainPrimitive(value)) return value;
+    try {
+      const bytes = encodeNew(value, this.delta.maxValueBytes, parent === undefined ? 0 : parent.depth + 1);
+      const raw = decodeStored(bytes);
+      if (typeof raw === "object" && raw !== null) {
+        this.#fresh.add(raw);
+        this.delta.captured(raw, bytes);
+      }
+      return raw;
+    } catch (error) {
+      throw this.located(error, parent, key);
+    }
+  }
+
+  /** The error of a refused value, naming the whole path to it. Without a key, `parent` itself is the place. */
+  located(error: unknown, parent: StateNode | undefined, key?: string | number): unknown {
+    if (!(error instanceof ValueError)) return error;
+    const slot = parent === undefined || key === undefined ? "" : segmentText(key);
+    const place = (parent?.describe() ?? this.name) + slot;
+    return this.#refusal(new ValueError(error.code, { found: error.found, path: place + error.path }));
+  }
+
+  #refusal(error: ValueError): Error {
+    return this.#options.refused?.(error) ?? error;
+  }
+
+  /** Makes a copy of a value this draft's own: nothing of the pin is read through it. */
+  own(raw: object): void {
+    this.#fresh.add(raw);
+  }
+
+  /** The error for a key or attribute that no stored value has. */
+  refused(node: StateNode, key: string | number | symbol, found: string): Error {
+    return this.#refusal(new ValueError("value_not_storable", { found, path: node.describe() + segmentText(key) }));
+  }
+
+  /** Refuses holes that could never be stored, before they are made. */
+  checkHoles(count: number, node: StateNode, key: number): void {
+    if (count * HOLE_BYTES <= this.delta.maxValueBytes) return;
+    throw this.#refusal(new ValueError("value_too_large", { found: `${count} holes`, path: node.describe() + segmentText(key) }));
+  }
+
+  /** A value has lost its slot: what was handed out of it is stale from now on. */
+  detach(raw: unknown): void {
+    if (typeof raw !== "object" || raw === null) return;
+    const place = this.#places.get(raw);
+    if (place === undefined) return;
+    this.#places.delete(raw);
+    markGone(place);
+  }
+
+  /** A leaf was written back: its slot holds another value now. */
+  moved(leaf: Leaf, from: object, to: object): void {
+    this.#places.delete(from);
+    this.#places.set(to, leaf);
+    this.own(to);
+  }
+
+  /** A plain, detached copy of what a slot holds, own writes included; counts as reading all of it. */
+  copyOut(parent: StateNode | undefined, key: string | number, raw: object): unknown {
+    const place = this.place(parent, key, raw);
+    return place instanceof Leaf ? place.copy() : this.copyNode(place);
+  }
+
+  /** A plain, detached copy of a container, own writes included; counts as reading all of it. */
+  copyNode(node: StateNode): unknown {
+    node.sawSubtree();
+    if (this.pristine) return copyStored(node.base);
+    return this.#copied(node);
+  }
+
+  /** True while the mirror's values are exactly what this draft sees. */
+  get pristine(): boolean {
+    return !this.behind && this.dirty.length === 0 && this.leaves.length === 0 && this.replaced === undefined;
+  }
+
+  /** What `util.inspect` prints: it looks past proxies, and must not throw. */
+  inspected(node: StateNode): unknown {
+    if (node.gone) return `[${node.describe()}: no longer part of the state]`;
+    if (this.closed) return `[${node.describe()}: its attempt has ended]`;
+    return this.copyNode(node);
+  }
+
+  stale(what: string, why: Staleness): Error {
+    return this.#options.stale(what, why);
+  }
+
+  /** Counts one more container that was read; says whether reads are still recorded one by one. */
+  countRead(): boolean {
+    this.#containersRead += 1;
+    if (this.#containersRead > ROOT_AFTER) this.wide = true;
+    return !this.wide;
+  }
+
+  /** Forgets everything at once. */
+  clear(): void {
+    this.closed = true;
+    this.#places = new Map();
+    this.#fresh = new Set();
+    this.dirty.length = 0;
+    this.leaves.length = 0;
+  }
+
+  #made(parent: StateNode | undefined, key: string | number, owned: boolean, raw: object): StateNode | Leaf {
+    if (Array.isArray(raw)) return new ArrayNode(this, parent, key, owned, raw as unknown[], arrayProxy);
+    const prototype = Object.getPrototypeOf(raw) as object | null;
+    if (prototype === Object.prototype || prototype === null)
+      return new ObjectNode(this, parent, key, owned, raw as Record<string, unknown>);
+    const leaf = new Leaf(this, parent, key, owned, raw);
+    this.leaves.push(leaf);
+    return leaf;
+  }
+
+  #copied(node: StateNode): unknown {
+    if (node instanceof ObjectNode) return this.#copiedObject(node);
+    return this.#copiedArray(node as ArrayNode);
+  }
+
+  #copiedObject(node: ObjectNode): object {
+    const copy = Object.create(node.prototype) as Record<string, unknown>;
+    for (const key of node.keys()) {
+      Object.defineProperty(copy, key, {
+        value: this.#copiedSlot(node, key, node.slot(key)),
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+    return copy;
+  }
+
+  #copiedArray(node: ArrayNode): unknown[] {
+    const copy: unknown[] = [];
+    const { length } = node;
+    for (let i = 0; i < length; i++) {
+      const raw = node.slot(i);
+      if (raw !== ABSENT) copy[i] = this.#copiedSlot(node, i, raw);
+    }
+    copy.length = length;
+    return copy;
+  }
+
+  #copiedSlot(parent: StateNode, key: string | number, raw: unknown): unknown {
+    if (typeof raw !== "object" || raw === null) return raw;
+    const known = this.#places.get(raw);
+    if (known === undefined && !this.behind) return copyStored(raw);
+    const place = known ?? this.place(parent, key, raw);
+    return place instanceof Leaf ? place.copy() : this.#copied(place);
+  }
+}
+
+// Lets values hold parts of state: each is stored as a copy of what it is at that moment.
+setUnwrap((proxy) => {
+  const node = nodeOf(proxy);
+  if (node === undefined) return undefined;
+  node.alive();
+  node.sawSubtree();
+  return { found: true, value: node.tree.pristine ? node.base : node.tree.copyNode(node) };
+});
+
+function markGone(place: Place): void {
+  place.gone = true;
+  if (!(place instanceof StateNode)) return;
+  for (const child of place.children ?? []) markGone(child);
+}
+
+/** A value that is stored as it is and needs no copy. */
+function isPlainPrimitive(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  return typeof value === "number" || typeof value === "string" || typeof value === "boolean";
+}

@@ -1,0 +1,200 @@
+/** The types behind `actor()`: one bag for everything that contexts depend on, and what can be derived from it. */
+import type { Duration, Time } from "./duration.ts";
+import type { Failure } from "./failure.ts";
+import type { Logger } from "./log.ts";
+import type { Schema } from "./schema.ts";
+import type { RAW_STATE } from "./symbols.ts";
+
+/** What an actor's contexts depend on. Never on its actions or output, so that helpers in other files can be typed. */
+export interface Types {
+  input: unknown;
+  given: unknown;
+  state: unknown;
+  vars: unknown;
+  messages: object;
+}
+
+export interface Bag<I, G, S, V, M> extends Types {
+  input: I;
+  given: G;
+  state: S;
+  vars: V;
+  messages: M & object;
+}
+
+/** The state of an actor that declares none. */
+export interface NoState {
+  readonly "this actor declares no state: give actor() a `state` member, before `actions` and `workflow`": never;
+}
+
+/** The key of an {@link Actor}'s types: it exists for the compiler alone. */
+export declare const TYPES: unique symbol;
+
+/** An actor's definition, as `actor()` returns it. */
+export interface Actor<out N extends string = string, out T extends Types = Types, out A = unknown, out O = unknown> {
+  readonly name: N;
+  readonly [TYPES]: { bag: T; actions: A; output: O };
+}
+
+export type Names<X> = keyof X & string;
+export type TypesOf<D extends Actor> = D[typeof TYPES]["bag"];
+export type OutputOf<D extends Actor> = D[typeof TYPES]["output"];
+/** What a caller gives where a schema is declared. */
+export type InOf<X> = X extends Schema<infer I, infer _> ? I : never;
+/** What a schema lets in. */
+export type OutOf<X> = X extends Schema<infer _, infer O> ? O : never;
+/** An actor's actions, as they are called. */
+export type Calls<D extends Actor, A = D[typeof TYPES]["actions"]> = {
+  readonly [K in keyof A]: A[K] extends (c: never, ...args: infer P) => infer R ? (...args: P) => Promise<Awaited<R>> : never;
+};
+/** The arguments that make an actor. */
+export type Given<D extends Actor, X = never> = [TypesOf<D>["given"]] extends [void]
+  ? [input?: undefined, options?: X]
+  : [input: TypesOf<D>["given"], options?: X];
+
+/** A step's policy. `pawl` tries 10 times again, waits from 200 ms to 30 s between, and gives a body 5 minutes. */
+export interface StepPolicy {
+  /** Attempts after the first one. Default: 10. */
+  maxRetries?: number;
+  /** The wait before attempt n + 1 is `min(retryBackoffMax, retryBackoffBase * 2^n)` from the start of attempt n. Default: 100 ms. */
+  retryBackoffBase?: Duration;
+  /** Default: 30 s. */
+  retryBackoffMax?: Duration;
+  /** How long the body may take; 0: as long as it likes. Default: 5 min. */
+  timeout?: Duration;
+  /** Whether a timeout is tried again like any failure, or is for ever. Default: true. */
+  retryOnTimeout?: boolean;
+}
+
+export interface StepOptions<T extends Types, R> extends StepPolicy {
+  name: string;
+  run: (c: AttemptContext<T>) => R | Promise<R>;
+}
+
+/** A failure, as `onError` hears of it. */
+export interface ErrorEvent {
+  kind: "step" | "workflow";
+  /** The step's name; for the workflow, the actor's type. */
+  name: string;
+  /** From 1. */
+  attempt: number;
+  willRetry: boolean;
+  /** Milliseconds since the epoch. */
+  retryAt?: number;
+  error: Failure;
+}
+
+/** What `tryStep` gives. */
+export type Tried<R> =
+  | { ok: true; value: R }
+  | {
+      ok: false;
+      failure: { kind: "critical" | "timeout" | "exhausted" | "rollback"; name: string; attempts: number; error: Failure };
+    };
+
+/** One attempt: of a step, an action, or the failure hook. All that it does commits together, or none of it. */
+export interface AttemptContext<T extends Types> {
+  readonly type: string;
+  readonly key: string;
+  /** From 1. */
+  readonly attempt: number;
+  /** Aborted when the attempt is given up: timed out, or its actor is evicted. */
+  readonly abortSignal: AbortSignal;
+  readonly log: Logger;
+  /** 32 hex digits, the same for every attempt of this step or call: pass it to the outside, so that an effect happens once. */
+  readonly idempotencyKey: string;
+  /** The actor's state; writes go through, and become part of the attempt's commit. Touch it after the last `await`. */
+  state: T["state"];
+  /** In memory only. What a failed attempt wrote to plain parts is undone. */
+  readonly vars: T["vars"];
+  /** This actor's own inbox. */
+  readonly queue: Sender<T>;
+  /** A plain, detached copy of the state with this attempt's writes; `undefined` for an actor without state. */
+  [RAW_STATE](): T["state"] extends NoState ? undefined : T["state"];
+  /** Runs `fn` once the attempt's commit is durable; at most once, in memory only. */
+  afterCommit(fn: () => void): void;
+}
+
+/** Messages that leave with the commit. */
+export interface Sender<T extends Types> {
+  send<K extends Names<T["messages"]>>(name: K, body: InOf<T["messages"][K]>): void;
+}
+
+/** A message that a workflow has taken. */
+export type Message<T extends Types, K extends keyof T["messages"]> = {
+  [N in K]: { readonly id: string; readonly name: N; readonly body: OutOf<T["messages"][N]>; readonly sentAt: number };
+}[K];
+
+type TimedOut<W> = W extends { timeout: Duration } ? undefined : never;
+
+export type LoopNext<L, R> = { readonly continue: true; readonly state: L } | { readonly break: true; readonly value: R };
+
+/** The workflow's context: named entries, one at a time. It has no state and no effects of its own: those belong to steps. */
+export interface WorkflowContext<T extends Types> {
+  readonly type: string;
+  readonly key: string;
+  /** Aborted when the actor is evicted. */
+  readonly abortSignal: AbortSignal;
+  /** Runs `run` until it succeeds, and records the result at most once. Rejects if it fails for good. */
+  step<R>(name: string, run: (c: AttemptContext<T>) => R | Promise<R>): Promise<R>;
+  step<R>(options: StepOptions<T, R>): Promise<R>;
+  /** Like `step`, but a failure for good is a result. */
+  tryStep<R>(name: string, run: (c: AttemptContext<T>) => R | Promise<R>): Promise<Tried<R>>;
+  tryStep<R>(options: StepOptions<T, R>): Promise<Tried<R>>;
+  /** Calls `run` again and again, each time in a scope of its own, until it returns `Loop.break(value)`. */
+  loop<R = never>(name: string, run: (ctx: WorkflowContext<T>) => Promise<LoopNext<void, R> | void>): Promise<R>;
+  loop<L, R = never>(options: LoopOptions<T, L, R>): Promise<R>;
+  /** Waits, across restarts. */
+  sleep(name: string, duration: Duration): Promise<void>;
+  sleepUntil(name: string, time: Time): Promise<void>;
+  readonly queue: Queue<T>;
+}
+
+export interface LoopOptions<T extends Types, L, R> {
+  name: string;
+  /** What the first iteration is called with. */
+  state: L;
+  /** How many past iterations stay in the history. Default: 20. */
+  keep?: number;
+  run: (ctx: WorkflowContext<T>, state: L) => Promise<LoopNext<L, R>>;
+}
+
+export interface Queue<T extends Types> {
+  /** The next message `name`, or `undefined` when `timeout` has passed. The wait is named after it. */
+  next<K extends Names<T["messages"]>, const W extends { timeout?: Duration } = Record<never, never>>(
+    name: K,
+    options?: W & { names?: never },
+  ): Promise<Message<T, K> | TimedOut<W>>;
+  /** The next message of any of `names`; `name` labels the wait. */
+  next<K extends Names<T["messages"]>, const W extends { timeout?: Duration }>(
+    name: string,
+    options: W & { names: readonly K[] },
+  ): Promise<Message<T, K> | TimedOut<W>>;
+}
+
+/** What an action is given. */
+export interface ActionContext<T extends Types> extends AttemptContext<T> {}
+
+/** An actor's definition: members in this order, so that types flow. */
+export interface Definition<I, G, S, V, M, A, O, T extends Types> {
+  /** What `create` takes; an actor that declares it must be created. */
+  input?: Schema<G, I>;
+  /** What can be sent to it, by name. */
+  messages?: M & Record<string, Schema>;
+  /** The version of the shape of its state. Default: 1. */
+  version?: number;
+  /** Brings state of an older version to this one; once, as a change of its own, when the actor is next loaded. */
+  migrate?: (old: unknown, from: number) => NoInfer<S>;
+  /** Its first state. An actor without it has none. */
+  state?: (input: NoInfer<I>, c: { readonly key: string }) => S;
+  /** Made at each load; in memory only; anything. */
+  vars?: (c: { readonly key: string; readonly log: Logger }) => V;
+  /** Transactions with a reply. */
+  actions?: A & Record<string, (c: ActionContext<T>, ...args: never[]) => unknown>;
+  /** What it does by itself, durably. */
+  workflow?: (ctx: WorkflowContext<T>, input: NoInfer<I>) => Promise<O>;
+  /** Called when a failure is durable, at most once per failure; a transaction of its own. */
+  onError?: (c: AttemptContext<T>, event: ErrorEvent) => unknown;
+  /** Defaults for its steps. */
+  steps?: StepPolicy;
+}

@@ -1,0 +1,89 @@
+/**
+ * What belongs to an object itself, looked at without running its getters.
+ *
+ * The questions are asked in the cheapest form that is exact when the answer is the usual one ("nothing unusual");
+ * only an unusual object is looked at property by property.
+ */
+import { inspect } from "node:util";
+import type { TypedArray } from "./tags.ts";
+
+/** Up to this many elements, listing all keys costs less than asking `inspect`. */
+const FEW = 32;
+/** Beyond this many, listing keys would take too much memory. */
+const MANY = 100_000;
+
+const INSPECT_STRAYS = {
+  maxArrayLength: 0,
+  showHidden: true,
+  customInspect: false,
+  getters: false,
+  depth: 0,
+  breakLength: Number.POSITIVE_INFINITY,
+  numericSeparator: false,
+  colors: false,
+} as const;
+/** What `inspect` says of an array of two elements that has no other properties. */
+const CLEAN_PAIR = inspect([0, 0], INSPECT_STRAYS);
+
+const lookupGetter = (Object.prototype as unknown as { __lookupGetter__(this: unknown, key: PropertyKey): unknown })
+  .__lookupGetter__;
+
+/**
+ * Whether `array` is what a literal makes: every element there and enumerable, and no other property. A false answer
+ * may also mean that it is too long to tell.
+ */
+export function isOrdinaryArray(array: readonly unknown[]): boolean {
+  const { length } = array;
+  if (length > MANY) return false;
+  const keys = Object.keys(array); // elements come first, in order: if the last one is the last element, all are there
+  if (keys.length !== length || (length > 0 && keys[length - 1] !== String(length - 1))) return false;
+  return !hasStrays(array);
+}
+
+/** Whether an array has other properties than its elements, hidden ones and symbols included. */
+function hasStrays(array: readonly unknown[]): boolean {
+  if (array.length <= FEW)
+    return Reflect.ownKeys(array).length !== array.length + 1 && strayOfArray(array) !== undefined;
+  // `inspect` finds the other properties without listing the elements. If it words things unlike we expect, look closer.
+  return (
+    inspect(array, INSPECT_STRAYS) !== CLEAN_PAIR.replaceAll("2", String(array.length)) &&
+    strayOfArray(array) !== undefined
+  );
+}
+
+/** A property of an array that is no element, nor its length. */
+export function strayOfArray(array: readonly unknown[]): string | symbol | undefined {
+  const clean =
+    array.length > FEW && inspect(array, INSPECT_STRAYS) === CLEAN_PAIR.replaceAll("2", String(array.length));
+  return clean ? undefined : Reflect.ownKeys(array).find((key) => key !== "length" && !isIndex(key));
+}
+
+/** A property of a typed array that is no element. `clean` has the same class, length and memory, and no such property. */
+export function strayOfTypedArray(array: TypedArray, clean: TypedArray): string | symbol | undefined {
+  if (clean.length > FEW && inspect(array, INSPECT_STRAYS) === inspect(clean, INSPECT_STRAYS)) return undefined;
+  return Reflect.ownKeys(array).find((key) => !isIndex(key));
+}
+
+function isIndex(key: string | symbol): boolean {
+  return typeof key === "string" && String(Number(key) >>> 0) === key && key !== "4294967295";
+}
+
+/** Whether reading `key` of `owner`, which has it, would run a getter. */
+export function hasGetter(owner: object, key: PropertyKey): boolean {
+  return lookupGetter.call(owner, key) !== undefined;
+}
+
+/** Whether `owner` has a plain value under `key`, rather than a getter, a setter or nothing. */
+export function hasValue(owner: object, key: PropertyKey): boolean {
+  return Object.getOwnPropertyDescriptor(owner, key)?.writable !== undefined;
+}
+
+/** A noun phrase for a property that is no plain data. */
+export function describeProperty(owner: object, key: PropertyKey): string {
+  if (typeof key === "symbol") return "a symbol-keyed property";
+  const property = Object.getOwnPropertyDescriptor(owner, key);
+  if (property !== undefined && property.writable === undefined) return "an accessor property";
+  return property?.enumerable === false
+    ? "a non-enumerable property"
+    : "a named property of something that is no plain object";
+}

@@ -1,0 +1,648 @@
+/**
+ * The packed records that cross the boundary. `crates/node/src/wire` is the other half; a change here is a change there,
+ * and of the boundary's number.
+ *
+ * A number is an unsigned LEB128 varint; a time or duration is a big-endian f64 of milliseconds; text and bytes are a length
+ * and that many bytes; an optional is a byte 0 or 1 and the item. A record is its kind, the actor's handle, and its fields.
+ */
+import { FAILURE_KINDS, type FailureRecord } from "./failure.ts";
+import { ByteReader, ByteWriter, ValueError } from "./values/index.ts";
+
+/** What an attempt wrote, as its settle call carries it. */
+export interface Writes {
+  readonly cell: { readonly pin: number; readonly delta: Uint8Array | undefined; readonly reads: Uint8Array | undefined } | undefined;
+  readonly sends: readonly Send[];
+}
+
+export interface Send {
+  readonly name: string;
+  readonly body: Uint8Array;
+}
+
+export interface StepPolicyRecord {
+  readonly maxRetries: number;
+  readonly backoffBase: number;
+  readonly backoffMax: number;
+  readonly timeout: number;
+  readonly retryOnTimeout: boolean;
+}
+
+/** The cell of an actor's state. */
+const STATE = "state";
+
+/** Appends inputs for the engine. */
+export class InputWriter {
+  readonly out: ByteWriter = new ByteWriter(4096);
+
+  open(handle: number, name: string): void {
+    this.#record(1, handle);
+    this.#text(name);
+  }
+
+  close(handle: number): void {
+    this.#record(2, handle);
+  }
+
+  resume(): void {
+    this.#record(3, 0);
+  }
+
+  create(handle: number, call: number, actor: CreateRecord): void {
+    this.#record(4, handle);
+    this.out.varint(call);
+    this.#flag(actor.workflow);
+    this.#optionalBytes(actor.input);
+    this.#optionalBytes(actor.state);
+    this.out.varint(actor.version);
+  }
+
+  migrate(handle: number, state: Uint8Array, version: number): void {
+    this.#record(5, handle);
+    this.#bytes(state);
+    this.out.varint(version);
+  }
+
+  start(handle: number, reports: boolean, codeVersion: number): void {
+    this.#record(6, handle);
+    this.#flag(reports);
+    this.out.varint(codeVersion);
+  }
+
+  send(handle: number, call: number, send: Send): void {
+    this.#record(7, handle);
+    this.out.varint(call);
+    this.#text(send.name);
+    this.#bytes(send.body);
+  }
+
+  step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord): void {
+    this.#operation(8, handle, scope, op, name);
+    this.out.varint(policy.maxRetries);
+    this.out.f64(policy.backoffBase);
+    this.out.f64(policy.backoffMax);
+    this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
+    this.#flag(policy.retryOnTimeout);
+  }
+
+  sleepFor(handle: number, scope: number, op: number, name: string, ms: number): void {
+    this.#operation(9, handle, scope, op, name);
+    this.#flag(false);
+    this.out.f64(ms);
+  }
+
+  sleepUntil(handle: number, scope: number, op: number, name: string, at: number): void {
+    this.#operation(9, handle, scope, op, name);
+    this.#flag(true);
+    this.out.f64(at);
+  }
+
+  next(handle: number, scope: number, op: number, name: string, names: readonly string[], timeout: number | undefined): void {
+    this.#operation(10, handle, scope, op, name);
+    this.out.varint(names.length);
+    for (const wanted of names) this.#text(wanted);
+    this.#optionalTime(timeout);
+  }
+
+  loop(handle: number, scope: number, op: number, name: string, state: Uint8Array | undefined, keep: number): void {
+    this.#operation(11, handle, scope, op, name);
+    this.#optionalBytes(state);
+    this.out.varint(keep);
+  }
+
+  settled(handle: number, op: number, attempt: number, output: Uint8Array | undefined, writes: Writes): void {
+    this.#record(12, handle);
+    this.out.varint(op);
+    this.out.varint(attempt);
+    this.#done(output, writes);
+  }
+
+  failed(handle: number, op: number, attempt: number, failure: FailureRecord): void {
+    this.#record(12, handle);
+    this.out.varint(op);
+    this.out.varint(attempt);
+    this.#threw(failure, undefined);
+  }
+
+  acted(handle: number, call: number, writes: Writes): void {
+    this.#record(13, handle);
+    this.out.varint(call);
+    this.#done(undefined, writes);
+  }
+
+  actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
+    this.#record(13, handle);
+    this.out.varint(call);
+    this.#threw(failure, pin);
+  }
+
+  reported(handle: number, report: number, writes: Writes): void {
+    this.#record(14, handle);
+    this.out.varint(report);
+    this.#done(undefined, writes);
+  }
+
+  reportThrew(handle: number, report: number, failure: FailureRecord): void {
+    this.#record(14, handle);
+    this.out.varint(report);
+    this.#threw(failure, undefined);
+  }
+
+  continued(handle: number, scope: number, state: Uint8Array | undefined): void {
+    this.#iterated(handle, scope, 0);
+    this.#optionalBytes(state);
+  }
+
+  broke(handle: number, scope: number, value: Uint8Array | undefined): void {
+    this.#iterated(handle, scope, 1);
+    this.#optionalBytes(value);
+  }
+
+  iterationThrew(handle: number, scope: number): void {
+    this.#iterated(handle, scope, 2);
+  }
+
+  returned(handle: number, scope: number, output: Uint8Array | undefined): void {
+    this.#record(16, handle);
+    this.out.varint(scope);
+    this.#flag(false);
+    this.#optionalBytes(output);
+  }
+
+  workflowThrew(handle: number, scope: number, failure: FailureRecord): void {
+    this.#record(16, handle);
+    this.out.varint(scope);
+    this.#flag(true);
+    this.#failure(failure);
+  }
+
+  pins(handle: number, oldest: number | undefined): void {
+    this.#record(17, handle);
+    this.#flag(oldest !== undefined);
+    if (oldest !== undefined) this.out.varint(oldest);
+  }
+
+  suspend(handle: number): void {
+    this.#record(18, handle);
+  }
+
+  #record(kind: number, handle: number): void {
+    this.out.u8(kind);
+    this.out.varint(handle);
+  }
+
+  #operation(kind: number, handle: number, scope: number, op: number, name: string): void {
+    this.#record(kind, handle);
+    this.out.varint(scope);
+    this.out.varint(op);
+    this.#text(name);
+  }
+
+  #iterated(handle: number, scope: number, how: number): void {
+    this.#record(15, handle);
+    this.out.varint(scope);
+    this.out.u8(how);
+  }
+
+  #done(output: Uint8Array | undefined, writes: Writes): void {
+    this.#flag(false);
+    this.#optionalBytes(output);
+    this.out.varint(writes.cell === undefined ? 0 : 1);
+    if (writes.cell !== undefined) {
+      this.#text(STATE);
+      this.out.varint(writes.cell.pin);
+      this.#optionalBytes(writes.cell.delta);
+      this.#optionalBytes(writes.cell.reads);
+    }
+    this.out.varint(writes.sends.length);
+    for (const { name, body } of writes.sends) {
+      this.#text(name);
+      this.#bytes(body);
+    }
+  }
+
+  #threw(failure: FailureRecord, pin: number | undefined): void {
+    this.#flag(true);
+    this.#failure(failure);
+    this.#flag(pin !== undefined);
+    if (pin !== undefined) this.out.varint(pin);
+  }
+
+  #failure(failure: FailureRecord): void {
+    this.out.u8(FAILURE_KINDS.indexOf(failure.kind));
+    this.#text(failure.name);
+    this.#text(failure.message);
+    this.#flag(failure.stack !== undefined);
+    if (failure.stack !== undefined) this.#text(failure.stack);
+    this.#optionalBytes(failure.fields);
+  }
+
+  #flag(flag: boolean): void {
+    this.out.u8(flag ? 1 : 0);
+  }
+
+  #optionalTime(ms: number | undefined): void {
+    this.#flag(ms !== undefined);
+    if (ms !== undefined) this.out.f64(ms);
+  }
+
+  #optionalBytes(bytes: Uint8Array | undefined): void {
+    this.#flag(bytes !== undefined);
+    if (bytes !== undefined) this.#bytes(bytes);
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    this.out.varint(bytes.length);
+    this.out.bytes(bytes);
+  }
+
+  /** UTF-8; a lone surrogate becomes U+FFFD. Names have none: they were checked. */
+  #text(text: string): void {
+    const { out } = this;
+    const length = text.length;
+    if (length < 64) {
+      out.reserve(length + 1);
+      const start = out.length;
+      let at = start + 1;
+      for (let i = 0; i < length; i++) {
+        const unit = text.charCodeAt(i);
+        if (unit > 0x7f) {
+          at = 0;
+          break;
+        }
+        out.memory[at++] = unit;
+      }
+      if (at !== 0) {
+        out.memory[start] = length;
+        out.length = at;
+        return;
+      }
+    }
+    const size = Buffer.byteLength(text);
+    out.varint(size);
+    out.reserve(size);
+    out.memory.write(text, out.length, "utf8");
+    out.length += size;
+  }
+}
+
+export interface CreateRecord {
+  readonly workflow: boolean;
+  readonly input: Uint8Array | undefined;
+  readonly state: Uint8Array | undefined;
+  readonly version: number;
+}
+
+/** What the engine says of a value that resolves an operation. */
+export type ResolvedValue =
+  | { readonly kind: "kept" | "nothing" }
+  | { readonly kind: "encoded" | "message"; readonly bytes: Uint8Array };
+
+const KEPT: ResolvedValue = { kind: "kept" };
+const NOTHING: ResolvedValue = { kind: "nothing" };
+
+export const TERMINALS = ["exhausted", "critical", "rollback", "timeout"] as const;
+export type Terminal = (typeof TERMINALS)[number];
+
+export type Verdict =
+  | { readonly kind: "queued"; readonly seq: number }
+  | { readonly kind: "clean" | "stale" }
+  | { readonly kind: "conflict"; readonly path: string; readonly alone: boolean };
+
+export const REFUSALS = ["exists", "run_ended", "inbox_full", "busy", "broken", "lost"] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export type RunOutcome =
+  | { readonly kind: "completed"; readonly output: Uint8Array | undefined }
+  | { readonly kind: "failed"; readonly failure: FailureRecord };
+
+export interface OperationRecord {
+  readonly kind: string;
+  readonly name: string;
+  readonly status: string;
+}
+
+export interface DivergenceRecord {
+  readonly scope: string;
+  readonly recorded: readonly OperationRecord[];
+  readonly code: readonly OperationRecord[];
+  readonly mismatch:
+    | { readonly kind: "new"; readonly code: OperationRecord }
+    | { readonly kind: "other"; readonly recorded: OperationRecord; readonly code: OperationRecord }
+    | { readonly kind: "ends" };
+}
+
+export interface EventRecord {
+  readonly step: string | undefined;
+  readonly attempt: number;
+  readonly retryAt: number | undefined;
+  readonly failure: FailureRecord;
+}
+
+export interface Facts {
+  readonly exists: boolean;
+  readonly hasRun: boolean;
+  readonly outcome: RunOutcome | undefined;
+  readonly state: { readonly version: number; readonly head: number } | undefined;
+  /** The number of its newest change. */
+  readonly seq: number;
+}
+
+export interface StoreProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly unknown: boolean;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+export const MISUSES = ["entry_in_progress", "entry_pending", "duplicate_name", "too_many_operations"] as const;
+export type Misuse = (typeof MISUSES)[number];
+
+/** Whoever an actor's outputs are for. */
+export interface ActorSink {
+  stepVerdict(op: number, attempt: number, verdict: Verdict): void;
+  actionVerdict(call: number, verdict: Verdict): void;
+  reportVerdict(report: number, verdict: Verdict): void;
+  runWorkflow(scope: number, input: Uint8Array | undefined): void;
+  execute(op: number, attempt: number): void;
+  /** `timeout` is undefined if the attempt was cancelled. */
+  abort(op: number, attempt: number, timeout: number | undefined): void;
+  iterate(op: number, scope: number, state: ResolvedValue): void;
+  resolve(op: number, value: ResolvedValue): void;
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord): void;
+  rethrow(op: number): void;
+  report(report: number, event: EventRecord): void;
+  reply(call: number): void;
+  refuse(call: number, reason: Refusal, why: string): void;
+  runEnded(outcome: RunOutcome): void;
+  parked(divergence: DivergenceRecord): void;
+  misuse(op: number | undefined, misuse: Misuse, name: string): void;
+  opened(facts: Facts): void;
+  openFailed(problem: StoreProblem): void;
+  lost(problem: StoreProblem): void;
+  reopened(facts: Facts): void;
+}
+
+/** Whoever the rest is for. */
+export interface EngineSink {
+  actor(handle: number): ActorSink | undefined;
+  ready(storeId: Uint8Array, url: string): void;
+  storeFailed(problem: StoreProblem): void;
+  wake(name: string): void;
+  resumed(): void;
+  resumeFailed(problem: StoreProblem): void;
+  /** A receiver threw, which none should: the others still get theirs. */
+  defect(error: unknown): void;
+}
+
+/** Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none) and what the store is doing. */
+export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): { next: number; pending: number } {
+  const reader = new OutputReader(bytes, length);
+  const next = reader.time();
+  const pending = reader.number();
+  while (reader.hasMore) {
+    const start = reader.offset;
+    try {
+      dispatchOne(reader, sink);
+    } catch (error) {
+      if (error instanceof ValueError || reader.offset === start) throw error;
+      sink.defect(error);
+    }
+  }
+  return { next, pending };
+}
+
+/** Reads what is needed before anything is called, so that a callback that throws leaves the reader in its place. */
+function dispatchOne(reader: OutputReader, sink: EngineSink): void {
+  const kind = reader.byte();
+  const handle = reader.number();
+  if (kind >= 20) {
+    if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
+    return dispatchLife(kind, reader, sink.actor(handle));
+  }
+  const actor = sink.actor(handle);
+  switch (kind) {
+    case 1:
+      return dispatchVerdict(reader, actor);
+    case 2: {
+      const [scope, input] = [reader.number(), reader.optionalBytes()];
+      return actor?.runWorkflow(scope, input);
+    }
+    case 3: {
+      const [op, attempt] = [reader.number(), reader.number()];
+      return actor?.execute(op, attempt);
+    }
+    case 4: {
+      const [op, attempt] = [reader.number(), reader.number()];
+      const timeout = reader.byte() === 0 ? reader.time() : undefined;
+      return actor?.abort(op, attempt, timeout);
+    }
+    case 5: {
+      const [op, scope, state] = [reader.number(), reader.number(), reader.value()];
+      return actor?.iterate(op, scope, state);
+    }
+    case 6: {
+      const op = reader.number();
+      const value = reader.value();
+      return actor?.resolve(op, value);
+    }
+    case 7: {
+      const [op, terminal, attempts] = [reader.number(), TERMINALS[reader.byte()] as Terminal, reader.number()];
+      const failure = reader.failure();
+      return actor?.reject(op, terminal, attempts, failure);
+    }
+    case 8: {
+      const op = reader.number();
+      return actor?.rethrow(op);
+    }
+    case 9: {
+      const [report, event] = [reader.number(), reader.event()];
+      return actor?.report(report, event);
+    }
+    case 10: {
+      const call = reader.number();
+      return actor?.reply(call);
+    }
+    case 11: {
+      const [call, reason, why] = [reader.number(), REFUSALS[reader.byte()] as Refusal, reader.text()];
+      return actor?.refuse(call, reason, why);
+    }
+    case 12: {
+      const outcome = reader.outcome();
+      return actor?.runEnded(outcome);
+    }
+    case 13: {
+      const divergence = reader.divergence();
+      return actor?.parked(divergence);
+    }
+    case 14: {
+      const op = reader.flag() ? reader.number() : undefined;
+      const [misuse, name] = [MISUSES[reader.byte()] as Misuse, reader.text()];
+      return actor?.misuse(op, misuse, name);
+    }
+    default:
+      throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
+  }
+}
+
+function dispatchVerdict(reader: OutputReader, actor: ActorSink | undefined): void {
+  const whose = reader.byte();
+  const id = reader.number();
+  const attempt = whose === 0 ? reader.number() : 0;
+  const verdict = reader.verdict();
+  if (whose === 0) actor?.stepVerdict(id, attempt, verdict);
+  else if (whose === 1) actor?.actionVerdict(id, verdict);
+  else actor?.reportVerdict(id, verdict);
+}
+
+function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 20) {
+    const id = reader.fixed(16);
+    sink.ready(id, reader.text());
+  } else if (kind === 21) sink.storeFailed(reader.problem());
+  else if (kind === 26) sink.wake(reader.text());
+  else if (kind === 27) sink.resumed();
+  else sink.resumeFailed(reader.problem());
+}
+
+function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
+  if (kind === 22 || kind === 25) {
+    const facts = reader.facts();
+    if (kind === 22) actor?.opened(facts);
+    else actor?.reopened(facts);
+  } else {
+    const problem = reader.problem();
+    if (kind === 23) actor?.openFailed(problem);
+    else actor?.lost(problem);
+  }
+}
+
+class OutputReader {
+  readonly #in: ByteReader;
+
+  constructor(bytes: Uint8Array, length: number) {
+    this.#in = new ByteReader(bytes, 0, length);
+  }
+
+  get offset(): number {
+    return this.#in.offset;
+  }
+
+  get hasMore(): boolean {
+    return this.#in.remaining > 0;
+  }
+
+  byte(): number {
+    return this.#in.u8();
+  }
+
+  flag(): boolean {
+    return this.#in.u8() !== 0;
+  }
+
+  number(): number {
+    return this.#in.varint();
+  }
+
+  time(): number {
+    return this.#in.f64();
+  }
+
+  fixed(count: number): Uint8Array {
+    return this.#in.bytes(count);
+  }
+
+  bytes(): Uint8Array {
+    return this.#in.bytes(this.number());
+  }
+
+  text(): string {
+    const length = this.number();
+    if (length === 0) return "";
+    const view = this.#in.view(length);
+    return Buffer.from(view.buffer, view.byteOffset, length).toString("utf8");
+  }
+
+  optionalBytes(): Uint8Array | undefined {
+    return this.flag() ? this.bytes() : undefined;
+  }
+
+  value(): ResolvedValue {
+    switch (this.byte()) {
+      case 0:
+        return KEPT;
+      case 1:
+        return NOTHING;
+      case 2:
+        return { kind: "encoded", bytes: this.bytes() };
+      default:
+        return { kind: "message", bytes: this.bytes() };
+    }
+  }
+
+  verdict(): Verdict {
+    switch (this.byte()) {
+      case 0:
+        return { kind: "queued", seq: this.number() };
+      case 1:
+        return { kind: "clean" };
+      case 2:
+        return { kind: "conflict", path: this.text(), alone: this.flag() };
+      default:
+        return { kind: "stale" };
+    }
+  }
+
+  failure(): FailureRecord {
+    const kind = FAILURE_KINDS[this.byte()] ?? "error";
+    const [name, message] = [this.text(), this.text()];
+    const stack = this.flag() ? this.text() : undefined;
+    return { kind, name, message, stack, fields: this.optionalBytes() };
+  }
+
+  event(): EventRecord {
+    const step = this.flag() ? this.text() : undefined;
+    const attempt = this.number();
+    const retryAt = this.flag() ? this.time() : undefined;
+    return { step, attempt, retryAt, failure: this.failure() };
+  }
+
+  outcome(): RunOutcome {
+    return this.byte() === 0
+      ? { kind: "completed", output: this.optionalBytes() }
+      : { kind: "failed", failure: this.failure() };
+  }
+
+  facts(): Facts {
+    const [exists, hasRun] = [this.flag(), this.flag()];
+    const outcome = this.flag() ? this.outcome() : undefined;
+    const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
+    return { exists, hasRun, outcome, state, seq: this.number() };
+  }
+
+  problem(): StoreProblem {
+    const [code, message, retryable, unknown] = [this.text(), this.text(), this.flag(), this.flag()];
+    const data: Record<string, string> = {};
+    for (let left = this.number(); left > 0; left--) {
+      const name = this.text();
+      data[name] = this.text();
+    }
+    return { code, message, retryable, unknown, data };
+  }
+
+  divergence(): DivergenceRecord {
+    const [scope, recorded, code] = [this.text(), this.operations(), this.operations()];
+    const kind = this.byte();
+    if (kind === 0) return { scope, recorded, code, mismatch: { kind: "new", code: this.operation() } };
+    if (kind === 2) return { scope, recorded, code, mismatch: { kind: "ends" } };
+    return { scope, recorded, code, mismatch: { kind: "other", recorded: this.operation(), code: this.operation() } };
+  }
+
+  operations(): OperationRecord[] {
+    return Array.from({ length: this.number() }, () => this.operation());
+  }
+
+  operation(): OperationRecord {
+    return { kind: this.text(), name: this.text(), status: this.text() };
+  }
+}
