@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
-use crate::inbox::OUTSIDE;
+use crate::inbox::{Message, OUTSIDE};
 use crate::input::{CallId, Create, Input, OpId, Outcome, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
@@ -25,6 +26,8 @@ pub struct Actor {
     incarnation: u64,
     last_commit: Option<(u64, CommitId)>,
     first_scope: u64,
+    /// How many messages had come in when the waits were last told.
+    arrived: u64,
 }
 
 impl Actor {
@@ -41,6 +44,7 @@ impl Actor {
             run: fold.into_run(standing, first_scope),
             overlay,
             first_scope,
+            arrived: 0,
         })
     }
 
@@ -101,6 +105,21 @@ impl Actor {
         self.run.as_ref()?.path_of(op)
     }
 
+    /// The round of a loop that a scope is; none for other scopes.
+    pub fn iteration_of(&self, scope: crate::input::ScopeId) -> Option<u32> {
+        self.run.as_ref()?.iteration_of(scope)
+    }
+
+    /// What the run has recorded, as of the newest queued change.
+    pub fn entries(&self) -> Vec<Listed<'_>> {
+        self.run.as_ref().map_or_else(Vec::new, |run| run.history.list())
+    }
+
+    /// What waits in the inbox, oldest first.
+    pub fn inbox(&self) -> Vec<&Message> {
+        self.overlay.inbox.messages()
+    }
+
     /// When the actor next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         let run = self.run.as_ref().and_then(Run::deadline);
@@ -114,8 +133,11 @@ impl Actor {
         while let Some(held) = self.overlay.released_turn() {
             self.route(held.input);
         }
+        let arrived = self.overlay.inbox.arrived();
         if let Some(run) = &mut self.run {
-            run.messages_came(&mut self.overlay);
+            if std::mem::replace(&mut self.arrived, arrived) != arrived {
+                run.messages_came(&mut self.overlay);
+            }
             if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
                 run.handle(&mut self.overlay, Input::Tick);
             }

@@ -69,6 +69,11 @@ impl Inbox {
         self.len == 0
     }
 
+    /// How many messages have come in since the actor was loaded.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
     pub fn put(&mut self, message: Message) {
         self.arrived += 1;
         self.len += 1;
@@ -77,6 +82,13 @@ impl Inbox {
             Some(queue) => queue.push_back((place, message)),
             None => drop(self.queues.insert(message.name.clone(), VecDeque::from([(place, message)]))),
         }
+    }
+
+    /// Every message, oldest first.
+    pub fn messages(&self) -> Vec<&Message> {
+        let mut messages: Vec<_> = self.queues.values().flatten().collect();
+        messages.sort_by_key(|(place, _)| *place);
+        messages.into_iter().map(|(_, message)| message).collect()
     }
 
     /// Whether a message is there that a wait for `names` would take. No names: any message.
@@ -120,7 +132,9 @@ pub enum Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitInput {
     /// The workflow asks; `there` tells whether the inbox holds what it wants.
-    Call { there: bool },
+    Call {
+        there: bool,
+    },
     /// A message that it wants has come in.
     Message,
     Due,

@@ -22,33 +22,80 @@ pub enum Input {
     /// Make the actor. Refused if it exists.
     Create(Create),
     /// Replace the state by its migrated form, as a change of its own. Before `Start`.
-    Migrate { state: Bytes, version: u32 },
+    Migrate {
+        state: Bytes,
+        version: u32,
+    },
     /// The adapter is ready: if there is a run that has not ended, call the workflow.
     Start(Start),
     /// A message from outside.
-    Send { call: CallId, name: String, body: Bytes },
+    Send {
+        call: CallId,
+        name: String,
+        body: Bytes,
+    },
 
     /// The workflow calls an operation in a scope.
-    Step { scope: ScopeId, op: OpId, name: String, policy: Policy },
-    Sleep { scope: ScopeId, op: OpId, name: String, until: Until },
-    Next { scope: ScopeId, op: OpId, wait: NextWait },
-    Loop { scope: ScopeId, op: OpId, name: String, state: Option<Bytes>, keep: u32 },
+    Step {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        policy: Policy,
+    },
+    Sleep {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        until: Until,
+    },
+    Next {
+        scope: ScopeId,
+        op: OpId,
+        wait: NextWait,
+    },
+    Loop {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        state: Option<Bytes>,
+        keep: u32,
+    },
 
     /// The body of a step has ended; `attempt` is the number that `Output::Execute` gave.
-    Settle { op: OpId, attempt: u32, outcome: Outcome },
+    Settle {
+        op: OpId,
+        attempt: u32,
+        outcome: Outcome,
+    },
     /// The body of an action has ended.
-    Acted { call: CallId, outcome: Outcome },
+    Acted {
+        call: CallId,
+        outcome: Outcome,
+    },
     /// The failure hook has ended.
-    Reported { report: ReportId, outcome: Outcome },
+    Reported {
+        report: ReportId,
+        outcome: Outcome,
+    },
     /// The callback of an iteration has ended.
-    Iterated { scope: ScopeId, outcome: Iterated },
+    Iterated {
+        scope: ScopeId,
+        outcome: Iterated,
+    },
     /// The workflow's function has ended.
-    Ended { scope: ScopeId, outcome: Ended },
+    Ended {
+        scope: ScopeId,
+        outcome: Ended,
+    },
 
     /// The oldest change that an open draft of this actor is pinned to; `None`: no draft is open.
-    Pins { oldest: Option<u64> },
+    Pins {
+        oldest: Option<u64>,
+    },
     /// Every change up to `seq` is durable.
-    Durable { seq: u64 },
+    Durable {
+        seq: u64,
+    },
     /// Time has passed.
     Tick,
     /// Write down what the run waits for, so that the actor can be dropped.

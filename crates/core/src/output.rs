@@ -47,7 +47,9 @@ pub enum Output {
 /// Why an attempt was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbortReason {
-    TimedOut { timeout_ms: i64 },
+    TimedOut {
+        timeout_ms: i64,
+    },
     /// Its scope has ended without it.
     Cancelled,
 }
@@ -119,10 +121,16 @@ pub enum RunOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misuse {
     /// The context already has a pending operation.
-    EntryInProgress { pending: String },
+    EntryInProgress {
+        pending: String,
+    },
     /// A callback settled while its context had a pending operation.
-    EntryPending { pending: String },
-    DuplicateName { name: String },
+    EntryPending {
+        pending: String,
+    },
+    DuplicateName {
+        name: String,
+    },
     /// Too many operations at once.
     TooManyOperations,
 }

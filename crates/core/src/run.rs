@@ -141,6 +141,14 @@ impl Run {
         Some(self.history.names_of(place))
     }
 
+    /// The round of a loop that a scope is; none for other scopes.
+    pub fn iteration_of(&self, scope: ScopeId) -> Option<u32> {
+        match self.history.location(self.scopes.get(&scope)?.node).last()? {
+            crate::key::Segment::Iteration { iteration, .. } => Some(iteration),
+            crate::key::Segment::Name(_) => None,
+        }
+    }
+
     /// When the run next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         match self.phase {
@@ -180,8 +188,8 @@ impl Run {
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
         match self.phase {
-            Phase::Idle => self.call_workflow(overlay),
-            Phase::Parked { until } if overlay.now >= until => self.call_workflow(overlay),
+            // A parked run is tried whenever it is loaded: the code may be another one.
+            Phase::Idle | Phase::Parked { .. } if self.scopes.is_empty() => self.call_workflow(overlay),
             _ => {}
         }
     }
@@ -462,7 +470,9 @@ impl Pending {
             Kind::Step { outcome: Some(Fact::Retry { retry_at, .. }), .. } => Wake::At(*retry_at),
             Kind::Step { phase: StepPhase::Waiting, .. } => deadline,
             Kind::Step { .. } => Wake::Now,
-            Kind::Sleep { outcome, .. } | Kind::Next { outcome, .. } => outcome.as_ref().map_or(deadline, |_| Wake::Now),
+            Kind::Sleep { outcome, .. } | Kind::Next { outcome, .. } => {
+                outcome.as_ref().map_or(deadline, |_| Wake::Now)
+            }
             Kind::Loop { outcome, .. } => outcome.as_ref().map_or(Wake::Never, |_| Wake::Now),
         }
     }
@@ -477,7 +487,9 @@ enum Wake {
 
 /// What became of an attempt's writes, with the verdict sent where the attempt has to run again.
 pub enum Judged {
-    Passed { wrote: bool },
+    Passed {
+        wrote: bool,
+    },
     Again,
     Hold,
     /// The delta does not fit the state that it was judged against: a defect of the adapter.

@@ -38,13 +38,19 @@ pub enum StepInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepAction {
     /// Run the body: the `attempts`-th attempt.
-    Execute { attempts: u32 },
+    Execute {
+        attempts: u32,
+    },
     /// Do nothing before `retry_at`.
-    Wait { retry_at: i64 },
+    Wait {
+        retry_at: i64,
+    },
     /// Record the success with everything that the attempt did.
     RecordSuccess,
     /// Record the failure alone; the next attempt is due at `retry_at`.
-    RecordFailure { retry_at: i64 },
+    RecordFailure {
+        retry_at: i64,
+    },
     /// Record the failure alone; there is no next attempt.
     RecordTerminal(Terminal),
     Resolve,
@@ -115,8 +121,7 @@ mod tests {
     const FAILED: Step = Step::Failed { attempts: 1, started_at: STARTED };
     const SPENT: Step = Step::Failed { attempts: 2, started_at: STARTED };
 
-    const TERMINALS: [Terminal; 4] =
-        [Terminal::Exhausted, Terminal::Critical, Terminal::Rollback, Terminal::Timeout];
+    const TERMINALS: [Terminal; 4] = [Terminal::Exhausted, Terminal::Critical, Terminal::Rollback, Terminal::Timeout];
     const KINDS: [FailureKind; 4] =
         [FailureKind::Error, FailureKind::Critical, FailureKind::Rollback, FailureKind::Timeout];
 

@@ -29,24 +29,50 @@ pub struct ChangeRecord {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// The actor was made, with this input, and with a run if it has a workflow.
-    Created { incarnation: u64, workflow: bool, input: Option<Bytes> },
-    Name { index: u32, name: String },
+    Created {
+        incarnation: u64,
+        workflow: bool,
+        input: Option<Bytes>,
+    },
+    Name {
+        index: u32,
+        name: String,
+    },
     Entry(Entry),
-    Metadata { entry_id: String, metadata: EntryMetadata },
+    Metadata {
+        entry_id: String,
+        metadata: EntryMetadata,
+    },
     /// What is kept of a failure beside the entry's text; `terminal` says that it is for ever.
-    Failure { entry_id: String, terminal: Option<Terminal>, failure: Failure },
+    Failure {
+        entry_id: String,
+        terminal: Option<Terminal>,
+        failure: Failure,
+    },
     /// A cell has this value.
-    Base { cell: String, value: Bytes, version: u32 },
+    Base {
+        cell: String,
+        value: Bytes,
+        version: u32,
+    },
     /// A cell changed: a delta.
-    Delta { cell: String, delta: Bytes },
+    Delta {
+        cell: String,
+        delta: Bytes,
+    },
     /// A message left the inbox.
     Took(MessageKey),
     /// The run ended well, with this output.
-    Completed { output: Option<Bytes> },
+    Completed {
+        output: Option<Bytes>,
+    },
     /// The run failed for good.
     Failed(Failure),
     /// The code did not match for the `times`-th time in a row.
-    Parked { times: u32, code_version: u64 },
+    Parked {
+        times: u32,
+        code_version: u64,
+    },
 }
 
 /// Writes a change record by record.
@@ -293,7 +319,8 @@ fn expect_version(reader: &mut Reader) -> Result<(), CodecError> {
 fn read_time(reader: &mut Reader) -> Result<i64, CodecError> {
     let offset = reader.offset();
     let ms = reader.u64("a time")?;
-    i64::try_from(ms).map_err(|_| CodecError::unexpected(offset, format!("{ms} ms"), "a time before the year 292277026"))
+    i64::try_from(ms)
+        .map_err(|_| CodecError::unexpected(offset, format!("{ms} ms"), "a time before the year 292277026"))
 }
 
 fn checksum(seq: u64, content: &[u8]) -> u32 {

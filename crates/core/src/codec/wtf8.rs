@@ -1,26 +1,26 @@
 //! WTF-8: UTF-8 that may also hold lone surrogates, the bytes of any JavaScript string.
 
-/// Whether `bytes` are well-formed WTF-8: each surrogate is a three-byte sequence, and no high surrogate stands directly
-/// before a low one (such a pair has to be one four-byte sequence, so that equal strings have equal bytes).
+/// Whether `bytes` are well-formed WTF-8: see [`check`].
 pub fn is_valid(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
+    check(bytes).is_ok()
+}
+
+/// Checks that `bytes` are well-formed WTF-8, or says how many of them are: each surrogate is a three-byte sequence, and no
+/// high surrogate stands directly before a low one (such a pair has to be one four-byte sequence, so that equal strings
+/// have equal bytes).
+pub fn check(bytes: &[u8]) -> Result<(), usize> {
+    let mut start = 0;
     let mut after_high = false;
     loop {
-        let error = match std::str::from_utf8(rest) {
-            Ok(_) => return true,
-            Err(error) => error,
-        };
-        let at = error.valid_up_to();
-        let surrogate = match rest.get(at..at + 3) {
-            Some([0xed, second @ 0xa0..=0xbf, 0x80..=0xbf]) => *second,
-            _ => return false,
-        };
-        let is_low = surrogate >= 0xb0;
-        if is_low && after_high && at == 0 {
-            return false;
+        let Err(error) = std::str::from_utf8(&bytes[start..]) else { return Ok(()) };
+        let at = start + error.valid_up_to();
+        let Some([0xed, second @ 0xa0..=0xbf, 0x80..=0xbf]) = bytes.get(at..at + 3) else { return Err(at) };
+        let is_low = *second >= 0xb0;
+        if is_low && after_high && at == start {
+            return Err(at);
         }
         after_high = !is_low;
-        rest = &rest[at + 3..];
+        start = at + 3;
     }
 }
 

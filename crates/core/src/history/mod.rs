@@ -4,6 +4,7 @@
 //! segments of locations, so that finding an entry costs one lookup in its scope, whatever the length of the history.
 
 mod divergence;
+mod listing;
 mod names;
 
 use std::hash::BuildHasherDefault;
@@ -12,6 +13,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxHasher;
 
 pub use divergence::{Divergence, Mismatch, Operation};
+pub use listing::Listed;
 pub use names::Names;
 
 use crate::codec::record::{Entry, EntryKind, EntryMetadata};
@@ -65,6 +67,12 @@ impl History {
     pub fn place(&mut self, scope: NodeId, name: &str) -> NodeId {
         let segment = Segment::Name(self.names.intern(name));
         self.child(scope, segment)
+    }
+
+    /// The place with this name in a scope, if there is one.
+    pub fn find(&self, scope: NodeId, name: &str) -> Option<NodeId> {
+        let segment = Segment::Name(self.names.index_of(name)?);
+        self.node(scope).children.get(&segment).copied()
     }
 
     /// The scope of one iteration of the loop at `at`.

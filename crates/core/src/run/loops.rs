@@ -126,8 +126,7 @@ impl Run {
     fn recorded_loop(&self, place: NodeId) -> LoopScope {
         let Some(recorded) = self.history.get(place) else { return LoopScope::New };
         let EntryKind::Loop { iteration, output, .. } = &recorded.entry.kind else { return LoopScope::New };
-        let completed =
-            recorded.metadata.as_ref().is_some_and(|metadata| metadata.status == EntryStatus::Completed);
+        let completed = recorded.metadata.as_ref().is_some_and(|metadata| metadata.status == EntryStatus::Completed);
         if completed || output.is_some() { LoopScope::Completed } else { LoopScope::Iterating(*iteration) }
     }
 

@@ -58,29 +58,31 @@ impl Run {
         let expects = |kind: &EntryKind| matches!(kind, EntryKind::Message { .. });
         let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
         // A recorded deadline is met before the wait itself, which may be new: it is part of the same operation.
-        let timer_place = self.history.place(node, &deadline_name);
-        let has_deadline = self.history.get(timer_place).is_some();
-        if has_deadline && self.history.use_in(timer_place, scope) {
+        let recorded_timer = self.history.find(node, &deadline_name).filter(|place| self.history.get(*place).is_some());
+        if let Some(place) = recorded_timer
+            && self.history.use_in(place, scope)
+        {
             self.visit(scope);
         }
         let Some(place) = self.enter(overlay, scope, op, ("message", &count_name), expects) else { return };
         let kind = |wait, timer| Kind::Next { wait, names, timer, outcome: None };
-        match place {
-            Place::Recorded(place) => {
+        match (place, recorded_timer) {
+            (Place::Recorded(place), _) => {
                 let message = self.recorded_message(scope, node, &name);
                 let wait = if message.is_some() { Wait::Taken } else { Wait::Missed };
                 self.pend(scope, op, place, name, kind(wait, None));
                 self.finish(overlay, op, Fact::Resolve(message.map_or(Value::Nothing, Value::Message)));
             }
-            Place::New(place) if has_deadline => {
+            (Place::New(place), Some(timer_place)) => {
                 let timer = self.recorded_timer(timer_place);
                 let deadline = Some(self.recorded_deadline(timer_place));
                 self.pend(scope, op, place, name, kind(Wait::Waiting { deadline }, Some((timer_place, timer))));
                 self.wait_call(overlay, op);
             }
-            Place::New(place) => {
+            (Place::New(place), None) => {
                 let deadline = timeout_ms.map(|timeout| deadline(overlay, Until::After(timeout)));
-                let timer = deadline.map(|deadline| (timer_place, Timer::New { deadline }));
+                let timer =
+                    deadline.map(|deadline| (self.history.place(node, &deadline_name), Timer::New { deadline }));
                 self.pend(scope, op, place, name, kind(Wait::New, timer));
                 self.wait_call(overlay, op);
             }
@@ -179,8 +181,7 @@ impl Run {
     /// Messages have come in: those that a wait wants are taken at once.
     pub fn messages_came(&mut self, overlay: &mut Overlay) {
         let waiting = |kind: &Kind| matches!(kind, Kind::Next { wait: Wait::Waiting { .. }, .. });
-        let ops: Vec<OpId> =
-            self.ops.iter().filter(|(_, pending)| waiting(&pending.kind)).map(|(op, _)| *op).collect();
+        let ops: Vec<OpId> = self.ops.iter().filter(|(_, pending)| waiting(&pending.kind)).map(|(op, _)| *op).collect();
         for op in ops {
             let Some(Kind::Next { names, .. }) = self.ops.get(&op).map(|pending| &pending.kind) else { continue };
             if overlay.inbox.holds(names) {
@@ -239,7 +240,7 @@ impl Run {
 
     /// The message that a wait took, if it took one; its row counts as visited.
     fn recorded_message(&mut self, scope: ScopeId, node: NodeId, name: &str) -> Option<Bytes> {
-        let row = self.history.place(node, &format!("{name}:0"));
+        let row = self.history.find(node, &format!("{name}:0"))?;
         self.history.get(row)?;
         if self.history.use_in(row, scope) {
             self.visit(scope);

@@ -38,14 +38,33 @@ pub(super) struct Removed {
 
 impl Object {
     /// An object of these pairs in the order given. On a key that comes twice, that key.
+    ///
+    /// Both maps are built in one go, several times faster than key by key.
     pub fn from_pairs(null_prototype: bool, pairs: Vec<(Bytes, Node)>) -> Result<Object, Bytes> {
-        let mut object = Object { null_prototype, ..Object::default() };
+        let count = pairs.len();
+        let mut names = Vec::with_capacity(count);
+        let mut slots = Vec::with_capacity(count);
         for (key, node) in pairs {
-            if object.insert(key.clone(), node).is_some() {
-                return Err(key);
+            let order = match array_index(&key) {
+                Some(index) => Order::Index(index),
+                None => {
+                    let number = (names.len() as u64 + 1) * SPACING;
+                    names.push((key.clone(), number));
+                    Order::Name(number)
+                }
+            };
+            slots.push((order, (key, node)));
+        }
+        names.sort_unstable();
+        slots.sort_by_key(|(order, _)| *order);
+        let name_twice = names.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0.clone());
+        let index_twice = slots.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].1.0.clone());
+        match name_twice.or(index_twice) {
+            Some(key) => Err(key),
+            None => {
+                Ok(Object { null_prototype, slots: slots.into_iter().collect(), names: names.into_iter().collect() })
             }
         }
-        Ok(object)
     }
 
     pub fn len(&self) -> usize {

@@ -8,7 +8,7 @@ use super::varint::{Cursor, write_bytes, write_number};
 use crate::codec::{CodecError, wtf8};
 
 /// The longest path that is read. What Pawl writes is at most 256 deep; this bounds the stack that walking a tree takes.
-pub const MAX_SEGMENTS: usize = 1024;
+pub const MAX_SEGMENTS: usize = 512;
 
 const KEY: u8 = 0x00;
 const INDEX: u8 = 0x01;

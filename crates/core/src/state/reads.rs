@@ -37,6 +37,10 @@ pub enum ReadKind {
 }
 
 impl Reads {
+    pub fn new(entries: Vec<Read>) -> Reads {
+        Reads { entries }
+    }
+
     pub fn entries(&self) -> &[Read] {
         &self.entries
     }

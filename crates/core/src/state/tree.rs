@@ -148,15 +148,22 @@ impl Container {
     }
 
     fn encoded_len(&self) -> usize {
+        let mut len;
         match self {
             Container::Object(object) => {
-                let head = cbor::object_head_len(object.len(), object.null_prototype);
-                head + object.iter().map(|(key, node)| cbor::key_len(key) + node.encoded_len()).sum::<usize>()
+                len = cbor::object_head_len(object.len(), object.null_prototype);
+                for (key, node) in object.iter() {
+                    len += cbor::key_len(key) + node.encoded_len();
+                }
             }
             Container::Array(items) => {
-                cbor::array_head_len(items.len()) + items.iter().map(Node::encoded_len).sum::<usize>()
+                len = cbor::array_head_len(items.len());
+                for item in items {
+                    len += item.encoded_len();
+                }
             }
         }
+        len
     }
 
     fn write(&self, out: &mut Writer) {
@@ -173,7 +180,9 @@ impl Container {
             }
             Container::Array(items) => {
                 out.array(items.len());
-                items.iter().for_each(|item| item.write(out));
+                for item in items {
+                    item.write(out);
+                }
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::walk::{Head, chunk, skip};
+use super::walk::{Head, chunk, not_text, skip};
 use super::{TAG_HOLE, TAG_NULL_PROTOTYPE, TAG_STRING};
-use crate::codec::CodecError;
+use crate::codec::{CodecError, wtf8};
 
 /// What a value is to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +98,15 @@ pub fn key(value: &Bytes) -> Result<Option<Bytes>, CodecError> {
         head = Head::read(value, head.end)?;
         major = 2;
     }
-    match head {
-        Head { major: found, .. } if found != major => Ok(None),
-        Head { argument: Some(_), .. } => Ok(Some(value.slice_ref(chunk(value, head)?))),
-        _ => joined_chunks(value, head).map(Some),
+    if head.major != major {
+        return Ok(None);
     }
+    let key = match head.argument {
+        Some(_) => value.slice_ref(chunk(value, head)?),
+        None => joined_chunks(value, head)?,
+    };
+    wtf8::check(&key).map_err(|valid| not_text(head.end + valid))?;
+    Ok(Some(key))
 }
 
 /// A string of indefinite length as one piece.
@@ -135,7 +139,7 @@ pub fn field(object: &Bytes, name: &str) -> Result<Option<Bytes>, CodecError> {
     Ok(None)
 }
 
-/// The text of a text string of definite length.
+/// The text of a text string of definite length, if it has no lone surrogates.
 pub fn text(value: &[u8]) -> Option<&str> {
     let head = Head::read(value, 0).ok()?;
     let is_text = head.major == 3 && head.argument.is_some();

@@ -130,6 +130,8 @@ fn well_formed_values_are_measured() {
         ("c11a00000000", 0),
         ("d95057b900016161d95051f7", 1),
         ("f8ff", 0),
+        ("63eda080", 0),
+        ("66edb080eda080", 0),
         ("e0", 0),
     ] {
         assert_eq!(validate(&unhex(bytes)).unwrap(), depth, "{bytes}");
@@ -161,6 +163,8 @@ fn malformed_values_are_refused_with_their_offset() {
         ("5f5fffff", 1),
         ("7f6161", 3),
         ("7f61c3ff", 2),
+        ("61ff", 1),
+        ("66eda080edb080", 4),
         ("f81f", 0),
         ("9bffffffffffffffff", 9),
         ("bbffffffffffffffff", 9),
@@ -216,9 +220,13 @@ fn keys_are_strings_in_any_of_their_forms() {
     assert_eq!(key_of("7f61616162ff"), Some("6162".into()));
     assert_eq!(key_of("d9505043eda080"), Some("eda080".into()));
     assert_eq!(key_of("d950505f41614162ff"), Some("6162".into()));
+    assert_eq!(key_of("63eda080"), Some("eda080".into()));
     assert_eq!(key_of("4161"), None);
     assert_eq!(key_of("d950506161"), None);
     assert_eq!(key_of("01"), None);
+    for bytes in ["d9505041ff", "d9505046eda080edb080", "7f63eda08063edb080ff"] {
+        assert!(key(&unhex(bytes)).is_err(), "{bytes}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Going over values without a call stack: where one ends, and whether it is well-formed.
 
 use super::MAX_DEPTH;
-use crate::codec::CodecError;
+use crate::codec::{CodecError, wtf8};
 
 const VALUE: &str = "a CBOR value";
 
@@ -182,19 +182,17 @@ fn string_end(input: &[u8], head: Head) -> Result<usize, CodecError> {
     }
 }
 
-/// The bytes of a string of definite length, checked to be UTF-8 if it is text.
+/// The bytes of a string of definite length, checked to be WTF-8 if it is text: other writers put lone surrogates there.
 pub(super) fn chunk(input: &[u8], head: Head) -> Result<&[u8], CodecError> {
     let bytes = bytes_at(input, head.end, head.argument.unwrap_or(0), "the bytes of a string")?;
-    if head.major != 3 {
-        return Ok(bytes);
+    if head.major == 3 {
+        wtf8::check(bytes).map_err(|valid| not_text(head.end + valid))?;
     }
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => {
-            let offset = head.end + error.valid_up_to();
-            Err(CodecError::unexpected(offset, "bytes that are not UTF-8", "a text string"))
-        }
-    }
+    Ok(bytes)
+}
+
+pub(super) fn not_text(offset: usize) -> CodecError {
+    CodecError::unexpected(offset, "bytes that are not WTF-8", "a string")
 }
 
 /// Simple values below 32 have one form only.
