@@ -125,7 +125,8 @@ impl Host {
         &mut *self.store
     }
 
-    fn actor(&self, handle: Handle) -> Option<&Actor> {
+    /// A loaded actor; none while it is being read.
+    pub fn actor(&self, handle: Handle) -> Option<&Actor> {
         match self.table.get(handle)? {
             Entry::Live { actor, .. } => Some(actor),
             Entry::Opening | Entry::Recovering(_) => None,

@@ -14,7 +14,7 @@ use pawl_host::Host;
 use pawl_store::fault::{Fault, FaultStore, Gauge};
 use pawl_store::{OpenOptions, Store};
 
-use crate::wire::{Reader, read_inputs, write_turn};
+use crate::wire::{Reader, read_inputs, write_inspection, write_turn};
 
 /// No arguments, no error-first argument, weak (Node may exit), and at most one call on its way.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -37,7 +37,6 @@ pub struct EngineOptions {
 
 struct Inner {
     host: Host,
-    gauge: Option<Gauge>,
     /// What `advance` wrote and the caller's buffer could not take.
     output: Vec<u8>,
 }
@@ -51,6 +50,8 @@ type Slot = Rc<RefCell<Option<Inner>>>;
 #[napi]
 pub struct Engine {
     slot: Slot,
+    /// Outlives the store, so that a test can ask after a crash.
+    gauge: Option<Gauge>,
 }
 
 #[napi]
@@ -62,9 +63,9 @@ impl Engine {
         let (store, gauge) = open_store(&options, wake)?;
         let seed = options.seed.map_or_else(chance, f64::to_bits);
         let host = Host::new(store, options.namespace, seed);
-        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, gauge, output: Vec::new() })));
+        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, output: Vec::new() })));
         close_with(&env, &slot)?;
-        Ok(Engine { slot })
+        Ok(Engine { slot, gauge })
     }
 
     /// Takes in the inputs in `input[0 .. length)`, writes what follows from them into `output` and returns its length. If
@@ -97,6 +98,13 @@ impl Engine {
         with(&self.slot, |inner| inner.read_state(handle as u64, &view))
     }
 
+    /// What a loaded actor's run has recorded and what waits in its inbox, as of the newest queued change; empty if it is
+    /// not loaded.
+    #[napi(catch_unwind)]
+    pub fn inspect(&self, handle: f64) -> Result<Uint8Array> {
+        with(&self.slot, |inner| Ok(Uint8Array::new(inner.inspect(handle as u64))))
+    }
+
     /// The idempotency key of a step that is running; none if it is not.
     #[napi(catch_unwind)]
     pub fn step_key(&self, handle: f64, op: f64) -> Result<Option<String>> {
@@ -105,14 +113,14 @@ impl Engine {
 
     /// How many batches were handed to the store, if a fault was asked for.
     #[napi(getter, catch_unwind)]
-    pub fn batches(&self) -> Result<f64> {
-        with(&self.slot, |inner| Ok(inner.gauge.as_ref().map_or(0, Gauge::batches) as f64))
+    pub fn batches(&self) -> f64 {
+        self.gauge.as_ref().map_or(0, Gauge::batches) as f64
     }
 
     /// Whether the fault asked for has happened.
     #[napi(getter, catch_unwind)]
-    pub fn struck(&self) -> Result<bool> {
-        with(&self.slot, |inner| Ok(inner.gauge.as_ref().is_some_and(Gauge::struck)))
+    pub fn struck(&self) -> bool {
+        self.gauge.as_ref().is_some_and(Gauge::struck)
     }
 
     /// Finishes what the store was given, and releases it. Nothing works afterwards.
@@ -149,6 +157,14 @@ impl Inner {
         room.copy_from_slice(&self.output);
         self.output = Vec::new();
         Ok(())
+    }
+
+    fn inspect(&self, handle: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some(actor) = self.host.actor(handle) {
+            write_inspection(&actor.entries(), &actor.inbox(), &mut bytes);
+        }
+        bytes
     }
 
     fn read_state(&self, handle: u64, view: &[u8]) -> Result<Uint8Array> {

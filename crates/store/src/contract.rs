@@ -17,7 +17,7 @@ pub const OPENING: Ticket = 0;
 
 /// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
 /// `submit` on the caller's. It must only leave word: it must not call the store, nor wait for a lock that a caller of
-/// the store may hold.
+/// the store may hold. It comes after the completions: whoever drained them meanwhile is woken for nothing.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// How to open a store.
@@ -75,6 +75,8 @@ pub struct Stats {
     pub changes: u64,
     /// Transactions that made them durable: one sync each.
     pub transactions: u64,
+    /// Times a transaction found the file locked by another program.
+    pub busy: u64,
     /// Checkpoints that moved the log into the file.
     pub checkpoints: u64,
     /// Times the store has reopened itself after a failure.

@@ -36,7 +36,8 @@ export class Attempt {
   /** From 1. */
   readonly number: number;
   readonly context: AttemptContext<Types>;
-  readonly #idempotencyKey: () => string;
+  readonly #keyOf: () => string | undefined;
+  #key: string | undefined;
   #phase: Phase = "running";
   #draft: Draft | undefined;
   #vars: AttemptVars | undefined;
@@ -45,10 +46,11 @@ export class Attempt {
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
-  constructor(owner: AttemptOwner, number: number, idempotencyKey: () => string) {
+  /** `keyOf` is asked at most once, and gives nothing once the attempt is over. */
+  constructor(owner: AttemptOwner, number: number, keyOf: () => string | undefined) {
     this.owner = owner;
     this.number = number;
-    this.#idempotencyKey = idempotencyKey;
+    this.#keyOf = keyOf;
     this.context = new Context(this) as AttemptContext<Types>;
   }
 
@@ -56,8 +58,11 @@ export class Attempt {
     return this.#phase === "running";
   }
 
+  /** Never an empty or another key: whoever asks too late is told so. */
   get idempotencyKey(): string {
-    return this.#idempotencyKey();
+    this.#key ??= this.#keyOf();
+    if (this.#key === undefined) throw stale("c.idempotencyKey", this.owner.name);
+    return this.#key;
   }
 
   /** Made on first access: one costs 3 us. */
@@ -101,6 +106,8 @@ export class Attempt {
     if (typeof fn !== "function") throw new PawlError("bad_argument", `c.afterCommit was not given a function but ${String(fn)}.`);
     this.#afterCommit ??= [];
     this.#afterCommit.push(fn as () => void);
+    // The callback runs when the step is over, and may want it.
+    this.#key ??= this.#keyOf();
   }
 
   mustRun(what: string): void {
@@ -176,6 +183,25 @@ export class Attempt {
       }
     }
   }
+}
+
+/** Calls user code, which may return a promise or a value, or throw. */
+export function callUser(run: () => unknown, returned: (value: unknown) => void, threw: (error: unknown) => void): void {
+  let result: unknown;
+  let pending: boolean;
+  try {
+    result = run();
+    // Inside: to look for `then` may call user code, too.
+    pending = isThenable(result);
+  } catch (error) {
+    return threw(error);
+  }
+  if (pending) Promise.resolve(result).then(returned, threw);
+  else returned(result);
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
 /** Encodes a message's body. Throws `value_not_storable` or `value_too_large`. */

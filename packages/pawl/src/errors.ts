@@ -55,22 +55,23 @@ export class CriticalError extends PawlError {
   }
 }
 
-const CLASSES = [PawlError, AppError, CriticalError];
-for (const type of CLASSES) brand(type.prototype, type.brand);
+/** By the name under which each is recorded, a derived class before its base. Not `type.name`: bundlers change that. */
+const CLASSES = { CriticalError, AppError, PawlError } as const;
+type ClassName = keyof typeof CLASSES;
+for (const type of Object.values(CLASSES)) brand(type.prototype, type.brand);
 
 /** The error of a recorded failure, of the class that it had if that is one of Pawl's. */
 export function rebuildPawlError(name: string, code: string, message: string, options: PawlErrorOptions): PawlError {
   const error = new PawlError(code, message, options);
-  if (name === "AppError") Object.setPrototypeOf(error, AppError.prototype);
-  if (name === "CriticalError") Object.setPrototypeOf(error, CriticalError.prototype);
+  const known: ClassName = Object.hasOwn(CLASSES, name) ? (name as ClassName) : "PawlError";
+  Object.setPrototypeOf(error, CLASSES[known].prototype);
+  define(error, "name", known);
   return error;
 }
 
 /** The name under which a failure of Pawl's own classes is recorded; `undefined` for any other error. */
-export function pawlClassName(error: unknown): "PawlError" | "AppError" | "CriticalError" | undefined {
-  if (error instanceof CriticalError) return "CriticalError";
-  if (error instanceof AppError) return "AppError";
-  return error instanceof PawlError ? "PawlError" : undefined;
+export function pawlClassName(error: unknown): ClassName | undefined {
+  return (Object.keys(CLASSES) as ClassName[]).find((name) => error instanceof CLASSES[name]);
 }
 
 function brand(prototype: object, symbol: symbol): void {
@@ -87,12 +88,7 @@ function isBranded(type: { readonly brand: symbol }, value: unknown): boolean | 
 function head(error: Error, shown: string): void {
   define(error, "name", shown);
   Error.captureStackTrace(error, error.constructor);
-  define(error, "name", error.constructor.name === "" ? "PawlError" : className(error));
-}
-
-function className(error: Error): string {
-  for (const type of [...CLASSES].reverse()) if (type.brand in error) return type.name;
-  return "PawlError";
+  define(error, "name", pawlClassName(error) ?? "PawlError");
 }
 
 function define(error: Error, key: string, value: string): void {

@@ -38,8 +38,16 @@ interface Fields {
   cause?: { name: string; message: string; stack: string | undefined; fields: Fields };
 }
 
-/** Records what user code threw. */
+/** Records what user code threw. Throws nothing itself, whatever that is: an error of which a part cannot be read is text. */
 export function toRecord(error: unknown, kind?: FailureKind): FailureRecord {
+  try {
+    return errorRecord(error, kind);
+  } catch {
+    return plainRecord("an error that cannot be read", kind ?? "error");
+  }
+}
+
+function errorRecord(error: unknown, kind: FailureKind | undefined): FailureRecord {
   if (!(error instanceof Error)) return plainRecord(error, kind ?? "error");
   const fields = fieldsOf(error, CAUSES);
   return {

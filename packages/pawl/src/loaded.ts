@@ -4,11 +4,12 @@
  * Owns the mirror of its state, its vars, and the calls that wait for an answer. One law: an answer leaves when the engine says
  * that what it rests on is durable, and not before.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
-import { Attempt, encodeMessage } from "./attempt.ts";
+import { Attempt, callUser, encodeMessage } from "./attempt.ts";
+import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toError, toFailure, toRecord } from "./failure.ts";
+import { type Inspection, readInspection } from "./inspection.ts";
 import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
@@ -55,12 +56,14 @@ interface Action {
   readonly name: string;
   readonly args: Uint8Array;
   readonly idempotencyKey: string;
-  readonly inCallersContext: <R>(fn: () => R) => R;
+  readonly callersContext: CallersContext;
   attempt: Attempt | undefined;
 }
 
 interface Report {
   readonly event: EventRecord;
+  /** Drawn by chance: a failure is reported once, and never again after a crash. */
+  readonly idempotencyKey: string;
   attempt: Attempt | undefined;
 }
 
@@ -146,9 +149,15 @@ export class LoadedActor implements PumpedActor, RunOwner {
       definition.state === undefined ? undefined : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
     const record = { workflow: definition.workflow !== undefined, input: encodedInput, state, version: definition.version ?? 1 };
     await this.#submit((call) => this.pump.input.create(this.handle, call, record));
+    // If it had to be read back to know that it is there, it has begun already.
+    if (this.#facts?.exists === true) return this.load().then(ignored);
     const seq = (this.#facts?.seq ?? 0) + 1;
     const head = state === undefined ? undefined : { version: record.version, head: seq };
-    await this.#begin({ exists: true, hasRun: record.workflow, outcome: undefined, state: head, seq });
+    try {
+      await this.#begin({ exists: true, hasRun: record.workflow, outcome: undefined, state: head, seq });
+    } catch (error) {
+      throw this.#giveUp(error);
+    }
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
@@ -156,9 +165,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     if (!Object.hasOwn(this.definition.actions ?? {}, name))
       throw say.unknownMember("action", name, this.type, Object.keys(this.definition.actions ?? {}));
     const encoded = this.#encode(args, `action "${name}" of ${this.name} was given arguments`);
-    const inCallersContext = AsyncLocalStorage.snapshot();
+    const callersContext = new CallersContext();
     await this.exist();
-    const action: Action = { name, args: encoded, idempotencyKey, inCallersContext, attempt: undefined };
+    const action: Action = { name, args: encoded, idempotencyKey, callersContext, attempt: undefined };
     return new Promise((resolve, reject) => {
       const id = this.#nextCall++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -194,7 +203,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.pump.input.actionThrew(this.handle, id, failure, pin);
       this.pump.schedule();
     };
-    callUser(() => action.inCallersContext(() => run(attempt.context, ...args)), returned, threw);
+    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
   }
 
   /** Sends a message; resolves when it is durable. */
@@ -222,6 +231,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
       cause: toError(failure),
       data: { error: toFailure(failure) },
     });
+  }
+
+  /** What is recorded of it. */
+  async inspect(): Promise<Inspection> {
+    const { exists } = await this.load();
+    const { engine } = this.pump;
+    const state = engine.readState(this.handle, NO_VIEW);
+    return {
+      exists,
+      state: state.length === 0 ? undefined : decode(state),
+      outcome: this.#outcome,
+      ...readInspection(engine.inspect(this.handle)),
+    };
   }
 
   /** Loads the actor; makes it, if its type needs no input. Throws `actor_not_found` otherwise. */
@@ -268,12 +290,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#giveUp(say.ofStore(problem));
   }
 
-  #giveUp(error: unknown): void {
+  #giveUp(error: unknown): PawlError {
     const reason = error instanceof PawlError ? error : new PawlError("poisoned", `${this.name} could not be loaded: ${String(error)}`, { cause: error });
     this.pump.input.close(this.handle);
     this.pump.schedule();
     this.drop(reason);
     this.#options.forget();
+    return reason;
   }
 
   lost(problem: StoreProblem): void {
@@ -434,7 +457,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   report(id: number, event: EventRecord): void {
-    const report: Report = { event, attempt: undefined };
+    const report: Report = { event, idempotencyKey: randomKey(), attempt: undefined };
     this.#reports.set(id, report);
     this.#runReport(id, report);
   }
@@ -449,7 +472,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #runReport(id: number, report: Report): void {
     const { onError } = this.definition;
     if (onError === undefined || this.#reports.get(id) !== report) return;
-    const attempt = new Attempt(this, 1, () => `${this.name} ${id}`);
+    const attempt = new Attempt(this, 1, () => report.idempotencyKey);
     report.attempt = attempt;
     const returned = (): void => {
       if (!attempt.isRunning) return;
@@ -550,21 +573,6 @@ function viewOf(pin: number, delta: Uint8Array | undefined): Uint8Array {
   return view.copy();
 }
 
-function callUser(run: () => unknown, returned: (value: unknown) => void, threw: (error: unknown) => void): void {
-  let result: unknown;
-  try {
-    result = run();
-  } catch (error) {
-    return threw(error);
-  }
-  if (result instanceof Promise || isThenable(result)) Promise.resolve(result).then(returned, threw);
-  else returned(result);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
 interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -582,3 +590,8 @@ function deferred<T>(): Deferred<T> {
 }
 
 function ignored(): void {}
+
+/** 32 hex digits. */
+export function randomKey(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}

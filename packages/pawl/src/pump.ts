@@ -12,6 +12,7 @@ import { type ActorSink, dispatch, type EngineSink, InputWriter } from "./wire.t
 const LONGEST_TIMER_MS = 0x7fff_ffff;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
+const RESOLVED = Promise.resolve();
 
 /** What the pump tells the runtime. */
 export interface PumpListener {
@@ -44,6 +45,7 @@ export class Pump implements EngineSink {
   #turns = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #deadline = Number.NaN;
   #keepAlive: NodeJS.Timeout | undefined;
   #working = 0;
   #waiting = 0;
@@ -62,6 +64,11 @@ export class Pump implements EngineSink {
 
   now(): number {
     return this.#now();
+  }
+
+  /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
+  get deadline(): number {
+    return this.#deadline;
   }
 
   /** For what is rare: reading state, keys, counters. */
@@ -85,7 +92,8 @@ export class Pump implements EngineSink {
   schedule(): void {
     if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
-    if (this.#turns < TURNS_IN_A_ROW) queueMicrotask(this.#run);
+    // Not `queueMicrotask`: Node makes an async resource for each.
+    if (this.#turns < TURNS_IN_A_ROW) void RESOLVED.then(this.#run);
     else setImmediate(this.#run);
   }
 
@@ -188,6 +196,7 @@ export class Pump implements EngineSink {
       this.#engine.output(this.#output);
     }
     const { next, pending } = dispatch(this.#output, length, this);
+    this.#deadline = next;
     this.#noteStore(pending);
     this.#arm(next);
   }

@@ -2,7 +2,8 @@
 import { type AnyDefinition, definitionOf, isShortText } from "./actor.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import { LoadedActor, type Limits } from "./loaded.ts";
+import type { Inspection } from "./inspection.ts";
+import { LoadedActor, type Limits, randomKey } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
@@ -72,6 +73,9 @@ export interface Hooks {
 const OPTIONS: ReadonlySet<string> = new Set("actors store namespace codeVersion logger grace limits".split(" "));
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
 const CALL_TIMEOUT_MS = 30_000;
+/** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
+const RELOAD_MS = 1_000;
+const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
@@ -111,6 +115,8 @@ export class LocalRuntime implements PumpListener {
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
+  /** Actors that are being resumed, until they are loaded. */
+  readonly #resumed = new Set<string>();
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -148,7 +154,7 @@ export class LocalRuntime implements PumpListener {
 
   async create(actor: Actor, key: string, input: unknown, options: { ifExists?: "keep" | "throw" } = {}): Promise<void> {
     const { type, definition } = this.#find(actor, key);
-    for (const option of Object.keys(options)) if (option !== "ifExists") throw unknownOption("create", option, ["ifExists"]);
+    refuseUnknown(options, ["ifExists"], "create");
     const { ifExists = "keep" } = options;
     if (ifExists !== "keep" && ifExists !== "throw") throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const given = definition.input === undefined ? undefined : await checked(definition.input, input, `the input of ${type}/${key}`);
@@ -158,34 +164,48 @@ export class LocalRuntime implements PumpListener {
   handle(actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
     const { type, definition } = this.#find(actor, key);
     const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
-    const bounded = <R>(what: string, promise: Promise<R>, ms: number | undefined, own?: CallOptions) =>
-      boundedBy(promise, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal);
+    const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
+      boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal);
     const act = (name: string, args: unknown[]) =>
       bounded(
         `action "${name}"`,
-        this.#working(async () => (await this.#actor(type, key)).act(name, args, crypto.randomUUID().replaceAll("-", ""))),
+        () => this.#working(async () => (await this.#actor(type, key)).act(name, args, randomKey())),
         timeout ?? CALL_TIMEOUT_MS,
       );
-    const send = async (name: string, body: unknown): Promise<void> => {
-      const schema = definition.messages?.[name];
+    const send = async (name: string, body: unknown, own: object = {}): Promise<void> => {
+      refuseUnknown(own, [], "send");
+      const messages = definition.messages ?? {};
+      const schema = Object.hasOwn(messages, name) ? messages[name] : undefined;
       const checkedBody = schema === undefined ? body : await checked(schema, body, `message "${name}" to ${type}/${key}`);
-      await bounded(`message "${name}"`, this.#working(async () => (await this.#actor(type, key)).send(name, checkedBody)), timeout ?? CALL_TIMEOUT_MS);
+      const call = () => this.#working(async () => (await this.#actor(type, key)).send(name, checkedBody));
+      await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
     };
-    const result = (own: CallOptions = {}) => {
+    const result = async (own: CallOptions = {}) => {
+      refuseUnknown(own, CALL_OPTIONS, "result");
       const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
-      return bounded("the result", this.#waiting(async () => (await this.#actor(type, key)).result()), ms, own);
+      return bounded("the result", () => this.#waiting(async () => (await this.#actor(type, key)).result()), ms, own);
     };
     return {
       type,
       key,
       actions: actionsProxy(act),
-      with: (next: CallOptions) => this.handle(actor, key, { ...options, ...checkCallOptions(next) }),
+      with: (next: CallOptions) => {
+        refuseUnknown(next, CALL_OPTIONS, "with");
+        return this.handle(actor, key, { ...options, ...next });
+      },
       send,
       result,
     } as unknown as Handle<Actor>;
   }
 
-  close(options: { grace?: Duration } = {}): Promise<void> {
+  /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
+  async inspect(actor: Actor, key: string): Promise<Inspection> {
+    const { type } = this.#find(actor, key);
+    return this.#working(async () => (await this.#actor(type, key)).inspect());
+  }
+
+  async close(options: { grace?: Duration } = {}): Promise<void> {
+    refuseUnknown(options, ["grace"], "close");
     this.#closing ??= this.#close(milliseconds(options.grace ?? this.#options.grace ?? GRACE_MS, "grace"));
     return this.#closing;
   }
@@ -311,12 +331,29 @@ export class LocalRuntime implements PumpListener {
     const slash = name.indexOf("/");
     const type = name.slice(0, slash);
     if (this.#definitions.has(type)) {
-      const loading = this.#load(type, name.slice(slash + 1)).load();
-      loading.catch((error: unknown) => this.#log.error({ actor: name, err: error }, "an actor that has work could not be loaded"));
+      if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
       this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
     }
+  }
+
+  /** Loads an actor that has work. One that cannot be loaded is due again at once: it must not be tried again at once. */
+  #resume(type: string, key: string, backoff: number): void {
+    if (this.#closing !== undefined) return;
+    const name = `${type}/${key}`;
+    this.#resumed.add(name);
+    const again = () => this.#resume(type, key, Math.min(backoff * 2, RELOAD_MAX_MS));
+    this.#load(type, key)
+      .load()
+      .then(
+        () => this.#resumed.delete(name),
+        (error: unknown) => {
+          if (this.#closing !== undefined) return;
+          this.#log.error({ actor: name, err: error }, "an actor that has work could not be loaded; it is tried again later");
+          setTimeout(again, backoff).unref();
+        },
+      );
   }
 
   resumed(): void {
@@ -399,9 +436,10 @@ function actionsProxy(act: (name: string, args: unknown[]) => Promise<unknown>):
   });
 }
 
-/** Rejects when the time is up or the signal fires; the call itself goes on. */
-function boundedBy<R>(promise: Promise<R>, what: string, ms: number | undefined, signal: AbortSignal | undefined): Promise<R> {
-  if (ms === undefined && signal === undefined) return promise;
+/** Rejects when the time is up or the signal fires; the call itself goes on. Does not call if the signal has fired already. */
+function boundedBy<R>(call: () => Promise<R>, what: string, ms: number | undefined, signal: AbortSignal | undefined): Promise<R> {
+  if (signal?.aborted === true) return Promise.reject(signal.reason);
+  if (ms === undefined && signal === undefined) return call();
   return new Promise((resolve, reject) => {
     const timer = ms === undefined ? undefined : setTimeout(() => end(() => reject(callTimeout(what, ms))), Math.min(ms, 0x7fff_ffff));
     const aborted = () => end(() => reject(signal?.reason));
@@ -410,9 +448,8 @@ function boundedBy<R>(promise: Promise<R>, what: string, ms: number | undefined,
       signal?.removeEventListener("abort", aborted);
       settle();
     };
-    if (signal?.aborted === true) return aborted();
     signal?.addEventListener("abort", aborted);
-    promise.then(
+    call().then(
       (value) => end(() => resolve(value)),
       (error: unknown) => end(() => reject(error)),
     );
@@ -432,14 +469,11 @@ function elapsed(ms: number): Promise<void> {
   });
 }
 
-function checkCallOptions(options: CallOptions): CallOptions {
-  for (const option of Object.keys(options)) if (option !== "timeout" && option !== "signal") throw unknownOption("with", option, ["timeout", "signal"]);
-  return options;
-}
+const CALL_OPTIONS = ["timeout", "signal"];
 
 function checkOptions(options: RuntimeOptions): void {
   if (typeof options !== "object" || options === null) throw say.badArgument("createRuntime() was given no options.\n  expected  { actors: [...], store: \"sqlite:./app.db\" }");
-  for (const option of Object.keys(options)) if (!OPTIONS.has(option)) throw unknownOption("createRuntime", option, [...OPTIONS]);
+  refuseUnknown(options, [...OPTIONS], "createRuntime");
   if (!Array.isArray(options.actors)) throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
   const { store, namespace = "default" } = options;
   if (typeof store !== "string" || !/^(sqlite:.+|memory:)/s.test(store)) {
@@ -451,15 +485,18 @@ function checkOptions(options: RuntimeOptions): void {
 }
 
 function checkLimits(limits: Partial<Limits>): Limits {
+  refuseUnknown(limits, Object.keys(LIMITS), "limits");
   for (const [limit, value] of Object.entries(limits)) {
-    if (!(limit in LIMITS)) throw unknownOption("limits", limit, Object.keys(LIMITS));
     if (!Number.isInteger(value) || (value as number) < 1) throw say.badArgument(`the limit ${limit} is not a count of bytes.\n  found     ${String(value)}`);
   }
   return { ...LIMITS, ...limits };
 }
 
-function unknownOption(where: string, option: string, known: readonly string[]): PawlError {
-  return say.badArgument(`${where} was given an option that does not exist.\n  found     ${option}\n  expected  ${known.join(", ")}`);
+/** A mistyped option must not pass silently. */
+function refuseUnknown(options: object, known: readonly string[], where: string): void {
+  const unknown = Object.keys(options).find((option) => !known.includes(option));
+  if (unknown === undefined) return;
+  throw say.badArgument(`${where} was given an option that does not exist.\n  found     ${unknown}\n  expected  ${known.join(", ") || "none"}`);
 }
 
 /** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */

@@ -517,7 +517,8 @@ function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | und
   }
 }
 
-class OutputReader {
+/** Reads the fields of records, one after another. */
+export class OutputReader {
   readonly #in: ByteReader;
 
   constructor(bytes: Uint8Array, length: number) {

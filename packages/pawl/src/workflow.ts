@@ -4,9 +4,9 @@
  *
  * Owns the resolvers of pending operations, and nobody else does: an operation of a run that has been dropped never settles.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type AnyDefinition, checkPolicy, isShortText, type Policy } from "./actor.ts";
-import { Attempt, type AttemptOwner } from "./attempt.ts";
+import { Attempt, type AttemptOwner, callUser } from "./attempt.ts";
+import { CallersContext } from "./callers-context.ts";
 import { milliseconds, pointInTime } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toError, toFailure, toRecord } from "./failure.ts";
@@ -38,7 +38,6 @@ export interface RunOwner extends AttemptOwner {
 }
 
 type Body = (c: AttemptContext<Types>) => unknown;
-type Snapshot = <R>(fn: () => R) => R;
 
 /** A value on its way to the engine and back: what user code gave is never what it gets. */
 type Kept = { readonly value: unknown } | { readonly bytes: Uint8Array };
@@ -56,7 +55,7 @@ interface StepOperation extends Settler {
   readonly name: string;
   readonly body: Body;
   readonly tried: boolean;
-  readonly inCallersContext: Snapshot;
+  readonly callersContext: CallersContext;
   attempt: Attempt | undefined;
   kept: Kept;
 }
@@ -69,7 +68,7 @@ interface LoopOperation extends Settler {
   readonly kind: "loop";
   readonly name: string;
   readonly body: (ctx: WorkflowContext<Types>, state: unknown) => unknown;
-  readonly inCallersContext: Snapshot;
+  readonly callersContext: CallersContext;
   readonly stateless: boolean;
   kept: Kept;
   thrown: unknown;
@@ -113,7 +112,7 @@ export class Run {
       if ("error" in encoded) threw(encoded.error);
       else ended(() => pump.input.returned(handle, scope, encoded.bytes));
     };
-    call(() => workflow(context as unknown as WorkflowContext<Types>, input), returned, threw);
+    callUser(() => workflow(context as unknown as WorkflowContext<Types>, input), returned, threw);
   }
 
   /** No new operation starts; the attempts that run may end and commit. */
@@ -143,15 +142,19 @@ export class Run {
   execute(op: number, number: number): void {
     const operation = this.#operations.get(op);
     if (operation?.kind !== "step") return;
-    const attempt = new Attempt(this.owner, number, () => this.owner.pump.engine.stepKey(this.owner.handle, op) ?? "");
+    const attempt = new Attempt(this.owner, number, () => this.#keyOf(op));
     operation.attempt = attempt;
     this.#attempts.add(attempt);
     this.owner.pump.hold("work");
-    call(
-      () => operation.inCallersContext(() => operation.body(attempt.context)),
+    callUser(
+      () => operation.callersContext.run(() => operation.body(attempt.context)),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#stepThrew(op, attempt, error),
     );
+  }
+
+  #keyOf(op: number): string | undefined {
+    return this.#dropped ? undefined : (this.owner.pump.engine.stepKey(this.owner.handle, op) ?? undefined);
   }
 
   #stepDone(op: number, operation: StepOperation, attempt: Attempt, output: unknown): void {
@@ -229,8 +232,8 @@ export class Run {
       ended(() => (read.ends ? pump.input.broke(handle, scope, encoded.bytes) : pump.input.continued(handle, scope, encoded.bytes)));
     };
     const value = this.#read(state, operation.kept);
-    call(
-      () => operation.inCallersContext(() => operation.body(context as unknown as WorkflowContext<Types>, value)),
+    callUser(
+      () => operation.callersContext.run(() => operation.body(context as unknown as WorkflowContext<Types>, value)),
       returned,
       threw,
     );
@@ -295,35 +298,19 @@ export class Run {
   }
 
   /** Encodes what a callback returned; `undefined` is no bytes. */
-  #encode(value: unknown, what: string): { bytes: Uint8Array | undefined; kept: Kept } | { error: PawlError } {
+  #encode(value: unknown, what: string): { bytes: Uint8Array | undefined; kept: Kept } | { error: unknown } {
     if (value === undefined) return { bytes: undefined, kept: NOTHING };
     try {
       const bytes = encode(value, { maxBytes: this.owner.limits.valueBytes });
       return { bytes, kept: isImmutable(value) ? { value } : { bytes } };
     } catch (error) {
-      if (error instanceof ValueError) return { error: say.notStorable(what, error, SETTLED) };
-      throw error;
+      // What is thrown otherwise is thrown by the value itself: a part of a state whose attempt is over.
+      return { error: error instanceof ValueError ? say.notStorable(what, error, SETTLED) : error };
     }
   }
 }
 
 const SETTLED = "the body had finished; what it did outside has happened. It is not run again.";
-
-/** Calls user code, which may return a promise or a value, or throw. */
-function call(run: () => unknown, returned: (value: unknown) => void, threw: (error: unknown) => void): void {
-  let result: unknown;
-  try {
-    result = run();
-  } catch (error) {
-    return threw(error);
-  }
-  if (isThenable(result)) Promise.resolve(result).then(returned, threw);
-  else returned(result);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
 
 function readMessage(bytes: Uint8Array): unknown {
   const { id, name, body, createdAt } = decode(bytes) as { id: string; name: string; body: unknown; createdAt: number };
@@ -414,7 +401,7 @@ class Context {
           name,
           body: run,
           context: this,
-          inCallersContext: AsyncLocalStorage.snapshot(),
+          callersContext: new CallersContext(),
           stateless: typeof first === "string" || !("state" in first),
           kept: NOTHING,
           thrown: undefined,
@@ -477,9 +464,9 @@ class Context {
       if (typeof run !== "function") throw say.badArgument(`step "${name}" has no function to run.\n  found     ${typeof run}`);
       const { owner } = this.#run;
       const policy = options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
-      const inCallersContext = AsyncLocalStorage.snapshot();
+      const callersContext = new CallersContext();
       return this.#run.begin(
-        ({ resolve, reject }) => ({ resolve, reject, kind: "step", name, body: run as Body, tried, inCallersContext, context: this, attempt: undefined, kept: NOTHING }),
+        ({ resolve, reject }) => ({ resolve, reject, kind: "step", name, body: run as Body, tried, callersContext, context: this, attempt: undefined, kept: NOTHING }),
         (op) => owner.pump.input.step(owner.handle, this.#scope, op, name, policy),
       );
     });

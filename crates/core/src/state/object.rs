@@ -258,7 +258,8 @@ mod tests {
     fn a_key_that_comes_twice_is_named() {
         for key in ["a", "7"] {
             let key = Bytes::from_static(key.as_bytes());
-            let pairs = vec![(key.clone(), Node::undefined()), (key.clone(), Node::undefined())];
+            let pairs = [&key, &Bytes::from_static(b"8"), &Bytes::from_static(b"b"), &key];
+            let pairs = pairs.into_iter().map(|key| (key.clone(), Node::undefined())).collect();
             assert_eq!(Object::from_pairs(false, pairs).unwrap_err(), key);
         }
     }

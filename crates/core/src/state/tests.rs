@@ -160,7 +160,7 @@ fn path_of(choices: &mut Choices) -> Path {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn marks_tell_what_going_through_every_write_tells(choices in prop::collection::vec(any::<u16>(), 0..300)) {

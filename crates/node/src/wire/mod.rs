@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub use read::{Reader, WireError, read_inputs};
-pub use write::write_turn;
+pub use write::{write_inspection, write_turn};

@@ -1,7 +1,8 @@
 //! Outputs, to the adapter.
 
 use pawl_core::failure::{Failure, FailureKind, Terminal};
-use pawl_core::history::{Divergence, Mismatch, Operation};
+use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
+use pawl_core::inbox::Message;
 use pawl_core::output::{
     AbortReason, Attempt, FailureEvent, Misuse, Output as ActorOutput, Refusal, RunOutcome, Value, Verdict,
 };
@@ -18,6 +19,15 @@ pub fn write_turn(turn: &Turn, out: &mut Vec<u8>) {
         writer.verdict(*attempt, verdict);
     }
     turn.others.iter().for_each(|output| writer.output(output));
+}
+
+/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages.
+pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], out: &mut Vec<u8>) {
+    let mut writer = Writer(out);
+    writer.number(history.len() as u64);
+    history.iter().for_each(|entry| writer.entry(entry));
+    writer.number(inbox.len() as u64);
+    inbox.iter().for_each(|message| writer.message(message));
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);
@@ -95,12 +105,7 @@ impl Writer<'_> {
             ActorOutput::Reject { op, terminal, attempts, failure } => {
                 self.record(7, handle);
                 self.number(*op);
-                self.byte(match terminal {
-                    Terminal::Exhausted => 0,
-                    Terminal::Critical => 1,
-                    Terminal::Rollback => 2,
-                    Terminal::Timeout => 3,
-                });
+                self.terminal(*terminal);
                 self.number((*attempts).into());
                 self.failure(failure);
             }
@@ -136,6 +141,34 @@ impl Writer<'_> {
                 self.misuse(misuse);
             }
         }
+    }
+
+    fn entry(&mut self, entry: &Listed<'_>) {
+        let Recorded { entry: record, metadata, failure, commit } = entry.recorded;
+        self.text(&record.id);
+        self.text(&entry.path);
+        self.text(entry.kind());
+        self.text(entry.status());
+        self.number(metadata.as_ref().map_or(0, |metadata| metadata.attempts.into()));
+        self.time(metadata.as_ref().map_or(f64::NAN, |metadata| metadata.created_at_ms as f64));
+        self.number(*commit);
+        self.optional(entry.output(), |w, output| w.bytes(output));
+        self.optional(entry.iteration(), |w, (iteration, state)| {
+            w.number(iteration.into());
+            w.bytes(state);
+        });
+        self.optional(entry.deadline_ms(), |w, deadline| w.time(deadline as f64));
+        self.optional(failure.as_ref(), |w, (terminal, failure)| {
+            w.optional(terminal.as_ref(), |w, terminal| w.terminal(*terminal));
+            w.failure(failure);
+        });
+    }
+
+    fn message(&mut self, message: &Message) {
+        self.text(&message.id());
+        self.text(&message.name);
+        self.bytes(&message.body);
+        self.time(message.sent_at as f64);
     }
 
     fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
@@ -226,6 +259,15 @@ impl Writer<'_> {
                 self.failure(failure);
             }
         }
+    }
+
+    fn terminal(&mut self, terminal: Terminal) {
+        self.byte(match terminal {
+            Terminal::Exhausted => 0,
+            Terminal::Critical => 1,
+            Terminal::Rollback => 2,
+            Terminal::Timeout => 3,
+        });
     }
 
     fn failure(&mut self, failure: &Failure) {

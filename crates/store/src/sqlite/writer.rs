@@ -148,7 +148,7 @@ impl Writer {
         let started = Instant::now();
         loop {
             let queue = &self.queue;
-            let failure = match file.transact(&group, &self.options.limits, || queue.abandoned()) {
+            match file.transact(&group, &self.options.limits, || queue.abandoned()) {
                 Ok(done) => {
                     self.stats.batches += done.batches;
                     self.stats.changes += done.changes;
@@ -156,35 +156,40 @@ impl Writer {
                     self.queue.finish(done.completions, self.stats);
                     return Ok(Handle::Sound);
                 }
-                Err(failure) => failure,
-            };
-            match failure {
-                Failure::Abandoned => return Ok(Handle::Sound),
-                Failure::Busy(_) if started.elapsed() < self.options.busy_patience && !queue.abandoned() => {}
-                Failure::Spoiled(_) if group.len() > 1 => {
-                    self.queue.put_back(group);
-                    return Ok(Handle::Sound);
+                Err(Failure::Busy(error)) => {
+                    self.stats.busy += 1;
+                    self.queue.count(self.stats);
+                    if started.elapsed() >= self.options.busy_patience || self.queue.abandoned() {
+                        return self.fail(group, Failure::Busy(error));
+                    }
                 }
-                Failure::Busy(error) | Failure::Spoiled(error) | Failure::Full(error) => {
-                    self.refuse(&group, &error);
-                    return Ok(Handle::Sound);
-                }
-                Failure::Broken(error) => {
-                    self.refuse(&group, &error);
-                    return Ok(Handle::Final);
-                }
-                Failure::Unknown(error) => {
-                    let unknown = error.into_unknown();
-                    let lost = group.iter().map(|(_, request)| request.asked().lost(unknown.clone())).collect();
-                    self.queue.finish(lost, self.stats);
-                    return Ok(Handle::Final);
-                }
-                Failure::Superseded(error) => {
-                    self.refuse(&group, &error);
-                    return Err(error);
-                }
+                Err(failure) => return self.fail(group, failure),
             }
         }
+    }
+
+    /// Answers a group that has failed.
+    fn fail(&self, group: Group, failure: Failure) -> Result<Handle, StoreError> {
+        match failure {
+            Failure::Abandoned => return Ok(Handle::Sound),
+            Failure::Spoiled(_) if group.len() > 1 => self.queue.put_back(group),
+            Failure::Busy(error) | Failure::Spoiled(error) | Failure::Full(error) => self.refuse(&group, &error),
+            Failure::Broken(error) => {
+                self.refuse(&group, &error);
+                return Ok(Handle::Final);
+            }
+            Failure::Unknown(error) => {
+                let unknown = error.into_unknown();
+                let lost = group.iter().map(|(_, request)| request.asked().lost(unknown.clone())).collect();
+                self.queue.finish(lost, self.stats);
+                return Ok(Handle::Final);
+            }
+            Failure::Superseded(error) => {
+                self.refuse(&group, &error);
+                return Err(error);
+            }
+        }
+        Ok(Handle::Sound)
     }
 
     fn refuse(&self, group: &Group, error: &StoreError) {

@@ -22,6 +22,15 @@ fn submit_first_changes(driver: &mut Driver, count: usize) {
     }
 }
 
+/// For what nothing tells of but a counter.
+fn wait_until(come: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !come() {
+        assert!(Instant::now() < deadline, "it has not come within 30 s");
+        std::thread::yield_now();
+    }
+}
+
 fn yes(finished: &[(u64, Completion)]) -> usize {
     finished.iter().filter(|(_, completion)| matches!(completion, Completion::Committed(Outcome::Yes))).count()
 }
@@ -33,6 +42,7 @@ fn batches_that_wait_together_are_committed_together() {
     let locker = locker(&place);
     submit_first_changes(&mut driver, 200);
     assert_eq!(driver.store.pending(), 200);
+    wait_until(|| driver.store.stats().busy > 0);
     locker.execute_batch("COMMIT").unwrap();
     assert_eq!(yes(&driver.finish()), 200);
     let stats = driver.store.stats();
@@ -99,6 +109,7 @@ fn a_locked_file_does_not_keep_a_store_from_dying() {
     let mut driver = place.open_with(|options| options.busy_patience = Duration::from_secs(3600));
     let locker = locker(&place);
     submit_first_changes(&mut driver, 3);
+    wait_until(|| driver.store.stats().busy > 0);
     driver.store.abandon();
     locker.execute_batch("ROLLBACK").unwrap();
     assert_eq!(place.open().open(&actor("order/1")).row, None);
@@ -123,11 +134,7 @@ fn the_log_is_moved_into_the_file_when_it_is_large_and_does_not_grow_without_end
 fn the_log_is_moved_into_the_file_when_nothing_comes_for_a_while() {
     let mut driver = Place::sqlite().open();
     driver.write(&actor("order/1"), vec![change(1)]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while driver.store.stats().checkpoints == 0 {
-        assert!(Instant::now() < deadline, "nothing was moved");
-        std::thread::yield_now();
-    }
+    wait_until(|| driver.store.stats().checkpoints > 0);
 }
 
 #[test]

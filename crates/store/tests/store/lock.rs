@@ -62,10 +62,15 @@ fn an_opening_waits_for_the_holder_for_as_long_as_it_may() {
     second.expect("open");
     let mut patient = place.opening_with(|options| options.lock_patience = Duration::from_secs(60));
     let waiting = patient.submit(Request::Open { actor: actor("order/1") });
+    // Others that try after it, and are told: so it has tried, too, and was not.
+    for _ in 0..3 {
+        assert_eq!(refused(&place, Duration::ZERO).code, Code::StoreInUse);
+    }
     second.tell("close");
     second.expect("closed");
-    let answered: Vec<_> = patient.finish().into_iter().map(|(ticket, _)| ticket).collect();
-    assert_eq!(answered, [OPENING, waiting]);
+    let answered = patient.finish();
+    assert!(matches!(&answered[..], [(OPENING, Completion::Ready(_)), (_, Completion::Opened(_))]), "{answered:?}");
+    assert_eq!(answered[1].0, waiting);
     second.finish();
 }
 
@@ -122,8 +127,18 @@ fn a_holder_whose_lock_was_removed_is_fenced_by_its_successor() {
     assert!(error.message.contains("taken over by another process"), "{error}");
     refusal(first.commit(late), Code::Fenced);
     first.store.close();
-    assert!(place.beside("-lock").exists(), "the successor's lock file is not the first one's to remove");
     second.write(&actor("order/1"), vec![change(3)]);
+}
+
+#[test]
+fn a_holder_whose_lock_was_removed_leaves_its_successors_alone() {
+    let place = Place::sqlite();
+    let mut first = place.open();
+    std::fs::remove_file(place.beside("-lock")).unwrap();
+    let mut second = place.open();
+    first.store.close();
+    assert_eq!(refused(&place, Duration::ZERO).code, Code::StoreInUse);
+    second.write(&actor("order/1"), vec![change(1)]);
 }
 
 #[cfg(unix)]

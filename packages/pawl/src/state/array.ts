@@ -216,8 +216,9 @@ export class ArrayNode extends StateNode {
   /** Applies the patch to the mirror as change `seq`. */
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
+    const before = base.length;
     const length = this.#slots?.length ?? this.#length ?? base.length;
-    if (newestPin >= 0 && length !== base.length) head.history.keepLength(base, base.length, seq, newestPin);
+    if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
     if (this.#slots !== undefined) {
       if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);
       overwrite(base, this.#slots);
@@ -228,7 +229,8 @@ export class ArrayNode extends StateNode {
       base.length = this.#floor;
     }
     for (const [index, raw] of this.#patch ?? []) {
-      if (newestPin >= 0) head.history.keepSlot(base, index, index in base ? base[index] : ABSENT, seq, newestPin);
+      if (newestPin >= 0 && index < before)
+        head.history.keepSlot(base, index, index in base ? base[index] : ABSENT, seq, newestPin);
       if (raw === ABSENT) delete base[index];
       else base[index] = raw;
     }

@@ -50,10 +50,7 @@ function copyArray(array: readonly unknown[]): unknown[] {
 function copySlots(slots: Slots): Slots {
   for (const key of Object.keys(slots)) {
     const value = slots[key];
-    if (typeof value !== "object" || value === null) continue;
-    const copied = copyStored(value);
-    if (key === "__proto__") Object.defineProperty(slots, key, { value: copied });
-    else slots[key] = copied;
+    if (typeof value === "object" && value !== null) slots[key] = copyStored(value); // its own, also if it is `__proto__`
   }
   return slots;
 }

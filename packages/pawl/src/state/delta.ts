@@ -18,7 +18,6 @@ const PERMUTE = 5;
 const KEY_SEGMENT = 0;
 const INDEX_SEGMENT = 1;
 const INITIAL_BYTES = 256;
-const PREFIX_ROOM = 16;
 
 /** What a draft changed, as paths. */
 export class Delta {
@@ -148,7 +147,6 @@ export class Delta {
     }
     const start = out.length;
     encodeInto(out, raw, this.maxValueBytes);
-    out.reserve(PREFIX_ROOM); // so that the memory does not move while the value is shifted behind its length
     out.prefixLength(start);
   }
 }

@@ -34,7 +34,7 @@ export interface DraftOrigin {
 export class Draft {
   readonly #origin: DraftOrigin;
   #tree: DraftTree | undefined;
-  #ended = false;
+  #stage: "open" | "sealed" | "ended" = "open";
 
   constructor(origin: DraftOrigin) {
     this.#origin = origin;
@@ -85,7 +85,7 @@ export class Draft {
     this.#open();
     const tree = this.#tree;
     tree?.flush();
-    this.#ended = true;
+    this.#stage = "sealed";
     if (tree === undefined) return { pin: this.pin, delta: undefined, reads: undefined };
     const delta = tree.delta.bytes();
     const alone = queuedBefore === 0 && !tree.behind;
@@ -94,8 +94,10 @@ export class Draft {
     return { pin: tree.pin, delta, reads };
   }
 
-  /** It passed validation as change `seq`: later drafts see what it wrote. */
+  /** It was sealed, and passed validation as change `seq`: later drafts see what it wrote. */
   commit(seq: number): void {
+    if (this.#stage !== "sealed")
+      throw new Error(`found a draft that is ${this.#stage}: only a sealed one can be committed`);
     const tree = this.#tree;
     tree?.head.leave(tree);
     tree?.apply(seq);
@@ -104,15 +106,14 @@ export class Draft {
 
   /** It failed, or has nothing to commit: nothing of it remains. */
   drop(): void {
-    this.#ended = true;
-    const tree = this.#tree;
-    if (tree === undefined) return;
-    tree.head.leave(tree);
-    tree.clear();
+    if (this.#stage === "ended") return;
+    this.#stage = "ended";
+    this.#tree?.head.leave(this.#tree);
+    this.#tree?.clear();
   }
 
   #open(): void {
-    if (this.#ended) throw this.#origin.options.stale(this.#origin.options.name ?? "state", "ended");
+    if (this.#stage !== "open") throw this.#origin.options.stale(this.#origin.options.name ?? "state", "ended");
   }
 
   #touch(): DraftTree {

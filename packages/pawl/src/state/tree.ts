@@ -185,7 +185,9 @@ export class DraftTree {
   /** Refuses holes that could never be stored, before they are made. */
   checkHoles(count: number, node: StateNode, key: number): void {
     if (count * HOLE_BYTES <= this.delta.maxValueBytes) return;
-    throw this.#refusal(new ValueError("value_too_large", { found: `${count} holes`, path: node.describe() + segmentText(key) }));
+    throw this.#refusal(
+      new ValueError("value_too_large", { found: `${count} holes`, path: node.describe() + segmentText(key) }),
+    );
   }
 
   /** A value has lost its slot: what was handed out of it is stale from now on. */
@@ -226,7 +228,11 @@ export class DraftTree {
   inspected(node: StateNode): unknown {
     if (node.gone) return `[${node.describe()}: no longer part of the state]`;
     if (this.closed) return `[${node.describe()}: its attempt has ended]`;
-    return this.copyNode(node);
+    try {
+      return this.copyNode(node);
+    } catch (error) {
+      return `[${node.describe()}: ${error instanceof Error ? error.message : "not readable"}]`;
+    }
   }
 
   stale(what: string, why: Staleness): Error {

@@ -188,9 +188,7 @@ function affected(target: Container, key: string | symbol, value: unknown): (str
 
 function undo(target: Container, slots: ReadonlyMap<string | symbol, Written>): void {
   const held = [...slots].filter(([key, { after }]) => same(after, Reflect.getOwnPropertyDescriptor(target, key)));
-  const isLength = ([key]: (typeof held)[number]): boolean => Array.isArray(target) && key === "length";
-  // The length last: putting slots back may extend the array.
-  for (const [key, { before }] of [...held.filter((one) => !isLength(one)), ...held.filter(isLength)]) {
+  for (const [key, { before }] of held) {
     if (before === undefined) Reflect.deleteProperty(target, key);
     else Reflect.defineProperty(target, key, before);
   }

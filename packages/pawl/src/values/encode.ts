@@ -5,7 +5,7 @@ import { Encoder } from "./encoder.ts";
 export interface EncodeOptions {
   /** The most bytes the value may take; default 16 MiB. */
   readonly maxBytes?: number;
-  /** The most containers that may be nested in one another; default 256, at most 10,000. */
+  /** The most containers that may be nested in one another; default 256, at most 5,000. */
   readonly maxDepth?: number;
 }
 

@@ -11,7 +11,7 @@ import type { ByteWriter } from "./bytes.ts";
 import { ValueError } from "./error.ts";
 import { ARRAY, FALSE, ItemWriter, MAP, NULL, TAG, TRUE, UNDEFINED } from "./items.ts";
 import { describe, isGenuine, type Known, knownByPrototype, withArticle } from "./kinds.ts";
-import { describeProperty, hasGetter, hasValue, isOrdinaryArray, strayOfArray, strayOfTypedArray } from "./own.ts";
+import { describeProperty, hasValue, ordinaryElements, strayOfArray, strayOfTypedArray } from "./own.ts";
 import { formatPath, type Segment } from "./path.ts";
 import * as tag from "./tags.ts";
 
@@ -24,8 +24,8 @@ export interface Unwrapped {
 /** Tells what one of Pawl's own proxies stands for; undefined for any other proxy. Must not run user code. */
 export type Unwrap = (proxy: object) => Unwrapped | undefined;
 
-/** As deep as values can be read back. */
-const DEEPEST = 10_000;
+/** Half as deep as can be read back: a property of an error is two levels down in the bytes. */
+const DEEPEST = 5_000;
 /** A container that took this many bytes is remembered, and written from its bytes when it is met again. */
 const WORTH_REMEMBERING = 1024;
 
@@ -215,29 +215,29 @@ export class Encoder extends ItemWriter {
     const { length } = array;
     this.checkRoom(length);
     this.head(ARRAY, length);
-    if (!isOrdinaryArray(array)) {
+    const elements = ordinaryElements(array);
+    if (elements === undefined) {
       this.unusualArray(array, depth);
       return;
     }
     for (let i = 0; i < length; i++) {
-      if (hasGetter(array, i)) throw this.strange(array, depth, i);
-      const element = array[i];
+      const element = elements[i];
       if (element === undefined && !hasValue(array, i)) throw this.strange(array, depth, i);
       this.child(element, depth, i);
     }
   }
 
-  /** An array with holes or other properties than its elements, or a very long one. */
+  /** An array with holes, or with something that cannot be stored. */
   private unusualArray(array: readonly unknown[], depth: number): void {
     const stray = strayOfArray(array);
     if (stray !== undefined) throw this.strange(array, depth, stray);
     for (let i = 0; i < array.length; i++) {
-      const property = i in array ? Object.getOwnPropertyDescriptor(array, i) : undefined;
-      if (property === undefined) {
+      if (!Object.hasOwn(array, i)) {
         this.hole();
         this.checkSize();
       } else {
-        if (property.writable === undefined || !property.enumerable) throw this.strange(array, depth, i);
+        const property = Object.getOwnPropertyDescriptor(array, i);
+        if (property?.writable === undefined || !property.enumerable) throw this.strange(array, depth, i);
         this.child(property.value, depth, i);
       }
     }

@@ -22,6 +22,9 @@ export const ARRAY = 0x80;
 export const MAP = 0xa0;
 export const TAG = 0xc0;
 
+/** Where cbor-x goes over to bignums; of a negative number, -1-n. */
+const MOST_POSITIVE_64 = 2n ** 64n - 1n;
+const MOST_NEGATIVE_64 = 2n ** 64n - 2n;
 /** Text up to this length is written by a loop if it is ASCII. */
 const SHORT_TEXT = 40;
 
@@ -54,14 +57,15 @@ export class ItemWriter {
     this.out.u32(value);
   }
 
-  /** Eight bytes while it fits, however small: that is how a bigint stays a bigint. */
+  /** Eight bytes while cbor-x uses eight, however small: that is how a bigint stays a bigint. */
   protected bigint(value: bigint): void {
     const negative = value < 0n;
     const magnitude = negative ? ~value : value;
-    if (magnitude >> (negative ? 63n : 64n) === 0n) {
+    if (magnitude <= (negative ? MOST_NEGATIVE_64 : MOST_POSITIVE_64)) {
       this.out.u8(negative ? 0x3b : 0x1b);
       this.out.u64(magnitude);
     } else {
+      if (magnitude >> BigInt(this.room() * 8) !== 0n) throw this.tooLarge(); // before its digits are made
       const digits = magnitude.toString(16);
       this.head(TAG, negative ? TAG_BIG_NEGATIVE : TAG_BIG_POSITIVE);
       this.bytes(Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, "hex"));
@@ -156,7 +160,11 @@ export class ItemWriter {
   }
 
   protected checkRoom(count: number): void {
-    if (count > this.limit - this.out.length) throw this.tooLarge();
+    if (count > this.room()) throw this.tooLarge();
+  }
+
+  private room(): number {
+    return Math.max(0, this.limit - this.out.length);
   }
 
   private tooLarge(): ValueError {

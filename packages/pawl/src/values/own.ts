@@ -9,8 +9,6 @@ import type { TypedArray } from "./tags.ts";
 
 /** Up to this many elements, listing all keys costs less than asking `inspect`. */
 const FEW = 32;
-/** Beyond this many, listing keys would take too much memory. */
-const MANY = 100_000;
 
 const INSPECT_STRAYS = {
   maxArrayLength: 0,
@@ -29,39 +27,44 @@ const lookupGetter = (Object.prototype as unknown as { __lookupGetter__(this: un
   .__lookupGetter__;
 
 /**
- * Whether `array` is what a literal makes: every element there and enumerable, and no other property. A false answer
- * may also mean that it is too long to tell.
+ * The elements of an array that is as a literal makes it: all of them there, visible and without getters, and no other
+ * property. Undefined for any other array. An `undefined` among the elements may still be a setter's.
  */
-export function isOrdinaryArray(array: readonly unknown[]): boolean {
+export function ordinaryElements(array: readonly unknown[]): readonly unknown[] | undefined {
   const { length } = array;
-  if (length > MANY) return false;
-  const keys = Object.keys(array); // elements come first, in order: if the last one is the last element, all are there
-  if (keys.length !== length || (length > 0 && keys[length - 1] !== String(length - 1))) return false;
-  return !hasStrays(array);
+  if (length <= FEW ? !hasOnlyElements(array) : strayOfArray(array) !== undefined) return undefined;
+  for (let i = 0; i < length; i++) if (!(i in array) || hasGetter(array, i)) return undefined;
+  if (length <= FEW) return array;
+  const elements = Object.values(array); // the visible ones: costs no keys, and now runs no getters
+  return elements.length === length ? elements : undefined;
 }
 
-/** Whether an array has other properties than its elements, hidden ones and symbols included. */
-function hasStrays(array: readonly unknown[]): boolean {
-  if (array.length <= FEW)
-    return Reflect.ownKeys(array).length !== array.length + 1 && strayOfArray(array) !== undefined;
-  // `inspect` finds the other properties without listing the elements. If it words things unlike we expect, look closer.
-  return (
-    inspect(array, INSPECT_STRAYS) !== CLEAN_PAIR.replaceAll("2", String(array.length)) &&
-    strayOfArray(array) !== undefined
-  );
+function hasOnlyElements(array: readonly unknown[]): boolean {
+  const { length } = array;
+  const keys = Object.keys(array); // elements come first, in order: if the last one is the last element, all are there
+  if (keys.length !== length || (length > 0 && keys[length - 1] !== String(length - 1))) return false;
+  return Reflect.ownKeys(array).length === length + 1; // and "length"
 }
 
 /** A property of an array that is no element, nor its length. */
 export function strayOfArray(array: readonly unknown[]): string | symbol | undefined {
-  const clean =
-    array.length > FEW && inspect(array, INSPECT_STRAYS) === CLEAN_PAIR.replaceAll("2", String(array.length));
-  return clean ? undefined : Reflect.ownKeys(array).find((key) => key !== "length" && !isIndex(key));
+  const { length } = array;
+  if (length > FEW && looksLike(array, CLEAN_PAIR.replaceAll("2", String(length)))) return undefined;
+  return Reflect.ownKeys(array).find((key) => key !== "length" && !isIndex(key));
 }
 
 /** A property of a typed array that is no element. `clean` has the same class, length and memory, and no such property. */
 export function strayOfTypedArray(array: TypedArray, clean: TypedArray): string | symbol | undefined {
-  if (clean.length > FEW && inspect(array, INSPECT_STRAYS) === inspect(clean, INSPECT_STRAYS)) return undefined;
+  if (clean.length > FEW && looksLike(array, inspect(clean, INSPECT_STRAYS))) return undefined;
   return Reflect.ownKeys(array).find((key) => !isIndex(key));
+}
+
+/**
+ * Whether `inspect`, which finds other properties without listing the elements, says just that. A wording unlike the
+ * expected one costs time, no more. Symbols come first, as `inspect` would read one of them.
+ */
+function looksLike(array: object, clean: string): boolean {
+  return Object.getOwnPropertySymbols(array).length === 0 && inspect(array, INSPECT_STRAYS) === clean;
 }
 
 function isIndex(key: string | symbol): boolean {
@@ -69,7 +72,7 @@ function isIndex(key: string | symbol): boolean {
 }
 
 /** Whether reading `key` of `owner`, which has it, would run a getter. */
-export function hasGetter(owner: object, key: PropertyKey): boolean {
+function hasGetter(owner: object, key: PropertyKey): boolean {
   return lookupGetter.call(owner, key) !== undefined;
 }
 

@@ -9,6 +9,7 @@ interface Shop {
   items: { price: number; tags?: string[] }[];
   list: number[];
   byId: Record<string, number>;
+  long: number[];
 }
 
 const shop = (): Shop => ({
@@ -17,6 +18,7 @@ const shop = (): Shop => ({
   items: [{ price: 1 }, { price: 2 }],
   list: [1, 2, 3],
   byId: { x: 1, y: 2 },
+  long: Array.from({ length: 100 }, (_, i) => i),
 });
 
 function pair(): { world: World; older: Draft; newer: Draft; old: Shop; fresh: Shop } {
@@ -73,6 +75,23 @@ describe("an older pin", () => {
       },
     ],
     [
+      "a long array was cut and grew again",
+      (s) => {
+        s.long.length = 0;
+        s.long.push(1, 2, 3);
+        s.long.length = 90;
+      },
+    ],
+    [
+      "a part was changed and then replaced",
+      (s) => {
+        (s.items[0] as { price: number }).price = 50;
+        s.items = [{ price: 51 }];
+        s.byId["x"] = 52;
+        s.byId = {};
+      },
+    ],
+    [
       "elements were moved",
       (s) => {
         s.list.shift();
@@ -106,6 +125,39 @@ describe("an older pin", () => {
     committed(world, act);
     assert.ok(sameValue(between.value, version) && sameValue(old, shop()));
     assert.ok(sameValue(raw(world.mirror.open().value), world.cell.value));
+  });
+
+  test("tells versions of one array apart, whether elements moved before or after they were set", () => {
+    const world = given({ list: [1, 2, 3] });
+    const pins: { list: number[] }[] = [];
+    const steps: ((list: number[]) => unknown)[] = [
+      (list) => list.reverse(),
+      (list) => {
+        list[0] = 99;
+      },
+      (list) => list.push(4),
+      (list) => {
+        list[3] = 5;
+      },
+      (list) => list.shift(),
+      (list) => {
+        list[1] = 7;
+      },
+    ];
+    const expected = [1, 2, 3];
+    const versions: number[][] = [];
+    for (const step of steps) {
+      pins.push(world.mirror.open().value as { list: number[] });
+      versions.push([...expected]);
+      step(expected);
+      const draft = world.mirror.open();
+      step((draft.value as { list: number[] }).list);
+      assert.ok(settle(world, draft));
+    }
+    expect(pins.map(({ list }) => raw(list))).toEqual(versions);
+    expect(pins.map(({ list }) => Array.from({ length: 5 }, (_, i) => list[i]))).toEqual(
+      versions.map((list) => Array.from({ length: 5 }, (_, i) => list[i])),
+    );
   });
 
   test("sees its version of the root after the root was replaced", () => {
@@ -200,6 +252,25 @@ describe("reads", () => {
     ["a shift as everything in the array", (s) => s.items.shift(), ["subtree items"]],
     ["a pop as its element and the shape", (s) => s.items.pop(), ["shape items", "subtree items/1"]],
     ["JSON.stringify as one subtree", (s) => JSON.stringify(s.items), ["subtree items"]],
+    ["JSON.stringify of an object as one subtree", (s) => JSON.stringify(s.byId), ["subtree byId"]],
+    ["the keys of an array as its level", (s) => Object.keys(s.list), ["level list"]],
+    ["a sort that changes nothing as the level", (s) => s.list.sort(), ["level list"]],
+    ["an index that is set again", (s) => s.list.fill(1, 0, 1), ["shape list"]],
+    [
+      "an element that is set again",
+      (s) => {
+        s.list[0] = 1;
+      },
+      ["slot list/0"],
+    ],
+    [
+      "nothing of copies that were made within an array",
+      (s) => {
+        s.items.copyWithin(0, 1);
+        return s.items[0]?.price;
+      },
+      ["shape items", "subtree items/1"],
+    ],
     ["raw as one subtree", (s) => raw(s.items), ["subtree items"]],
     [
       "a part that is copied as one subtree",
@@ -262,6 +333,11 @@ describe("reads", () => {
     for (let i = 0; i < 65; i++) void state.list[i];
     state.w = 1;
     expect(readsOf(first)).toEqual(["level list"]);
+    const looked = wide.mirror.open();
+    const rows = looked.value as typeof state;
+    for (let i = 0; i < 65; i++) void rows.rows[i];
+    rows.w = 1;
+    expect(readsOf(looked)).toEqual(["level rows"]);
     const second = wide.mirror.open();
     const again = second.value as typeof state;
     for (const row of again.rows) void row.n;

@@ -16,6 +16,7 @@ interface Leaves {
   regexp: RegExp;
   url: URL;
   rows: { at: Date }[];
+  dates: Date[];
 }
 
 function failure(): Error {
@@ -36,6 +37,7 @@ const leaves = (): Leaves => ({
   regexp: /a/g,
   url: new URL("http://a/b?c=1"),
   rows: [{ at: new Date(1) }, { at: new Date(2) }, { at: new Date(3) }],
+  dates: [new Date(1), new Date(2), new Date(3)],
 });
 
 function opened(): { world: World; draft: Draft; state: Leaves } {
@@ -179,11 +181,14 @@ describe("a Map, Date, typed array or other leaf", () => {
   test("follows its array when elements move", () => {
     const { world, draft, state } = opened();
     const last = state.rows[2]?.at as Date;
+    const second = state.dates[1] as Date;
+    state.dates.shift();
+    second.setTime(20);
     state.rows.shift();
     last.setTime(30);
     state.rows.reverse();
     const expected = [{ at: new Date(30) }, { at: new Date(2) }];
-    expect(sameValue(draft.raw(), { ...leaves(), rows: expected })).toBe(true);
+    expect(sameValue(draft.raw(), { ...leaves(), rows: expected, dates: [new Date(20), new Date(3)] })).toBe(true);
     last.setTime(31);
     settle(world, draft);
     expect((world.mirror.open().value as Leaves).rows[0]?.at.getTime()).toBe(31);
@@ -208,6 +213,9 @@ describe("a Map, Date, typed array or other leaf", () => {
       expect((error as ValueError).path).toBe('state.map.get("fn")');
     }
     state.map.delete("fn");
+    Object.assign(state.date, { note: "lost?" });
+    expect(() => draft.seal(0)).toThrow("state.date");
+    Reflect.deleteProperty(state.date, "note");
     expect(opsOf(draft)).toEqual([]);
   });
 

@@ -192,6 +192,7 @@ describe("writes", () => {
       ).path,
     ).toBe("state.items[0].price.x");
     expect(refusal(set(new Proxy({}, {}))).code).toBe("value_not_storable");
+    expect(refusal(set(new Proxy(state.items, {}))).code).toBe("value_not_storable");
     expect(refusal(() => state.items.push({ good: 1 }, new Money())).path).toBe("state.items[2]");
     expect(refusal(() => state.items.splice(0, 1, 1, () => 1)).path).toBe("state.items[1]");
     expect(refusal(() => state.items.unshift(1, Symbol("x"))).path).toBe("state.items[1]");
@@ -296,6 +297,30 @@ describe("writes", () => {
     expect(sameValue(draft.raw(), state)).toBe(true);
   });
 
+  test("a sort whose comparator changes the array keeps parts where they belong", () => {
+    const { draft, state } = opened({ rows: [{ n: 3 }, { n: 1 }, { n: 2 }] });
+    let first = true;
+    state.rows.sort((a, b) => {
+      if (first) state.rows.push({ n: 9 });
+      first = false;
+      return a.n - b.n;
+    });
+    expect(state.rows).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 9 }]);
+    (state.rows[0] as { n: number }).n = 10;
+    expect(sameValue(draft.raw(), state)).toBe(true);
+  });
+
+  test("deltas are whole wherever their memory has to grow", () => {
+    for (let length = 0; length < 600; length++) {
+      const { draft, state } = opened({ text: "", n: 0 as unknown });
+      state.text = "x".repeat(length);
+      state.n = true;
+      expect(opsOf(draft).map((op) => "value" in op && op.value)).toEqual(
+        ["x".repeat(length), true].slice(length === 0 ? 1 : 0),
+      );
+    }
+  });
+
   test("array methods called on something else are the plain ones", () => {
     const { state } = opened({ list: [1] });
     const plain = [5];
@@ -389,6 +414,37 @@ describe("stale parts", () => {
     for (const use of uses) expect(ended(use)).toMatch(/^state\S* ended$/);
     expect(inspect(items)).toBe("[state.items: its attempt has ended]");
     expect((world.mirror.open().value as { name: string }).name).toBe(end === "commit" ? "b" : "a");
+  });
+});
+
+describe("a draft", () => {
+  test("is committed once, and only after it was sealed", () => {
+    const { cell, mirror } = given(sample());
+    const draft = mirror.open();
+    (draft.value as { name: string }).name = "b";
+    expect(() => draft.commit(2)).toThrow("open");
+    const { delta } = draft.seal(0);
+    expect(() => draft.seal(0)).toThrow(StaleError);
+    draft.commit(cell.queue(delta as Uint8Array));
+    expect(() => draft.commit(3)).toThrow("ended");
+    draft.drop();
+    expect(mirror.head).toBe(2);
+  });
+
+  test("gives plain copies of what it has not changed, whatever the keys are called", () => {
+    const value = JSON.parse('{"__proto__":{"a":[{"__proto__":1}]},"bare":[]}') as Record<string, unknown>;
+    (value["bare"] as unknown[]).push(Object.assign(Object.create(null) as object, { x: { y: 1 } }));
+    const { state } = opened(value);
+    const copied = raw(state);
+    expect(sameValue(copied, value)).toBe(true);
+    expect(Object.getPrototypeOf(copied)).toBe(Object.prototype);
+    expect(copied["bare"]).not.toBe(value["bare"]);
+  });
+
+  test("is inspected even if a Map of it cannot be stored", () => {
+    const { state } = opened({ map: new Map<string, unknown>() });
+    state.map.set("fn", () => 1);
+    expect(inspect(state)).toMatch(/^\[state: found a function/);
   });
 });
 

@@ -15,6 +15,7 @@ interface Shared {
   byId: Record<string, unknown>;
   map: Map<number, { n: number }>;
   when: Date;
+  holes: (number | undefined)[];
 }
 
 const initial = (): Shared => ({
@@ -28,6 +29,7 @@ const initial = (): Shared => ({
   byId: { x: 1, y: { n: 2 } },
   map: new Map([[1, { n: 1 }]]),
   when: new Date(0),
+  holes: Object.assign([], { length: 4, 1: 1 }),
 });
 
 type Narrow = (s: Shared, i: number, j: number) => unknown;
@@ -90,6 +92,13 @@ const OPERATIONS: Record<string, Narrow> = {
   },
   "make a hole": (s, i) => Reflect.deleteProperty(s.list, String(i % 3)),
   "keys of the list": (s) => Object.keys(s.list).join(),
+  "keys with holes": (s) => Object.keys(s.holes).join(),
+  "for each with holes": (s) => s.holes.reduce((count: number, _) => count + 1, 0),
+  "sort with holes": (s) => s.holes.sort().length,
+  "fill a hole": (s, i, j) => {
+    s.holes[i % 4] = j;
+  },
+  "dig a hole": (s, i) => Reflect.deleteProperty(s.holes, String(i % 4)),
   "for each": (s) => {
     let seen = 0;
     s.list.forEach(() => {

@@ -104,7 +104,7 @@ export const CORRUPT: readonly Corrupt[] = [
   corrupt("array of 2^32-1 in an array", "81 9affffffff", 2),
   corrupt("array of indefinite length without a break", "9f01", 2),
   corrupt("map of more than there are bytes", "b9ffff", 1),
-  corrupt("map without its last value", "a1 6161", 1),
+  corrupt("map without its last value", "a1 6161", 3),
   corrupt("map with a break for a value", "bf 6161 ff", 3),
   corrupt("map with a number as key", "a1 01 02", 1),
   corrupt("map with bytes as key", "a1 4161 02", 1),

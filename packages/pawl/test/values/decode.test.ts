@@ -102,9 +102,13 @@ describe("nesting", () => {
     expect(decode(fromHex("d90103a10102"))).toEqual(new Map([[1, 2]]));
   });
 
-  test("what was stored with a raised limit is read", () => {
-    const value = nested(999);
-    expect(difference(decode(encode(value, { maxDepth: 1000 })), value)).toBeUndefined();
+  test("what was stored with any limit is read", () => {
+    const deepest = nested(4999);
+    expect(difference(decode(encode(nested(999), { maxDepth: 1000 })), nested(999))).toBeUndefined();
+    let error = new Error("m");
+    for (let i = 0; i < 600; i++) error = Object.assign(new Error("m"), { stack: "", inner: error });
+    expect(decode(encode(error, { maxDepth: 10_000 }))).toBeInstanceOf(Error);
+    expect(() => encode([deepest], { maxDepth: 10_000 })).toThrow(ValueError);
   });
 });
 
@@ -143,6 +147,17 @@ describe("memory", () => {
     const values = Array.from({ length: 3000 }, (_, i) => ({ i, text: "x".repeat(i % 200) }));
     const encoded = values.map((value) => encode(value));
     expect(encoded.map(decode)).toEqual(values);
+  });
+
+  test("an object is written anew each time, however large it is", () => {
+    const value = { text: "x".repeat(2000), n: 1 };
+    const before = encode([value, value]);
+    value.n = 2;
+    expect(decode(encode([value, value]))).toEqual([value, value]);
+    expect(decode(before)).toEqual([
+      { ...value, n: 1 },
+      { ...value, n: 1 },
+    ]);
   });
 
   test("any kind of Uint8Array, at any offset, is read alike", () => {

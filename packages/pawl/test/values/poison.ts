@@ -89,8 +89,10 @@ const bigints = [
   2n ** 63n,
   -(2n ** 63n),
   -(2n ** 63n) - 1n,
+  -(2n ** 63n) - 2n,
   2n ** 64n - 1n,
   2n ** 64n,
+  -(2n ** 64n) + 1n,
   -(2n ** 64n),
   2n ** 70n,
   -(2n ** 70n),
@@ -447,7 +449,7 @@ export const REFUSED: readonly Refused[] = [
   refused("hidden getter", ".total", ACCESSOR, () => put({ a: 1 }, "total", getter(false))),
   refused("setter", ".total", ACCESSOR, () => put({ a: 1 }, "total", { set: trap, enumerable: true })),
   refused("accessor without functions", ".total", ACCESSOR, () =>
-    put({ a: 1 }, "total", { get: undefined, enumerable: true }),
+    put({ a: 1 }, "total", { get: undefined, enumerable: true } as PropertyDescriptor),
   ),
   refused("getter as an element", "[1]", ACCESSOR, () => put([1, 2, 3], 1, getter())),
   refused("setter as an element", "[1]", ACCESSOR, () => put([1, 2, 3], 1, { set: trap, enumerable: true })),
@@ -487,6 +489,16 @@ export const REFUSED: readonly Refused[] = [
       Symbol("tag"),
       hidden(1),
     ),
+  ),
+  refused("name of a long array's class as a getter", "[Symbol(Symbol.toStringTag)]", SYMBOL, () =>
+    put(
+      array(1000, (i) => i),
+      Symbol.toStringTag,
+      getter(),
+    ),
+  ),
+  refused("name of a long typed array's class as a getter", "[Symbol(Symbol.toStringTag)]", SYMBOL, () =>
+    put(new Uint8Array(1000), Symbol.toStringTag, getter()),
   ),
   refused("property of an array that is no index", '["4294967295"]', NAMED, () =>
     put([1], "4294967295", { value: 1, enumerable: true }),
@@ -557,6 +569,10 @@ function argumentsOf(): unknown {
   return arguments;
 }
 
+interface ResizableMemory {
+  new (length: number, options: { maxByteLength: number }): ArrayBuffer;
+}
+
 function resizable(): ArrayBuffer {
-  return new ArrayBuffer(8, { maxByteLength: 16 } as object as undefined);
+  return new (ArrayBuffer as ResizableMemory)(8, { maxByteLength: 16 });
 }

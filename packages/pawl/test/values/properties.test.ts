@@ -6,7 +6,7 @@ import { difference } from "./exact.ts";
 import { holds } from "./holds.ts";
 import { ACCEPTED } from "./poison.ts";
 
-const RUNS = Number(process.env["PAWL_PROPERTY_RUNS"] ?? 1000);
+const RUNS = Number(process.env["PAWL_PROPERTY_RUNS"] ?? 200);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 const typedArray = fc.oneof(
@@ -52,8 +52,8 @@ function values({ number, text, key, others }: Leaves): fc.Arbitrary<unknown> {
         tie("map"),
         tie("set"),
       ),
-      list: fc.array(any, { maxLength: 70 }),
-      object: fc.array(fc.tuple(key, any), { maxLength: 30 }).map((entries) => Object.fromEntries(entries)),
+      list: fc.array(any, { maxLength: 40 }),
+      object: fc.array(fc.tuple(key, any), { maxLength: 20 }).map((entries) => Object.fromEntries(entries)),
       map: fc.array(fc.tuple(any, any), { maxLength: 10 }).map((entries) => new Map(entries)),
       set: fc.array(any, { maxLength: 10 }).map((elements) => new Set(elements)),
     };

@@ -140,7 +140,7 @@ describe("size", () => {
   function fast(work: () => void): void {
     const start = performance.now();
     work();
-    expect(performance.now() - start).toBeLessThan(3000); // minutes if it were written out
+    expect(performance.now() - start).toBeLessThan(20_000); // minutes if it were written out
   }
 
   test("2^30 references to one object are refused fast", () => {

@@ -202,7 +202,7 @@ fn step(choices: &mut Choices, value: &Value) -> Step {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
     #[test]
     fn an_attempt_that_passes_has_done_what_it_would_have_done_alone(choices in prop::collection::vec(any::<u16>(), 20..160)) {

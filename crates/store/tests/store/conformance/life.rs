@@ -64,6 +64,7 @@ fn second_opening(factory: &Factory) {
 
 fn wake(factory: &Factory) {
     let mut driver = factory().open();
+    driver.signal.wait_beyond(0);
     for seq in 1..=20 {
         let before = driver.signal.calls();
         let batch = driver.batch(&actor("order/1"), vec![change(seq)]);
@@ -129,6 +130,11 @@ fn abandoning(factory: &Factory) {
     }
     driver.store.abandon();
     assert!(driver.finish().is_empty(), "the dead do not answer");
+    let mut finished = place.open();
+    finished.submit(Request::Open { actor: actor("order/1") });
+    finished.store.flush();
+    finished.store.abandon();
+    assert!(finished.finish().is_empty(), "nor what they had finished");
     driver.submit(Request::Open { actor: actor("order/1") });
     assert!(driver.finish().is_empty());
     let survivors = place.open().open(&actor("order/1"));

@@ -1,0 +1,16 @@
+/** The async context of a call: user code that runs later runs in it. */
+import { AsyncResource } from "node:async_hooks";
+
+/**
+ * Captures the caller's async context (its `AsyncLocalStorage` stores). One resource costs a tenth of
+ * `AsyncLocalStorage.snapshot()` on Node 20; nothing is told when it ends, so nothing need be tracked.
+ */
+export class CallersContext extends AsyncResource {
+  constructor() {
+    super("PawlCall", { requireManualDestroy: true });
+  }
+
+  run<R>(fn: () => R): R {
+    return this.runInAsyncScope(fn);
+  }
+}

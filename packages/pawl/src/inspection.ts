@@ -1,0 +1,75 @@
+/** What an actor has recorded, for people, tools and tests. */
+import { type Failure, toFailure } from "./failure.ts";
+import { decode } from "./values/index.ts";
+import { OutputReader, type RunOutcome, type Terminal, TERMINALS } from "./wire.ts";
+
+/** An actor as it is now: what is queued counts, whether it is durable or not. */
+export interface Inspection {
+  readonly exists: boolean;
+  /** Plain; `undefined` without state. */
+  readonly state: unknown;
+  /** How the run has ended, if it has and that is durable. */
+  readonly outcome: RunOutcome | undefined;
+  readonly history: readonly EntryRecord[];
+  readonly inbox: readonly MessageRecord[];
+}
+
+/** One row of the history. */
+export interface EntryRecord {
+  readonly id: string;
+  /** The names on the way to it, joined by `/`; an iteration is `#3`. */
+  readonly path: string;
+  readonly kind: string;
+  /** `pending`, `running`, `completed`, `failed` (to be tried again), `exhausted` or `interrupted`. */
+  readonly status: string;
+  readonly attempts: number;
+  /** When it was made, in milliseconds since the epoch; `undefined` where none is kept. */
+  readonly at: number | undefined;
+  /** The number of the change that wrote it last. */
+  readonly commit: number;
+  /** What it ended with, or the message that was taken. */
+  readonly output: unknown;
+  /** Of a loop. */
+  readonly iteration: { readonly number: number; readonly state: unknown } | undefined;
+  /** Of a timer, in milliseconds since the epoch. */
+  readonly deadline: number | undefined;
+  /** The last failure. `terminal` says why it is never tried again. */
+  readonly failure: (Failure & { readonly terminal: Terminal | undefined }) | undefined;
+}
+
+/** A message that nobody has taken yet. */
+export interface MessageRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly body: unknown;
+  readonly sentAt: number;
+}
+
+/** Reads what `Engine.inspect` gives. */
+export function readInspection(bytes: Uint8Array): Pick<Inspection, "history" | "inbox"> {
+  if (bytes.length === 0) return { history: [], inbox: [] };
+  const reader = new OutputReader(bytes, bytes.length);
+  const history = Array.from({ length: reader.number() }, () => readEntry(reader));
+  const inbox = Array.from({ length: reader.number() }, () => readMessage(reader));
+  return { history, inbox };
+}
+
+function readEntry(reader: OutputReader): EntryRecord {
+  const [id, path, kind, status] = [reader.text(), reader.text(), reader.text(), reader.text()];
+  const [attempts, at, commit] = [reader.number(), reader.time(), reader.number()];
+  const output = reader.flag() ? decode(reader.bytes()) : undefined;
+  const iteration = reader.flag() ? { number: reader.number(), state: decode(reader.bytes()) } : undefined;
+  const deadline = reader.flag() ? reader.time() : undefined;
+  const failure = reader.flag() ? readFailure(reader) : undefined;
+  return { id, path, kind, status, attempts, at: Number.isNaN(at) ? undefined : at, commit, output, iteration, deadline, failure };
+}
+
+function readFailure(reader: OutputReader): EntryRecord["failure"] {
+  const terminal = reader.flag() ? TERMINALS[reader.byte()] : undefined;
+  return { ...toFailure(reader.failure()), terminal };
+}
+
+function readMessage(reader: OutputReader): MessageRecord {
+  const [id, name, body] = [reader.text(), reader.text(), decode(reader.bytes())];
+  return { id, name, body, sentAt: reader.time() };
+}
