@@ -1,4 +1,5 @@
 //! One actor behind its door: what leaves when, and attempts beside each other.
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 #[allow(dead_code)]
 mod harness;

@@ -1,4 +1,5 @@
 //! Runs, from outside: programs as data against a store that loses what it is told to lose.
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 #[allow(dead_code)]
 mod harness;

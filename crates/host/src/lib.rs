@@ -253,7 +253,8 @@ impl Host {
         }
     }
 
-    /// Actors with work now are named at once, the others when their time comes.
+    /// Actors with work now are named at once, and those that older code could not go on with; the others when their time
+    /// comes.
     fn listed(&mut self, now: Time, page: Vec<Due>, turn: &mut Turn) {
         let full = page.len() == PAGE;
         let last = page.last().map(|due| due.actor.clone());
@@ -263,7 +264,7 @@ impl Host {
             }
             let name = due.actor.name.to_string();
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox => self.timers.wake_at(alarm, name),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, name),
                 _ => turn.others.push(Output::Wake { name }),
             }
         }

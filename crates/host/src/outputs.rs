@@ -26,15 +26,32 @@ pub enum Output {
     /// The store could not be opened. Nothing else will work.
     StoreFailed(StoreError),
     /// An actor is loaded, or known not to exist.
-    Opened { handle: Handle, facts: Facts },
-    OpenFailed { handle: Handle, error: Problem },
+    Opened {
+        handle: Handle,
+        facts: Facts,
+    },
+    OpenFailed {
+        handle: Handle,
+        error: Problem,
+    },
     /// A batch of the actor was refused, or nobody knows: its run and its attempts are dead until it is `Reopened`.
-    Lost { handle: Handle, error: StoreError },
+    Lost {
+        handle: Handle,
+        error: StoreError,
+    },
     /// It has been read back, and is loaded again. Calls that have not been answered by now have not happened.
-    Reopened { handle: Handle, facts: Facts },
-    Actor { handle: Handle, output: ActorOutput },
+    Reopened {
+        handle: Handle,
+        facts: Facts,
+    },
+    Actor {
+        handle: Handle,
+        output: ActorOutput,
+    },
     /// This actor has work now.
-    Wake { name: String },
+    Wake {
+        name: String,
+    },
     /// Every actor that has work has been named.
     Resumed,
     ResumeFailed(StoreError),

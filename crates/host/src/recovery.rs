@@ -2,8 +2,8 @@
 
 use pawl_core::codec::change;
 use pawl_core::ids::CommitId;
-use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::inbox::MessageKey;
+use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded};
@@ -145,10 +145,10 @@ fn answer_what_happened(
 }
 
 fn loaded(opened: Opened) -> Loaded {
-    let standing = opened.row.as_ref().map_or_else(Standing::default, |row| Standing {
-        status: core_status(row.status),
-        alarm: row.alarm,
-    });
+    let standing = opened
+        .row
+        .as_ref()
+        .map_or_else(Standing::default, |row| Standing { status: core_status(row.status), alarm: row.alarm });
     let message = |row: pawl_store::InboxRow| {
         (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
     };

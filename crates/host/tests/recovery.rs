@@ -1,4 +1,5 @@
 //! The host against a store that fails once: what was acknowledged is there, and nobody is told what nobody knows.
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 use std::sync::Arc;
 

@@ -58,7 +58,11 @@ pub struct Engine {
 impl Engine {
     /// Opens a store. Whether that succeeds is told by `advance`; only a wrong URL throws.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, options: EngineOptions, #[napi(ts_arg_type = "() => void")] wake: Function<'_, (), ()>) -> Result<Engine> {
+    pub fn new(
+        env: Env,
+        options: EngineOptions,
+        #[napi(ts_arg_type = "() => void")] wake: Function<'_, (), ()>,
+    ) -> Result<Engine> {
         let wake = wake_function(wake)?;
         let (store, gauge) = open_store(&options, wake)?;
         let seed = options.seed.map_or_else(chance, f64::to_bits);

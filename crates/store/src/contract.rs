@@ -176,6 +176,8 @@ pub struct Due {
     pub alarm: Option<i64>,
     /// Whether a message waits in its inbox.
     pub inbox: bool,
+    /// Whether its run is parked: other code than the one that parked it may take it before its alarm.
+    pub parked: bool,
 }
 
 /// Where actors are kept.

@@ -17,7 +17,7 @@ use crate::contract::{
 };
 use crate::error::{Code, StoreError};
 use crate::id;
-use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put};
+use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
 
 static NAMED: LazyLock<Mutex<HashMap<String, Arc<Mutex<Database>>>>> = LazyLock::new(Mutex::default);
 
@@ -189,13 +189,15 @@ impl Database {
     fn due(&self, after: Option<&ActorId>, limit: usize) -> Vec<Due> {
         let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let alarmed = self.actors.range::<ActorId, _>(from).filter(|(_, actor)| actor.row.alarm.is_some());
-        let mut due: BTreeMap<&ActorId, Option<i64>> = alarmed.map(|(id, actor)| (id, actor.row.alarm)).collect();
+        let parked = |actor: &Actor| actor.row.status == Status::Parked;
+        let mut due: BTreeMap<&ActorId, (Option<i64>, bool)> =
+            alarmed.map(|(id, actor)| (id, (actor.row.alarm, parked(actor)))).collect();
         for (id, _) in self.inboxes.range::<ActorId, _>(from) {
-            due.entry(id).or_insert(None);
+            due.entry(id).or_insert((None, false));
         }
         due.into_iter()
             .take(limit)
-            .map(|(id, alarm)| Due { actor: id.clone(), alarm, inbox: self.inboxes.contains_key(id) })
+            .map(|(id, (alarm, parked))| Due { actor: id.clone(), alarm, inbox: self.inboxes.contains_key(id), parked })
             .collect()
     }
 

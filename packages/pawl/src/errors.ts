@@ -56,8 +56,12 @@ export class CriticalError extends PawlError {
 }
 
 /** By the name under which each is recorded, a derived class before its base. Not `type.name`: bundlers change that. */
-const CLASSES = { CriticalError, AppError, PawlError } as const;
-type ClassName = keyof typeof CLASSES;
+type ClassName = "CriticalError" | "AppError" | "PawlError";
+const CLASSES: Readonly<Record<ClassName, typeof PawlError | typeof AppError | typeof CriticalError>> = {
+  CriticalError: CriticalError,
+  AppError: AppError,
+  PawlError: PawlError,
+};
 for (const type of Object.values(CLASSES)) brand(type.prototype, type.brand);
 
 /** The error of a recorded failure, of the class that it had if that is one of Pawl's. */

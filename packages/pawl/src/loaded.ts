@@ -379,7 +379,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       readAt: (pin: number, delta: Uint8Array | undefined) => engine.readState(this.handle, viewOf(pin, delta)),
     };
     return new Mirror(source, head, {
-      stale: (what) => say.stale(`c.${what}`, this.name),
+      stale: (what, why) => (why === "ended" ? say.stale(`c.${what}`, this.name) : say.detached(`c.${what}`, this.name)),
       refused: (error) => say.notStorable(`something was put into the state of ${this.name}`, error, undefined),
       maxValueBytes: this.limits.valueBytes,
     });

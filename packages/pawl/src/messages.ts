@@ -124,6 +124,16 @@ export function stale(what: string, actor: string): PawlError {
   );
 }
 
+export function detached(what: string, actor: string): PawlError {
+  return new PawlError(
+    "stale_value",
+    `${what} of ${actor} is no longer part of the state.
+  found     a part that was removed or replaced, by this attempt
+  expected  a part that is there: nothing has changed
+  do        read it again from c.state, or work on a copy: raw(c.state.part)${at()}`,
+  );
+}
+
 export function unknownMember(kind: "action" | "message", name: string, actor: string, known: readonly string[]): PawlError {
   return new PawlError(
     kind === "action" ? "unknown_action" : "unknown_message",

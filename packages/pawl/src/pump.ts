@@ -10,6 +10,8 @@ import { type ActorSink, dispatch, type EngineSink, InputWriter } from "./wire.t
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
+/** The longest nap: a clock that has jumped meanwhile, or a machine that slept, is noticed after it at the latest. */
+const LONGEST_NAP_MS = 60_000;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
 const RESOLVED = Promise.resolve();
@@ -228,10 +230,13 @@ export class Pump implements EngineSink {
 
   /** A timer that is early is harmless: the engine says again when it wants to be called. */
   #arm(next: number): void {
-    if (Number.isNaN(next) || next >= this.#timerAt) return;
+    if (Number.isNaN(next)) return;
+    const now = this.#now();
+    // One that is overdue by the clock has slept through a jump of it.
+    if (next >= this.#timerAt && this.#timerAt > now) return;
     clearTimeout(this.#timer);
     this.#timerAt = next;
-    const wait = Math.min(Math.max(next - this.#now(), 0), LONGEST_TIMER_MS);
+    const wait = Math.min(Math.max(next - now, 0), LONGEST_NAP_MS);
     this.#timer = setTimeout(() => {
       this.#timerAt = Number.POSITIVE_INFINITY;
       this.#turnSafely();

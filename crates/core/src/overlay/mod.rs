@@ -16,7 +16,7 @@ use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, SELF};
 use crate::input::{Time, Writes};
 use crate::output::{Attempt, Change, Output, Status, Verdict};
-use crate::state::{Cell, StateError, Verdict as CellVerdict};
+use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
 pub use turns::{Held, MAX_CONFLICTS};
 
@@ -139,7 +139,7 @@ impl Overlay {
     }
 
     /// Takes up a delta of a change that is durable already.
-    pub fn load_delta(&mut self, name: &str, delta: &crate::state::Delta, seq: u64) -> Result<bool, StateError> {
+    pub fn load_delta(&mut self, name: &str, delta: &Delta, seq: u64) -> Result<bool, StateError> {
         let Some(cell) = self.cell_mut(name) else { return Ok(false) };
         cell.apply(seq, delta)?;
         cell.keep_from(None);
@@ -172,21 +172,39 @@ impl Overlay {
         if self.turns.must_wait(attempt) {
             return Ok(Settled::Hold);
         }
+        let only_read = Delta::default();
         for touched in &writes.cells {
-            let Some(cell) = self.cell(&touched.cell) else { continue };
-            let verdict = cell.check(touched.pin, touched.delta.as_ref(), touched.reads.as_ref());
+            let cell = self.cell(&touched.cell).ok_or_else(|| no_cell(&touched.cell))?;
+            // A cell that was only read decides, too: what was written elsewhere may rest on it.
+            let delta = touched.delta.as_ref().unwrap_or(&only_read);
+            let verdict = cell.check(touched.pin, Some(delta), touched.reads.as_ref());
             if let CellVerdict::Conflict { path, .. } = verdict {
                 return Ok(Settled::Conflict { path, alone: self.turns.conflicted(attempt) });
             }
         }
         self.turns.done(attempt);
-        let seq = self.queued + 1;
-        for touched in &writes.cells {
-            if let (Some(delta), Some(cell)) = (&touched.delta, self.cell_mut(&touched.cell)) {
-                cell.apply(seq, delta)?;
-            }
-        }
+        self.apply(writes)?;
         Ok(Settled::Passed)
+    }
+
+    /// Applies every delta, or none.
+    fn apply(&mut self, writes: &Writes) -> Result<(), StateError> {
+        let seq = self.queued + 1;
+        let mut applied: Vec<(&str, u64)> = Vec::new();
+        for touched in &writes.cells {
+            let (Some(delta), Some(cell)) = (&touched.delta, self.cell_mut(&touched.cell)) else { continue };
+            let head = cell.head();
+            if let Err(error) = cell.apply(seq, delta) {
+                for (name, head) in applied {
+                    if let Some(cell) = self.cell_mut(name) {
+                        *cell = Cell::new(cell.encode_at(head, None)?, head)?;
+                    }
+                }
+                return Err(error);
+            }
+            applied.push((&touched.cell, head));
+        }
+        Ok(())
     }
 
     /// Notes that an attempt has ended without writing anything.
@@ -276,4 +294,12 @@ impl Overlay {
 /// The newest change that an attempt's answer may rest on.
 pub fn newest_pin(writes: &Writes) -> u64 {
     writes.cells.iter().map(|cell| cell.pin).max().unwrap_or(0)
+}
+
+fn no_cell(name: &str) -> StateError {
+    StateError::Corrupt {
+        path: name.to_owned(),
+        found: "no cell of this name".to_owned(),
+        expected: "a cell that was made",
+    }
 }

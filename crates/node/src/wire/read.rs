@@ -80,9 +80,7 @@ impl<'a> Reader<'a> {
                 state: self.optional(Self::copied)?,
                 keep: self.small()?,
             },
-            12 => {
-                ActorInput::Settle { op: self.number()?, attempt: self.small()?, outcome: self.outcome()? }
-            }
+            12 => ActorInput::Settle { op: self.number()?, attempt: self.small()?, outcome: self.outcome()? },
             13 => ActorInput::Acted { call: self.number()?, outcome: self.outcome()? },
             14 => ActorInput::Reported { report: self.number()?, outcome: self.outcome()? },
             15 => ActorInput::Iterated { scope: self.number()?, outcome: self.iterated()? },
@@ -154,11 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     fn ended(&mut self) -> Result<Ended> {
-        Ok(if self.flag()? {
-            Ended::Threw(self.failure()?)
-        } else {
-            Ended::Returned(self.optional(Self::copied)?)
-        })
+        Ok(if self.flag()? { Ended::Threw(self.failure()?) } else { Ended::Returned(self.optional(Self::copied)?) })
     }
 
     fn failure(&mut self) -> Result<Failure> {

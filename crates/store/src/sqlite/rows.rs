@@ -50,7 +50,7 @@ const ACTOR: &str = "SELECT epoch, seq, alarm, status, state_version FROM actor 
 const CHANGES: &str = "SELECT seq, body FROM change WHERE namespace = ?1 AND actor = ?2 ORDER BY seq";
 const INBOX: &str = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = ?1 AND receiver = ?2 \
                      ORDER BY sender, sender_seq";
-const ALARMED: &str = "SELECT namespace, id, alarm FROM actor INDEXED BY alarmed \
+const ALARMED: &str = "SELECT namespace, id, alarm, status = 'parked' FROM actor INDEXED BY alarmed \
                        WHERE alarm IS NOT NULL AND (namespace, id) > (?1, ?2) ORDER BY namespace, id LIMIT ?3";
 /// The first actor behind another that has a message: one seek, however many messages each has.
 const NEXT_INBOX: &str = "SELECT namespace, receiver FROM inbox WHERE (namespace, receiver) > (?1, ?2) \
@@ -154,7 +154,7 @@ pub(super) fn due(db: &Connection, after: Option<&ActorId>, limit: usize) -> Res
     let mut rows = alarmed.query(params![start.namespace, start.name, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     while let Some(row) = rows.next()? {
         let actor = ActorId { namespace: row.get(0)?, name: row.get(1)? };
-        due.insert(actor.clone(), Due { actor, alarm: row.get(2)?, inbox: false });
+        due.insert(actor.clone(), Due { actor, alarm: row.get(2)?, inbox: false, parked: row.get(3)? });
     }
     let mut receivers = db.prepare_cached(NEXT_INBOX)?;
     let mut last = start;
@@ -163,7 +163,8 @@ pub(super) fn due(db: &Connection, after: Option<&ActorId>, limit: usize) -> Res
             Ok(ActorId { namespace: row.get(0)?, name: row.get(1)? })
         });
         let Some(actor) = next.optional()? else { break };
-        let entry = due.entry(actor.clone()).or_insert_with(|| Due { actor: actor.clone(), alarm: None, inbox: true });
+        let new = || Due { actor: actor.clone(), alarm: None, inbox: true, parked: false };
+        let entry = due.entry(actor.clone()).or_insert_with(new);
         entry.inbox = true;
         last = actor;
     }

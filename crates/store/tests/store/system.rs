@@ -113,6 +113,34 @@ fn a_failed_sync_is_an_unknown_outcome_and_ends_the_handle() {
 }
 
 #[test]
+fn child_that_is_read_when_its_sync_fails() {
+    let Some(system) = System::here() else { return };
+    let mut driver = system.place.open();
+    driver.write(&actor("order/1"), vec![change(1)]);
+    let reader = rusqlite::Connection::open(system.place.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM change").unwrap();
+    system.on("sync", "-wal");
+    let stale = driver.epoch();
+    unknown(&mut driver, 2);
+    system.off("sync");
+    // It may be asked while a try from before that is still failing: then the next one answers.
+    loop {
+        match driver.ask(Request::Open { actor: actor("order/1") }) {
+            Completion::Failed(error) if error.message.contains("while another program reads it") => break,
+            Completion::Failed(error) if error.code == Code::StoreUnavailable => {}
+            other => panic!("what may not be on the disk was served: {other:?}"),
+        }
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    comes_back(&system, &mut driver, stale);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_served_from_a_log_that_could_not_be_moved() {
+    under_system("child_that_is_read_when_its_sync_fails");
+}
+
+#[test]
 fn child_whose_write_fails() {
     let Some(system) = System::here() else { return };
     let mut driver = system.place.open();

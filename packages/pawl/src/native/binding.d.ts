@@ -17,6 +17,11 @@ export declare class Engine {
    * `view` is the pin, then an optional delta. Empty if it has no state.
    */
   readState(handle: number, view: Uint8Array): Uint8Array
+  /**
+   * What a loaded actor's run has recorded and what waits in its inbox, as of the newest queued change; empty if it is
+   * not loaded.
+   */
+  inspect(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
   /** How many batches were handed to the store, if a fault was asked for. */

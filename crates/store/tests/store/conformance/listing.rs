@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pawl_store::{ActorId, Change, Due, InboxRow, Put};
+use pawl_store::{ActorId, Change, Due, InboxRow, Put, Status};
 
 use super::Case;
 use crate::driver::{Driver, Factory, actor, change};
@@ -28,19 +28,22 @@ fn alarmed(factory: &Factory) {
     let order = actor("order/1");
     assert_eq!(driver.due(None, 10), []);
     set_alarm(&mut driver, &order, 1, Some(-5));
-    assert_eq!(driver.due(None, 10), [Due { actor: order.clone(), alarm: Some(-5), inbox: false }]);
+    let listed = |alarm, parked| [Due { actor: order.clone(), alarm: Some(alarm), inbox: false, parked }];
+    assert_eq!(driver.due(None, 10), listed(-5, false));
     set_alarm(&mut driver, &order, 2, Some(i64::MAX));
     assert_eq!(driver.due(None, 10)[0].alarm, Some(i64::MAX));
     set_alarm(&mut driver, &order, 3, None);
     assert_eq!(driver.due(None, 10), []);
     assert_eq!(driver.due(None, 0), []);
+    driver.write(&order, vec![Change { alarm: Some(7), status: Status::Parked, ..change(4) }]);
+    assert_eq!(driver.due(None, 10), listed(7, true));
 }
 
 fn waiting(factory: &Factory) {
     let mut driver = factory().open();
     let both = [send("mail/1", 1), send("mail/1", 2)].concat();
     driver.write(&actor("order/1"), vec![Change { put: both, ..change(1) }]);
-    let listed = |alarm, inbox| Due { actor: actor("mail/1"), alarm, inbox };
+    let listed = |alarm, inbox| Due { actor: actor("mail/1"), alarm, inbox, parked: false };
     assert_eq!(driver.due(None, 10), [listed(None, true)]);
     driver.write(&actor("mail/1"), vec![Change { alarm: Some(7), take: vec![("order/1".into(), 1)], ..change(1) }]);
     assert_eq!(driver.due(None, 10), [listed(Some(7), true)]);
