@@ -197,7 +197,7 @@ impl Actor {
             self.run = Some(Run::new(Default::default(), input, Phase::Idle, 0, self.first_scope));
         }
         let seq = self.commit(writing);
-        self.leave_after(seq, Output::Reply { call });
+        self.overlay.leave_after(seq, Output::Reply { call });
     }
 
     fn migrate(&mut self, state: Bytes, version: u32) {
@@ -221,7 +221,7 @@ impl Actor {
         let mut writing = self.overlay.begin();
         self.overlay.put(&mut writing, OUTSIDE, name, body);
         let seq = self.commit(writing);
-        self.leave_after(seq, Output::Reply { call });
+        self.overlay.leave_after(seq, Output::Reply { call });
     }
 
     /// The body of an action has ended: what it wrote is a change of its own, and its answer waits for that.
@@ -230,7 +230,7 @@ impl Actor {
         let writes = match outcome {
             Outcome::Threw { pin, .. } => {
                 self.overlay.gave_up(attempt);
-                return self.leave_after(pin.unwrap_or(0), Output::Reply { call });
+                return self.overlay.leave_after(pin.unwrap_or(0), Output::Reply { call });
             }
             Outcome::Done { writes, .. } => writes,
         };
@@ -238,7 +238,7 @@ impl Actor {
             Judged::Passed { wrote: true } => self.commit_action(call, writes),
             Judged::Passed { wrote: false } => {
                 self.overlay.verdict(attempt, Verdict::Clean);
-                self.leave_after(newest_pin(&writes), Output::Reply { call });
+                self.overlay.leave_after(newest_pin(&writes), Output::Reply { call });
             }
             Judged::Again => {}
             Judged::Hold => {
@@ -260,7 +260,7 @@ impl Actor {
         let seq = self.commit(writing);
         let verdict = if wrote_state { Verdict::Queued { seq } } else { Verdict::Clean };
         self.overlay.verdict(Attempt::Action { call }, verdict);
-        self.leave_after(seq, Output::Reply { call });
+        self.overlay.leave_after(seq, Output::Reply { call });
     }
 
     fn refuse_impatient(&mut self) {
@@ -287,11 +287,5 @@ impl Actor {
     fn commit(&mut self, writing: crate::overlay::Writing) -> u64 {
         let standing = self.run.as_ref().map_or_else(Standing::default, Run::standing);
         self.overlay.commit(writing, standing)
-    }
-
-    fn leave_after(&mut self, seq: u64, output: Output) {
-        if let Some(Gated::Leave(output)) = self.overlay.after(seq, Gated::Leave(output)) {
-            self.overlay.outputs.push_back(output);
-        }
     }
 }

@@ -32,6 +32,8 @@ pub enum Output {
     /// A failure is durable: call the hook, then say `Reported`.
     Report { report: ReportId, event: FailureEvent },
 
+    /// What the hook did is durable.
+    Reported { report: ReportId },
     /// What the call asked for is durable: its answer may leave.
     Reply { call: CallId },
     /// The call is refused; nothing of it has happened.

@@ -17,7 +17,7 @@ use crate::history::{Divergence, History, Mismatch, NodeId};
 use crate::inbox::Wait;
 use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, Time};
 use crate::output::{AbortReason, Attempt, FailureEvent, Misuse, Output, RunOutcome, Status, Value, Verdict};
-use crate::overlay::{Gated, Held, Overlay, Standing, Writing};
+use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
 use crate::scope::LoopScope;
 use crate::step::Step;
@@ -89,6 +89,8 @@ enum Fact {
         terminal: Terminal,
         attempts: u32,
         failure: Failure,
+        /// Whether the hook has heard of this failure already.
+        reported: bool,
     },
     /// Nothing yet: the step is tried again.
     Retry {
@@ -293,7 +295,7 @@ impl Run {
         }
         overlay.outputs.push_back(match fact {
             Fact::Resolve(value) => Output::Resolve { op, value },
-            Fact::Reject { terminal, attempts, failure } => Output::Reject { op, terminal, attempts, failure },
+            Fact::Reject { terminal, attempts, failure, .. } => Output::Reject { op, terminal, attempts, failure },
             Fact::Rethrow | Fact::Retry { .. } => Output::Rethrow { op },
         });
     }
@@ -313,9 +315,9 @@ impl Run {
         let Some(pending) = self.ops.get_mut(&op) else { return };
         let Some(fact) = pending.outcome().take() else { return };
         let event = match &fact {
-            Fact::Reject { attempts, failure, .. } => Some((*attempts, None, failure.clone())),
+            Fact::Reject { attempts, failure, reported: false, .. } => Some((*attempts, None, failure.clone())),
             Fact::Retry { retry_at, failure, attempts } => Some((*attempts, Some(*retry_at), failure.clone())),
-            Fact::Resolve(_) | Fact::Rethrow => None,
+            Fact::Resolve(_) | Fact::Reject { .. } | Fact::Rethrow => None,
         };
         match event {
             Some((attempt, retry_at, failure)) if self.start.reports => {
@@ -356,8 +358,13 @@ impl Run {
                         overlay.write(&mut writing, writes);
                         self.commit(overlay, writing);
                         overlay.verdict(attempt, Verdict::Queued { seq });
+                        overlay.leave_after(seq, Output::Reported { report });
                     }
-                    Judged::Passed { .. } => overlay.verdict(attempt, Verdict::Clean),
+                    Judged::Passed { .. } => {
+                        let seq = newest_pin(&writes);
+                        overlay.verdict(attempt, Verdict::Clean);
+                        overlay.leave_after(seq, Output::Reported { report });
+                    }
                     Judged::Again => return,
                     Judged::Broken(_) => overlay.verdict(attempt, Verdict::Stale),
                     Judged::Hold => return overlay.hold(Held { attempt, since: overlay.now, input: input() }),
@@ -396,7 +403,8 @@ impl Run {
             overlay.outputs.push_back(Output::Misuse { op: None, misuse: Misuse::EntryPending { pending } });
             return;
         }
-        if unvisited > 0 && matches!(outcome, Ended::Returned(_)) {
+        // Code that throws before it has come to what is recorded is other code than that which recorded it.
+        if unvisited > 0 {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);
         }

@@ -2,10 +2,10 @@
  * One attempt: of a step, an action, or the failure hook. Owns its draft, its vars and what it wants to send, from the start of
  * the body to the verdict.
  */
-import { checkName } from "./actor.ts";
 import { PawlError } from "./errors.ts";
 import { withFields, type Logger } from "./log.ts";
-import { noState, notStorable, stale, unknownMember } from "./messages.ts";
+import { badArgument, noState, notStorable, runEnded, stale, unknownMember } from "./messages.ts";
+import { checked, type Schema } from "./schema.ts";
 import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
 import type { AttemptContext, Types } from "./types.ts";
@@ -22,7 +22,9 @@ export interface AttemptOwner {
   readonly mirror: Mirror | undefined;
   readonly vars: unknown;
   readonly log: Logger;
-  readonly messages: ReadonlySet<string>;
+  readonly messages: ReadonlyMap<string, Schema>;
+  /** Whether its workflow has ended, so that nobody would take a message. */
+  readonly hasEnded: boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
 }
 
@@ -95,10 +97,19 @@ export class Attempt {
   send(name: unknown, body: unknown): void {
     this.mustRun("c.queue");
     const { messages, type, limits } = this.owner;
-    if (typeof name !== "string" || !messages.has(name)) throw unknownMember("message", String(name), type, [...messages]);
-    checkName(name, "a message");
+    const schema = typeof name === "string" ? messages.get(name) : undefined;
+    if (typeof name !== "string" || schema === undefined) throw unknownMember("message", String(name), type, [...messages.keys()]);
+    if (this.owner.hasEnded) throw runEnded(this.owner.name);
+    const what = `message "${name}" to ${this.owner.name}`;
+    const encoded = checked(schema, body, what, (value) => encodeGiven(value, `${what} has a body`, limits.messageBytes));
+    if (encoded instanceof Promise) {
+      encoded.catch(() => {});
+      throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
+  found     a schema that validates asynchronously
+  expected  one that answers at once: what an attempt sends is part of its commit`);
+    }
     this.#sends ??= [];
-    this.#sends.push({ name, body: encodeMessage(name, body, this.owner.name, limits.messageBytes) });
+    this.#sends.push({ name, body: encoded });
   }
 
   afterCommit(fn: unknown): void {
@@ -204,12 +215,12 @@ function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-/** Encodes a message's body. Throws `value_not_storable` or `value_too_large`. */
-export function encodeMessage(name: string, body: unknown, actor: string, maxBytes: number): Uint8Array {
+/** Encodes what user code gives. Throws `value_not_storable` or `value_too_large`, with a message that begins with `what`. */
+export function encodeGiven(value: unknown, what: string, maxBytes: number): Uint8Array {
   try {
-    return encode(body, { maxBytes });
+    return encode(value, { maxBytes });
   } catch (error) {
-    throw error instanceof ValueError ? notStorable(`message "${name}" to ${actor} has a body`, error, undefined) : error;
+    throw error instanceof ValueError ? notStorable(what, error, undefined) : error;
   }
 }
 

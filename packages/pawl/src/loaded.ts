@@ -5,7 +5,7 @@
  * that what it rests on is durable, and not before.
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
-import { Attempt, callUser, encodeMessage } from "./attempt.ts";
+import { Attempt, callUser, encodeGiven } from "./attempt.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toError, toFailure, toRecord } from "./failure.ts";
@@ -13,9 +13,10 @@ import { type Inspection, readInspection } from "./inspection.ts";
 import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
+import type { Schema } from "./schema.ts";
 import { Mirror } from "./state/index.ts";
 import type { ActionContext, AttemptContext, ErrorEvent, Types } from "./types.ts";
-import { ByteWriter, decode, encode, ValueError } from "./values/index.ts";
+import { ByteWriter, decode } from "./values/index.ts";
 import { Run, type RunOwner } from "./workflow.ts";
 import type { DivergenceRecord, EventRecord, Facts, Misuse, Refusal, ResolvedValue, RunOutcome, StoreProblem, Terminal, Verdict } from "./wire.ts";
 
@@ -79,7 +80,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly log: Logger;
   readonly limits: Limits;
   readonly policy: Policy;
-  readonly messages: ReadonlySet<string>;
+  readonly messages: ReadonlyMap<string, Schema>;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -108,7 +109,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.log = options.log;
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
-    this.messages = new Set(Object.keys(definition.messages ?? {}));
+    this.messages = new Map(Object.entries(definition.messages ?? {}));
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
     pump.input.open(handle, this.name);
@@ -119,6 +120,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return this.#nextOp++;
   }
 
+  get hasEnded(): boolean {
+    return this.#outcome !== undefined;
+  }
+
   /** Resolves when the actor is loaded and, if it exists, at work. */
   async load(): Promise<{ exists: boolean }> {
     await this.#opened.promise;
@@ -126,7 +131,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Makes the actor durable. Does nothing if it exists, unless that is an error. */
-  async create(input: unknown, ifExists: "keep" | "throw"): Promise<void> {
+  async create(input: Uint8Array | undefined, ifExists: "keep" | "throw"): Promise<void> {
     const { exists } = await this.load();
     if (exists || this.#creating !== undefined) {
       if (ifExists === "throw") throw say.actorExists(this.name);
@@ -140,14 +145,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
     }
   }
 
-  async #create(input: unknown): Promise<void> {
+  async #create(input: Uint8Array | undefined): Promise<void> {
     const { definition } = this;
-    const encodedInput = input === undefined ? undefined : this.#encode(input, `the input of ${this.name} is a value`);
     // By value, as everywhere: what the actor sees is what is stored.
-    const stored = encodedInput === undefined ? undefined : decode(encodedInput);
+    const stored = input === undefined ? undefined : decode(input);
     const state =
       definition.state === undefined ? undefined : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
-    const record = { workflow: definition.workflow !== undefined, input: encodedInput, state, version: definition.version ?? 1 };
+    const record = { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
     await this.#submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
@@ -161,13 +165,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: readonly unknown[], idempotencyKey: string): Promise<unknown> {
-    if (!Object.hasOwn(this.definition.actions ?? {}, name))
-      throw say.unknownMember("action", name, this.type, Object.keys(this.definition.actions ?? {}));
-    const encoded = this.#encode(args, `action "${name}" of ${this.name} was given arguments`);
+  async act(name: string, args: Uint8Array, idempotencyKey: string): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    const action: Action = { name, args: encoded, idempotencyKey, callersContext, attempt: undefined };
+    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
     return new Promise((resolve, reject) => {
       const id = this.#nextCall++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -207,11 +208,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Sends a message; resolves when it is durable. */
-  async send(name: string, body: unknown): Promise<void> {
-    if (!this.messages.has(name)) throw say.unknownMember("message", name, this.type, [...this.messages]);
-    const encoded = encodeMessage(name, body, this.name, this.limits.messageBytes);
+  async send(name: string, body: Uint8Array): Promise<void> {
     await this.exist();
-    await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body: encoded }));
+    await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }));
   }
 
   /** The output of the run, once it has ended. */
@@ -466,7 +465,12 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const report = this.#reports.get(id);
     if (report?.attempt === undefined) return;
     if (report.attempt.verdict(verdict)) queueMicrotask(() => this.#runReport(id, report));
-    else this.#reports.delete(id);
+    else if (verdict.kind === "stale") this.#reports.delete(id);
+  }
+
+  reported(id: number): void {
+    this.#reports.get(id)?.attempt?.committed();
+    this.#reports.delete(id);
   }
 
   #runReport(id: number, report: Report): void {
@@ -554,11 +558,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #encode(value: unknown, what: string): Uint8Array {
-    try {
-      return encode(value, { maxBytes: this.limits.valueBytes });
-    } catch (error) {
-      throw error instanceof ValueError ? say.notStorable(what, error, undefined) : error;
-    }
+    return encodeGiven(value, what, this.limits.valueBytes);
   }
 }
 

@@ -173,12 +173,16 @@ export function runtimeClosed(): PawlError {
   return new PawlError("runtime_closed", `the runtime has been closed.\n  do        make a new one: createRuntime({ ... })${at()}`);
 }
 
+export function runEnded(actor: string): PawlError {
+  return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+}
+
 export function refused(actor: string, reason: Refusal, why: string): PawlError {
   switch (reason) {
     case "exists":
       return actorExists(actor);
     case "run_ended":
-      return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+      return runEnded(actor);
     case "inbox_full":
       return new PawlError("inbox_full", `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`, {
         retryable: true,
@@ -198,6 +202,8 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
 
 /** The call has not happened: its actor was being read back from the store. */
 export function lost(actor: string, problem: StoreProblem | undefined): PawlError {
+  // A batch that can never be stored is not worth another try.
+  if (problem?.code === "change_too_large") return ofStore(problem);
   const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n")[0]}`;
   return new PawlError(
     "store_unavailable",

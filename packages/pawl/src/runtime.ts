@@ -1,5 +1,6 @@
 /** The runtime: actors on a store, in this process. */
 import { type AnyDefinition, definitionOf, isShortText } from "./actor.ts";
+import { encodeGiven } from "./attempt.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import type { Inspection } from "./inspection.ts";
@@ -157,8 +158,19 @@ export class LocalRuntime implements PumpListener {
     refuseUnknown(options, ["ifExists"], "create");
     const { ifExists = "keep" } = options;
     if (ifExists !== "keep" && ifExists !== "throw") throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
-    const given = definition.input === undefined ? undefined : await checked(definition.input, input, `the input of ${type}/${key}`);
-    await this.#working(async () => (await this.#actor(type, key)).create(given, ifExists));
+    const encoded = await this.#input(`${type}/${key}`, definition, input);
+    await this.#working(async () => (await this.#actor(type, key)).create(encoded, ifExists));
+  }
+
+  /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
+  #input(name: string, definition: AnyDefinition, input: unknown): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const encoded = (value: unknown) =>
+      value === undefined ? undefined : encodeGiven(value, `the input of ${name} is a value`, this.#limits.valueBytes);
+    if (definition.input !== undefined) return checked(definition.input, input, `the input of ${name}`, encoded);
+    if (input === undefined) return undefined;
+    throw say.badArgument(`${name} was given an input, but its type declares none.
+  found     an input
+  expected  nothing, or a type with \`input\`: actor("${name.slice(0, name.indexOf("/"))}", { input: type<T>(), ... })`);
   }
 
   handle(actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
@@ -166,18 +178,21 @@ export class LocalRuntime implements PumpListener {
     const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
     const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
       boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal);
-    const act = (name: string, args: unknown[]) =>
-      bounded(
-        `action "${name}"`,
-        () => this.#working(async () => (await this.#actor(type, key)).act(name, args, randomKey())),
-        timeout ?? CALL_TIMEOUT_MS,
-      );
+    const { actions = {}, messages = {} } = definition;
+    const act = async (name: string, args: unknown[]) => {
+      if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, type, Object.keys(actions));
+      const encoded = encodeGiven(args, `action "${name}" of ${type}/${key} was given arguments`, this.#limits.valueBytes);
+      const call = () => this.#working(async () => (await this.#actor(type, key)).act(name, encoded, randomKey()));
+      return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
+    };
     const send = async (name: string, body: unknown, own: object = {}): Promise<void> => {
       refuseUnknown(own, [], "send");
-      const messages = definition.messages ?? {};
       const schema = Object.hasOwn(messages, name) ? messages[name] : undefined;
-      const checkedBody = schema === undefined ? body : await checked(schema, body, `message "${name}" to ${type}/${key}`);
-      const call = () => this.#working(async () => (await this.#actor(type, key)).send(name, checkedBody));
+      if (schema === undefined) throw say.unknownMember("message", String(name), type, Object.keys(messages));
+      const what = `message "${name}" to ${type}/${key}`;
+      const encode = (value: unknown) => encodeGiven(value, `${what} has a body`, this.#limits.messageBytes);
+      const encoded = await checked(schema, body, what, encode);
+      const call = () => this.#working(async () => (await this.#actor(type, key)).send(name, encoded));
       await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
     };
     const result = async (own: CallOptions = {}) => {

@@ -372,6 +372,8 @@ export interface ActorSink {
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord): void;
   rethrow(op: number): void;
   report(report: number, event: EventRecord): void;
+  /** What the failure hook did is durable. */
+  reported(report: number): void;
   reply(call: number): void;
   refuse(call: number, reason: Refusal, why: string): void;
   runEnded(outcome: RunOutcome): void;
@@ -479,6 +481,10 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
       const op = reader.flag() ? reader.number() : undefined;
       const [misuse, name] = [MISUSES[reader.byte()] as Misuse, reader.text()];
       return actor?.misuse(op, misuse, name);
+    }
+    case 15: {
+      const report = reader.number();
+      return actor?.reported(report);
     }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);

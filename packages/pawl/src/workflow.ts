@@ -5,7 +5,7 @@
  * Owns the resolvers of pending operations, and nobody else does: an operation of a run that has been dropped never settles.
  */
 import { type AnyDefinition, checkPolicy, isShortText, type Policy } from "./actor.ts";
-import { Attempt, type AttemptOwner, callUser } from "./attempt.ts";
+import { Attempt, type AttemptOwner, callUser, encodeGiven } from "./attempt.ts";
 import { CallersContext } from "./callers-context.ts";
 import { milliseconds, pointInTime } from "./duration.ts";
 import { PawlError } from "./errors.ts";
@@ -176,8 +176,16 @@ export class Run {
   #stepThrew(op: number, attempt: Attempt, error: unknown, kind?: "critical"): void {
     if (!attempt.isRunning) return;
     this.#end(attempt, undefined);
-    this.owner.pump.input.failed(this.owner.handle, op, attempt.number, toRecord(error, kind));
+    const failure = toRecord(error, kind);
+    this.#logFailure(op, attempt.number, `${failure.name}: ${failure.message}`);
+    this.owner.pump.input.failed(this.owner.handle, op, attempt.number, failure);
     this.owner.pump.schedule();
+  }
+
+  #logFailure(op: number, attempt: number, failure: string): void {
+    const operation = this.#operations.get(op);
+    const step = operation?.kind === "step" ? operation.name : undefined;
+    this.owner.log.warn({ actor: this.owner.name, step, attempt, failure }, "an attempt of a step failed");
   }
 
   verdict(op: number, number: number, verdict: Verdict): void {
@@ -198,6 +206,7 @@ export class Run {
       timeout === undefined
         ? new PawlError("cancelled", `step "${name}" of ${this.owner.name} was cancelled: its scope has ended without it`)
         : new PawlError("step_timeout", `attempt ${number} of step "${name}" of ${this.owner.name} has taken longer than ${timeout} ms`);
+    this.#logFailure(op, number, reason.message);
     this.#end(attempt, reason);
     if (timeout === undefined) this.#operations.delete(op);
   }
@@ -393,7 +402,7 @@ class Context {
       if (typeof run !== "function") throw say.badArgument(`loop "${name}" has no function to run.\n  found     ${typeof run}`);
       if (!Number.isInteger(keep) || keep < 1) throw say.badArgument(`keep of loop "${name}" is not a count.\n  found     ${keep}\n  expected  an integer from 1`);
       const { owner } = this.#run;
-      const encoded = state === undefined ? undefined : encodeState(state, name, owner);
+      const encoded = state === undefined ? undefined : encodeGiven(state, `loop "${name}" of ${owner.name} starts with something`, owner.limits.valueBytes);
       return this.#run.begin(
         (settler) => ({
           ...settler,
@@ -433,8 +442,8 @@ class Context {
     return this.#enter("message", name, () => {
       const { names = [name], timeout } = known(options, NEXT_OPTIONS, `queue.next("${name}")`);
       const { messages, type, handle } = this.#run.owner;
-      for (const wanted of names) if (!messages.has(wanted)) throw say.unknownMember("message", wanted, type, [...messages]);
-      if (names.length === 0) throw say.badArgument(`queue.next("${name}") waits for no message.\n  expected  at least one of ${[...messages].join(", ")} in \`names\``);
+      for (const wanted of names) if (!messages.has(wanted)) throw say.unknownMember("message", wanted, type, [...messages.keys()]);
+      if (names.length === 0) throw say.badArgument(`queue.next("${name}") waits for no message.\n  expected  at least one of ${[...messages.keys()].join(", ")} in \`names\``);
       const ms = timeout === undefined ? undefined : milliseconds(timeout, `the timeout of queue.next("${name}")`);
       return this.#wait("message", (op) => this.#input.next(handle, this.#scope, op, name, names, ms));
     });
@@ -524,12 +533,4 @@ function known<T extends object>(options: T, names: ReadonlySet<string>, what: s
     if (!names.has(key)) throw say.badArgument(`${what} was given an option that does not exist.\n  found     ${key}\n  expected  ${[...names].join(", ")}`);
   }
   return options;
-}
-
-function encodeState(state: unknown, name: string, owner: RunOwner): Uint8Array {
-  try {
-    return encode(state, { maxBytes: owner.limits.valueBytes });
-  } catch (error) {
-    throw error instanceof ValueError ? say.notStorable(`loop "${name}" of ${owner.name} starts with something`, error, undefined) : error;
-  }
 }

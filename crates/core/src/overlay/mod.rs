@@ -283,6 +283,13 @@ impl Overlay {
         None
     }
 
+    /// Keeps an output back until change `seq` is durable.
+    pub fn leave_after(&mut self, seq: u64, output: Output) {
+        if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(output)) {
+            self.outputs.push_back(output);
+        }
+    }
+
     /// Every change up to `seq` is durable: what may go on now, in order.
     pub fn became_durable(&mut self, seq: u64) -> Vec<Gated> {
         self.durable = self.durable.max(seq);

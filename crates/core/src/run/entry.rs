@@ -43,7 +43,9 @@ impl Run {
             overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
             return None;
         }
-        let code = || Operation { kind, name: name.to_owned(), status: "" };
+        // A wait's place is that of its count; people know it by its own name.
+        let shown = name.strip_suffix(":count").filter(|_| kind == "message").unwrap_or(name);
+        let code = || Operation { kind, name: shown.to_owned(), status: "" };
         let expected = self.history.get(place).map(|recorded| expects(&recorded.entry.kind));
         match expected {
             Some(true) => {

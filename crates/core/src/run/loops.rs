@@ -83,7 +83,7 @@ impl Run {
             self.close_scope(overlay, id);
             return self.finish(overlay, op, Fact::Rethrow);
         }
-        if unvisited > 0 && !threw {
+        if unvisited > 0 {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);
         }

@@ -64,7 +64,7 @@ impl Run {
         let Some(recorded) = self.history.get(place) else { return };
         let (terminal, failure) = recorded_failure(recorded);
         let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
-        self.finish(overlay, op, Fact::Reject { terminal, attempts, failure });
+        self.finish(overlay, op, Fact::Reject { terminal, attempts, failure, reported: true });
     }
 
     /// A failure that was to be tried again is terminal under the policy of today.
@@ -72,7 +72,8 @@ impl Run {
         let Some(recorded) = self.history.get(place) else { return };
         let failure = recorded_failure(recorded).1;
         let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
-        self.record_failure(overlay, op, attempts, failure, StepAction::RecordTerminal(terminal));
+        let failed = Failed { attempt: attempts, failure, reported: true };
+        self.record_failure(overlay, op, failed, StepAction::RecordTerminal(terminal));
     }
 
     /// The body of an attempt has ended.
@@ -133,18 +134,19 @@ impl Run {
 
     pub(super) fn failed(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, failure: Failure) {
         let action = self.step_input(overlay, op, StepInput::Failed(failure.kind));
-        self.record_failure(overlay, op, attempt, failure, action);
+        self.record_failure(overlay, op, Failed { attempt, failure, reported: false }, action);
     }
 
     /// The failure record is all that a failed attempt writes.
-    fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, failure: Failure, action: StepAction) {
+    fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, failed: Failed, action: StepAction) {
+        let Failed { attempt, failure, reported } = failed;
         let Some(step) = self.running(op) else { return };
         let (terminal, status, fact) = match action {
             StepAction::RecordFailure { retry_at } => {
                 (None, EntryStatus::Failed, Fact::Retry { retry_at, failure: failure.clone(), attempts: attempt })
             }
             StepAction::RecordTerminal(terminal) => {
-                let fact = Fact::Reject { terminal, attempts: attempt, failure: failure.clone() };
+                let fact = Fact::Reject { terminal, attempts: attempt, failure: failure.clone(), reported };
                 (Some(terminal), EntryStatus::Exhausted, fact)
             }
             _ => return,
@@ -223,6 +225,14 @@ impl Run {
             metadata.completed_at_ms = Some(unsigned(overlay.now));
         }
     }
+}
+
+/// A failure that is being recorded.
+struct Failed {
+    attempt: u32,
+    failure: Failure,
+    /// Whether the hook has heard of it already.
+    reported: bool,
 }
 
 /// A step whose attempt is being recorded.

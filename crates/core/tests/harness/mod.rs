@@ -311,7 +311,7 @@ impl Life<'_> {
                 self.world.parked = Some(divergence);
                 None
             }
-            Output::Reply { .. } | Output::Verdict { .. } | Output::Abort { .. } => None,
+            Output::Reply { .. } | Output::Verdict { .. } | Output::Abort { .. } | Output::Reported { .. } => None,
             output => panic!("unexpected {output:?}"),
         })
     }

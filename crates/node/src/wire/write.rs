@@ -118,6 +118,10 @@ impl Writer<'_> {
                 self.number(*report);
                 self.event(event);
             }
+            ActorOutput::Reported { report } => {
+                self.record(15, handle);
+                self.number(*report);
+            }
             ActorOutput::Reply { call } => {
                 self.record(10, handle);
                 self.number(*call);
