@@ -5,7 +5,16 @@ import { isSchema, type Schema } from "./schema.ts";
 import type { Actor, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
 
 /** A definition without its types: what the runtime works with. */
-export type AnyDefinition = Definition<unknown, unknown, unknown, unknown, Record<string, Schema>, Actions, unknown, Types>;
+export type AnyDefinition = Definition<
+  unknown,
+  unknown,
+  unknown,
+  unknown,
+  Record<string, Schema>,
+  Actions,
+  unknown,
+  Types
+>;
 type Actions = Record<string, (c: never, ...args: never[]) => unknown>;
 
 const definitions = new WeakMap<object, AnyDefinition>();
@@ -26,9 +35,12 @@ export function actor<const N extends string, I = void, G = I, S = NoState, V = 
   definition: Definition<I, G, S, V, M, A, O, Bag<I, G, S, V, M>>,
 ): Actor<N, Bag<I, G, S, V, M>, A, O> {
   if (typeof name !== "string" || !TYPE_NAME.test(name)) {
-    throw new PawlError("bad_argument", `actor() was given a name that cannot be one.
+    throw new PawlError(
+      "bad_argument",
+      `actor() was given a name that cannot be one.
   found     ${JSON.stringify(name)}
-  expected  a letter, then up to 63 letters, digits, "_" or "-": it is stored with the actor's data for ever`);
+  expected  a letter, then up to 63 letters, digits, "_" or "-": it is stored with the actor's data for ever`,
+    );
   }
   const untyped = definition as unknown as AnyDefinition;
   checkDefinition(name, untyped);
@@ -41,9 +53,12 @@ export function actor<const N extends string, I = void, G = I, S = NoState, V = 
 export function definitionOf(actor: Actor): AnyDefinition {
   const definition = typeof actor === "object" && actor !== null ? definitions.get(actor) : undefined;
   if (definition !== undefined) return definition;
-  throw new PawlError("bad_argument", `something that is not an actor was given where one is expected.
+  throw new PawlError(
+    "bad_argument",
+    `something that is not an actor was given where one is expected.
   found     ${shown(actor)}
-  expected  what actor("name", { ... }) returned`);
+  expected  what actor("name", { ... }) returned`,
+  );
 }
 
 function checkDefinition(name: string, definition: AnyDefinition): void {
@@ -53,16 +68,19 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
   }
   for (const member of FUNCTIONS) {
     const value = definition[member];
-    if (value !== undefined && typeof value !== "function") throw wrong(name, `\`${member}\` that is ${shown(value)}`, "a function");
+    if (value !== undefined && typeof value !== "function")
+      throw wrong(name, `\`${member}\` that is ${shown(value)}`, "a function");
   }
   if (definition.input !== undefined && !isSchema(definition.input))
     throw wrong(name, "`input` that is no schema", "type<T>(), or a schema of zod, valibot, ...");
   for (const [message, schema] of Object.entries(definition.messages ?? {})) {
     checkName(message, `a message of actor "${name}"`);
-    if (!isSchema(schema)) throw wrong(name, `message "${message}" that is no schema`, "type<T>(), or a schema of zod, valibot, ...");
+    if (!isSchema(schema))
+      throw wrong(name, `message "${message}" that is no schema`, "type<T>(), or a schema of zod, valibot, ...");
   }
   for (const [action, run] of Object.entries(definition.actions ?? {})) {
-    if (action === "then") throw wrong(name, 'an action called "then"', "another name: `then` would make its handle look like a promise");
+    if (action === "then")
+      throw wrong(name, 'an action called "then"', "another name: `then` would make its handle look like a promise");
     if (typeof run !== "function") throw wrong(name, `action "${action}" that is ${shown(run)}`, "a function");
   }
   checkVersion(name, definition);
@@ -74,21 +92,31 @@ function checkVersion(name: string, definition: AnyDefinition): void {
   if (!Number.isInteger(version) || version < 1 || version > 0xffff_ffff)
     throw wrong(name, `version ${shown(definition.version)}`, "an integer from 1");
   if (version > 1 && definition.migrate === undefined)
-    throw wrong(name, `version ${version} without \`migrate\``, "migrate(old, from), which brings older state to this version");
+    throw wrong(
+      name,
+      `version ${version} without \`migrate\``,
+      "migrate(old, from), which brings older state to this version",
+    );
 }
 
 function wrong(name: string, found: string, expected: string): PawlError {
-  return new PawlError("bad_argument", `the definition of actor "${name}" is not right.
+  return new PawlError(
+    "bad_argument",
+    `the definition of actor "${name}" is not right.
   found     ${found}
-  expected  ${expected}`);
+  expected  ${expected}`,
+  );
 }
 
 /** Throws `bad_argument` unless `name` can name an entry or a message: 1 to 512 bytes of well-formed text. */
 export function checkName(name: unknown, what: string): asserts name is string {
   if (typeof name === "string" && name !== "" && isShortText(name)) return;
-  throw new PawlError("bad_argument", `${what} has no name that can be stored.
+  throw new PawlError(
+    "bad_argument",
+    `${what} has no name that can be stored.
   found     ${shown(name)}
-  expected  text of 1 to 512 bytes, without lone surrogates`);
+  expected  text of 1 to 512 bytes, without lone surrogates`,
+  );
 }
 
 /** Whether text takes at most 512 bytes and is well-formed. */
@@ -115,11 +143,21 @@ const DEFAULTS: Required<StepPolicy> = {
 
 /** A step's policy, with the actor's defaults and Pawl's behind it. Throws `bad_argument`. */
 export function checkPolicy(policy: StepPolicy, what: string, defaults: StepPolicy = {}): Policy {
-  const { maxRetries, retryBackoffBase, retryBackoffMax, timeout, retryOnTimeout } = { ...DEFAULTS, ...defined(defaults), ...defined(policy) };
+  const { maxRetries, retryBackoffBase, retryBackoffMax, timeout, retryOnTimeout } = {
+    ...DEFAULTS,
+    ...defined(defaults),
+    ...defined(policy),
+  };
   if (!Number.isInteger(maxRetries) || maxRetries < 0 || maxRetries > 0xffff_ffff)
-    throw new PawlError("bad_argument", `maxRetries of ${what} is not a count.\n  found     ${shown(maxRetries)}\n  expected  an integer from 0`);
+    throw new PawlError(
+      "bad_argument",
+      `maxRetries of ${what} is not a count.\n  found     ${shown(maxRetries)}\n  expected  an integer from 0`,
+    );
   if (typeof retryOnTimeout !== "boolean")
-    throw new PawlError("bad_argument", `retryOnTimeout of ${what} is neither true nor false.\n  found     ${shown(retryOnTimeout)}`);
+    throw new PawlError(
+      "bad_argument",
+      `retryOnTimeout of ${what} is neither true nor false.\n  found     ${shown(retryOnTimeout)}`,
+    );
   return {
     maxRetries,
     backoffBase: milliseconds(retryBackoffBase, `retryBackoffBase of ${what}`),

@@ -3,7 +3,7 @@
  * the body to the verdict.
  */
 import { PawlError } from "./errors.ts";
-import { withFields, type Logger } from "./log.ts";
+import { type Logger, withFields } from "./log.ts";
 import { badArgument, noState, notStorable, runEnded, stale, unknownMember } from "./messages.ts";
 import { checked, type Schema } from "./schema.ts";
 import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
@@ -98,10 +98,13 @@ export class Attempt {
     this.mustRun("c.queue");
     const { messages, type, limits } = this.owner;
     const schema = typeof name === "string" ? messages.get(name) : undefined;
-    if (typeof name !== "string" || schema === undefined) throw unknownMember("message", String(name), type, [...messages.keys()]);
+    if (typeof name !== "string" || schema === undefined)
+      throw unknownMember("message", String(name), type, [...messages.keys()]);
     if (this.owner.hasEnded) throw runEnded(this.owner.name);
     const what = `message "${name}" to ${this.owner.name}`;
-    const encoded = checked(schema, body, what, (value) => encodeGiven(value, `${what} has a body`, limits.messageBytes));
+    const encoded = checked(schema, body, what, (value) =>
+      encodeGiven(value, `${what} has a body`, limits.messageBytes),
+    );
     if (encoded instanceof Promise) {
       encoded.catch(() => {});
       throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
@@ -114,7 +117,8 @@ export class Attempt {
 
   afterCommit(fn: unknown): void {
     this.mustRun("c.afterCommit");
-    if (typeof fn !== "function") throw new PawlError("bad_argument", `c.afterCommit was not given a function but ${String(fn)}.`);
+    if (typeof fn !== "function")
+      throw new PawlError("bad_argument", `c.afterCommit was not given a function but ${String(fn)}.`);
     this.#afterCommit ??= [];
     this.#afterCommit.push(fn as () => void);
     // The callback runs when the step is over, and may want it.
@@ -154,7 +158,12 @@ export class Attempt {
         this.#succeed();
         return false;
       case "conflict":
-        this.fail(new PawlError("conflict", `an attempt of ${this.owner.name} was overtaken: another one changed ${verdict.path}`));
+        this.fail(
+          new PawlError(
+            "conflict",
+            `an attempt of ${this.owner.name} was overtaken: another one changed ${verdict.path}`,
+          ),
+        );
         return true;
       case "stale":
         this.fail(undefined);
@@ -197,7 +206,11 @@ export class Attempt {
 }
 
 /** Calls user code, which may return a promise or a value, or throw. */
-export function callUser(run: () => unknown, returned: (value: unknown) => void, threw: (error: unknown) => void): void {
+export function callUser(
+  run: () => unknown,
+  returned: (value: unknown) => void,
+  threw: (error: unknown) => void,
+): void {
   let result: unknown;
   let pending: boolean;
   try {

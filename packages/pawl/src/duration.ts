@@ -15,18 +15,24 @@ const LONGEST_MS: number = 100 * 365.25 * 86_400_000;
 export function milliseconds(duration: Duration, what: string): number {
   const ms = typeof duration === "string" ? parsed(duration) : duration;
   if (typeof ms === "number" && ms >= 0 && ms <= LONGEST_MS) return ms;
-  throw new PawlError("bad_argument", `${what} is not a duration.
+  throw new PawlError(
+    "bad_argument",
+    `${what} is not a duration.
   found     ${shown(duration)}
-  expected  milliseconds from 0 to 100 years, or a string like "250ms", "30s", "5m", "1.5h", "1d"`);
+  expected  milliseconds from 0 to 100 years, or a string like "250ms", "30s", "5m", "1.5h", "1d"`,
+  );
 }
 
 /** Milliseconds since the epoch. Throws `bad_argument` for an invalid date, or one over 100 years ahead. */
 export function pointInTime(time: Time, what: string, now: number): number {
   const ms = time instanceof Date ? time.getTime() : time;
   if (typeof ms === "number" && ms >= 0 && ms - now <= LONGEST_MS) return ms;
-  throw new PawlError("bad_argument", `${what} is not a point in time.
+  throw new PawlError(
+    "bad_argument",
+    `${what} is not a point in time.
   found     ${shown(time)}
-  expected  a Date, or milliseconds since 1970, at most 100 years ahead`);
+  expected  a Date, or milliseconds since 1970, at most 100 years ahead`,
+  );
 }
 
 function parsed(text: string): number {

@@ -113,7 +113,12 @@ function fieldsOf(error: Error, causes: number): Fields {
   if (Object.keys(own).length > 0) fields.own = own;
   if (error.cause instanceof Error && causes > 0) {
     const { message, stack } = error.cause;
-    fields.cause = { name: nameOf(error.cause), message: String(message), stack, fields: fieldsOf(error.cause, causes - 1) };
+    fields.cause = {
+      name: nameOf(error.cause),
+      message: String(message),
+      stack,
+      fields: fieldsOf(error.cause, causes - 1),
+    };
   }
   return fields;
 }
@@ -144,7 +149,8 @@ function isStorable(value: unknown): boolean {
 function build(name: string, message: string, stack: string | undefined, fields: Fields): Error {
   const cause = fields.cause;
   const chained = cause === undefined ? {} : { cause: build(cause.name, cause.message, cause.stack, cause.fields) };
-  const error = fields.pawl === undefined ? plainError(name, message, chained) : ofPawl(name, message, fields.pawl, chained);
+  const error =
+    fields.pawl === undefined ? plainError(name, message, chained) : ofPawl(name, message, fields.pawl, chained);
   for (const [key, value] of Object.entries(fields.own ?? {}))
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: true });
   if (stack !== undefined) Object.defineProperty(error, "stack", { value: stack, configurable: true, writable: true });

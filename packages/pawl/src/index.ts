@@ -5,7 +5,14 @@ export { AppError, CriticalError, PawlError, type PawlErrorOptions } from "./err
 export type { Failure } from "./failure.ts";
 export type { Limits } from "./loaded.ts";
 export type { Logger } from "./log.ts";
-export { type CallOptions, type Client, createRuntime, type Handle, type Runtime, type RuntimeOptions } from "./runtime.ts";
+export {
+  type CallOptions,
+  type Client,
+  createRuntime,
+  type Handle,
+  type Runtime,
+  type RuntimeOptions,
+} from "./runtime.ts";
 export { type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
 export { RAW_STATE } from "./symbols.ts";

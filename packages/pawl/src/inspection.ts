@@ -1,7 +1,7 @@
 /** What an actor has recorded, for people, tools and tests. */
 import { type Failure, toFailure } from "./failure.ts";
 import { decode } from "./values/index.ts";
-import { OutputReader, type RunOutcome, type Terminal, TERMINALS } from "./wire.ts";
+import { OutputReader, type RunOutcome, TERMINALS, type Terminal } from "./wire.ts";
 
 /** An actor as it is now: what is queued counts, whether it is durable or not. */
 export interface Inspection {
@@ -61,7 +61,19 @@ function readEntry(reader: OutputReader): EntryRecord {
   const iteration = reader.flag() ? { number: reader.number(), state: decode(reader.bytes()) } : undefined;
   const deadline = reader.flag() ? reader.time() : undefined;
   const failure = reader.flag() ? readFailure(reader) : undefined;
-  return { id, path, kind, status, attempts, at: Number.isNaN(at) ? undefined : at, commit, output, iteration, deadline, failure };
+  return {
+    id,
+    path,
+    kind,
+    status,
+    attempts,
+    at: Number.isNaN(at) ? undefined : at,
+    commit,
+    output,
+    iteration,
+    deadline,
+    failure,
+  };
 }
 
 function readFailure(reader: OutputReader): EntryRecord["failure"] {

@@ -17,8 +17,19 @@ import type { Schema } from "./schema.ts";
 import { Mirror } from "./state/index.ts";
 import type { ActionContext, AttemptContext, ErrorEvent, Types } from "./types.ts";
 import { ByteWriter, decode } from "./values/index.ts";
+import type {
+  DivergenceRecord,
+  EventRecord,
+  Facts,
+  Misuse,
+  Refusal,
+  ResolvedValue,
+  RunOutcome,
+  StoreProblem,
+  Terminal,
+  Verdict,
+} from "./wire.ts";
 import { Run, type RunOwner } from "./workflow.ts";
-import type { DivergenceRecord, EventRecord, Facts, Misuse, Refusal, ResolvedValue, RunOutcome, StoreProblem, Terminal, Verdict } from "./wire.ts";
 
 export interface Limits {
   /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
@@ -150,7 +161,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     // By value, as everywhere: what the actor sees is what is stored.
     const stored = input === undefined ? undefined : decode(input);
     const state =
-      definition.state === undefined ? undefined : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
+      definition.state === undefined
+        ? undefined
+        : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
     const record = { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
     await this.#submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
@@ -180,12 +193,20 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #runAction(id: number, call: Call, action: Action): void {
     const attempt = new Attempt(this, 1, () => action.idempotencyKey);
     action.attempt = attempt;
-    const run = (this.definition.actions ?? {})[action.name] as unknown as (c: ActionContext<Types>, ...args: unknown[]) => unknown;
+    const run = (this.definition.actions ?? {})[action.name] as unknown as (
+      c: ActionContext<Types>,
+      ...args: unknown[]
+    ) => unknown;
     const args = decode(action.args) as unknown[];
     const returned = (output: unknown): void => {
       if (!attempt.isRunning) return;
       try {
-        call.answer = { bytes: output === undefined ? undefined : this.#encode(output, `action "${action.name}" of ${this.name} returned something`) };
+        call.answer = {
+          bytes:
+            output === undefined
+              ? undefined
+              : this.#encode(output, `action "${action.name}" of ${this.name} returned something`),
+        };
         const writes = attempt.seal(() => this.pump.settling(this.handle));
         call.submitted = true;
         this.pump.input.acted(this.handle, id, writes);
@@ -217,7 +238,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async result(): Promise<unknown> {
     await this.exist();
     if (this.definition.workflow === undefined)
-      throw say.badArgument(`${this.name} has no workflow, and so no result.\n  do        give actor("${this.type}", ...) a \`workflow\` member`);
+      throw say.badArgument(
+        `${this.name} has no workflow, and so no result.\n  do        give actor("${this.type}", ...) a \`workflow\` member`,
+      );
     if (this.#outcome !== undefined) return this.#ofOutcome(this.#outcome);
     if (this.#parked !== undefined) throw this.#parked;
     return new Promise((resolve, reject) => this.#results.add({ resolve, reject }));
@@ -290,7 +313,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #giveUp(error: unknown): PawlError {
-    const reason = error instanceof PawlError ? error : new PawlError("poisoned", `${this.name} could not be loaded: ${String(error)}`, { cause: error });
+    const reason =
+      error instanceof PawlError
+        ? error
+        : new PawlError("poisoned", `${this.name} could not be loaded: ${String(error)}`, { cause: error });
     this.pump.input.close(this.handle);
     this.pump.schedule();
     this.drop(reason);
@@ -299,7 +325,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   lost(problem: StoreProblem): void {
-    this.log.warn({ actor: this.name, code: problem.code }, "a write failed: the actor is being read back from the store");
+    this.log.warn(
+      { actor: this.name, code: problem.code },
+      "a write failed: the actor is being read back from the store",
+    );
     this.#problem = problem;
     this.#opened = deferred();
     this.#opened.promise.catch(ignored);
@@ -341,7 +370,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const { definition } = this;
     const version = definition.version ?? 1;
     const stored = facts.state;
-    if (stored === undefined) return definition.state === undefined ? undefined : this.#replaceState(facts, this.#firstState(definition), version);
+    if (stored === undefined)
+      return definition.state === undefined
+        ? undefined
+        : this.#replaceState(facts, this.#firstState(definition), version);
     if (stored.version > version) throw say.stateVersion(this.name, stored.version, version);
     if (stored.version === version || definition.migrate === undefined) return stored.head;
     return this.#replaceState(facts, this.#migrated(definition.migrate, stored.version, version), version);
@@ -349,7 +381,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   /** Writes the state anew, as the first change since the actor was loaded; returns that change's number. */
   #replaceState(facts: Facts, state: unknown, version: number): number {
-    this.pump.input.migrate(this.handle, this.#encode(state, `\`migrate\` or \`state\` of ${this.name} returned a value`), version);
+    this.pump.input.migrate(
+      this.handle,
+      this.#encode(state, `\`migrate\` or \`state\` of ${this.name} returned a value`),
+      version,
+    );
     return facts.seq + 1;
   }
 
@@ -367,8 +403,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** The state of an actor that was made when its type had none. */
   #firstState(definition: AnyDefinition): unknown {
     if (definition.input === undefined) return definition.state?.(undefined, { key: this.key });
-    throw new PawlError("migration_failed", `${this.name} was created when its type had no state, and its first state depends on its input.
-  do        take \`input\` out of \`state\`, or give such actors another type`);
+    throw new PawlError(
+      "migration_failed",
+      `${this.name} was created when its type had no state, and its first state depends on its input.
+  do        take \`input\` out of \`state\`, or give such actors another type`,
+    );
   }
 
   #mirrorAt(head: number): Mirror {
@@ -378,7 +417,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
       readAt: (pin: number, delta: Uint8Array | undefined) => engine.readState(this.handle, viewOf(pin, delta)),
     };
     return new Mirror(source, head, {
-      stale: (what, why) => (why === "ended" ? say.stale(`c.${what}`, this.name) : say.detached(`c.${what}`, this.name)),
+      stale: (what, why) =>
+        why === "ended" ? say.stale(`c.${what}`, this.name) : say.detached(`c.${what}`, this.name),
       refused: (error) => say.notStorable(`something was put into the state of ${this.name}`, error, undefined),
       maxValueBytes: this.limits.valueBytes,
     });
@@ -543,7 +583,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   misuse(op: number | undefined, misuse: Misuse, name: string): void {
     const entry = { kind: "step" as const, name };
-    const error = misuse === "duplicate_name" ? say.duplicateName(this.name, "entry", name) : say.entryPending(this.name, entry);
+    const error =
+      misuse === "duplicate_name" ? say.duplicateName(this.name, "entry", name) : say.entryPending(this.name, entry);
     this.#run?.misuse(op, error);
   }
 

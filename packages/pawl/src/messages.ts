@@ -4,8 +4,8 @@
  * Errors that are made at a user's call end with the place of that call.
  */
 import { PawlError } from "./errors.ts";
-import type { DivergenceRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
 import type { ValueError } from "./values/index.ts";
+import type { DivergenceRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
 
 /** The first line of a stack that is neither Pawl's nor Node's: where the user's code is. */
 export function callSite(): string | undefined {
@@ -17,7 +17,11 @@ export function callSite(): string | undefined {
   const lines = (holder.stack ?? "").split("\n").slice(1);
   const own = /[\\/]pawl[\\/](?:src|dist)[\\/]/;
   const users = lines.find((line) => !own.test(line) && !line.includes("node:") && /:\d+:\d+\)?$/.test(line));
-  return users?.replace(/^\s*at /, "").replace(/^.*\((.*)\)$/, "$1").replace(/^file:\/\//, "").replace(/:\d+$/, "");
+  return users
+    ?.replace(/^\s*at /, "")
+    .replace(/^.*\((.*)\)$/, "$1")
+    .replace(/^file:\/\//, "")
+    .replace(/:\d+$/, "");
 }
 
 function at(): string {
@@ -35,7 +39,12 @@ export function noName(what: string, name: unknown): PawlError {
   expected  text of 1 to 512 bytes, without lone surrogates: by its name a replay finds what was recorded`);
 }
 
-export function entryInProgress(actor: string, kind: string, name: string, pending: { kind: string; name: string }): PawlError {
+export function entryInProgress(
+  actor: string,
+  kind: string,
+  name: string,
+  pending: { kind: string; name: string },
+): PawlError {
   return new PawlError(
     "entry_in_progress",
     `${kind} "${name}" was started while ${pending.kind} "${pending.name}" is still running, in ${actor}.
@@ -134,7 +143,12 @@ export function detached(what: string, actor: string): PawlError {
   );
 }
 
-export function unknownMember(kind: "action" | "message", name: string, actor: string, known: readonly string[]): PawlError {
+export function unknownMember(
+  kind: "action" | "message",
+  name: string,
+  actor: string,
+  known: readonly string[],
+): PawlError {
   return new PawlError(
     kind === "action" ? "unknown_action" : "unknown_message",
     `"${actor}" has no ${kind} "${name}".
@@ -155,7 +169,10 @@ export function actorNotFound(actor: string): PawlError {
 }
 
 export function actorExists(actor: string): PawlError {
-  return new PawlError("actor_exists", `${actor} exists already.\n  do        drop { ifExists: "throw" } to keep the one that is there`);
+  return new PawlError(
+    "actor_exists",
+    `${actor} exists already.\n  do        drop { ifExists: "throw" } to keep the one that is there`,
+  );
 }
 
 export function stateVersion(actor: string, found: number, expected: number): PawlError {
@@ -170,7 +187,10 @@ export function stateVersion(actor: string, found: number, expected: number): Pa
 }
 
 export function runtimeClosed(): PawlError {
-  return new PawlError("runtime_closed", `the runtime has been closed.\n  do        make a new one: createRuntime({ ... })${at()}`);
+  return new PawlError(
+    "runtime_closed",
+    `the runtime has been closed.\n  do        make a new one: createRuntime({ ... })${at()}`,
+  );
 }
 
 export function runEnded(actor: string): PawlError {
@@ -184,9 +204,13 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
     case "run_ended":
       return runEnded(actor);
     case "inbox_full":
-      return new PawlError("inbox_full", `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`, {
-        retryable: true,
-      });
+      return new PawlError(
+        "inbox_full",
+        `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`,
+        {
+          retryable: true,
+        },
+      );
     case "busy":
       return new PawlError(
         "actor_busy",
@@ -242,7 +266,9 @@ export function diverged(actor: string, divergence: DivergenceRecord): PawlError
 }
 
 function newness(kind: "new" | "other"): string {
-  return kind === "new" ? "<- new, before entries that are already recorded; it has not run" : "<- another kind than recorded; it has not run";
+  return kind === "new"
+    ? "<- new, before entries that are already recorded; it has not run"
+    : "<- another kind than recorded; it has not run";
 }
 
 function describe(operation: OperationRecord): string {

@@ -4,8 +4,9 @@
  * Owns the buffers that cross, when to cross, and what keeps the process alive. One law: it is never re-entered. Inputs that
  * come while outputs are handed out go with the next turn.
  */
-import { native } from "./native/load.ts";
+
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
+import { native } from "./native/load.ts";
 import { type ActorSink, dispatch, type EngineSink, InputWriter } from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */

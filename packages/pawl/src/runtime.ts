@@ -4,7 +4,7 @@ import { encodeGiven } from "./attempt.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import type { Inspection } from "./inspection.ts";
-import { LoadedActor, type Limits, randomKey } from "./loaded.ts";
+import { type Limits, LoadedActor, randomKey } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
@@ -41,7 +41,11 @@ export interface Client<A extends readonly Actor[]> {
 
 export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends Client<A>, AsyncDisposable {
   /** Makes an actor; resolves when it is durable. One that exists is kept as it is, unless `ifExists` is `"throw"`. */
-  create<D extends A[number]>(actor: D, key: string, ...input: Given<D, { ifExists?: "keep" | "throw" }>): Promise<Handle<D>>;
+  create<D extends A[number]>(
+    actor: D,
+    key: string,
+    ...input: Given<D, { ifExists?: "keep" | "throw" }>
+  ): Promise<Handle<D>>;
   /** Opens the store and resumes every actor that has work. A runtime that was started keeps the process alive until `close`. */
   start(): Promise<void>;
   /** Lets running bodies end, writes what is queued, releases the store. */
@@ -91,7 +95,10 @@ export function createRuntime<const A extends readonly Actor[]>(options: Runtime
 }
 
 /** The same, for tests. */
-export function createRuntimeWith<const A extends readonly Actor[]>(options: RuntimeOptions<A>, hooks: Hooks): Runtime<A> & { readonly [internals]: LocalRuntime } {
+export function createRuntimeWith<const A extends readonly Actor[]>(
+  options: RuntimeOptions<A>,
+  hooks: Hooks,
+): Runtime<A> & { readonly [internals]: LocalRuntime } {
   const local = new LocalRuntime(options as unknown as RuntimeOptions, hooks);
   const runtime = {
     get: (actor: Actor | string, key: string) => local.handle(actor, key, {}),
@@ -134,7 +141,10 @@ export class LocalRuntime implements PumpListener {
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     for (const actor of options.actors) {
       const definition = definitionOf(actor);
-      if (this.#definitions.has(actor.name)) throw say.badArgument(`two actors of one runtime are called "${actor.name}".\n  expected  each name once: it is stored with the actor's data`);
+      if (this.#definitions.has(actor.name))
+        throw say.badArgument(
+          `two actors of one runtime are called "${actor.name}".\n  expected  each name once: it is stored with the actor's data`,
+        );
       this.#definitions.set(actor.name, { actor, definition });
     }
   }
@@ -153,17 +163,27 @@ export class LocalRuntime implements PumpListener {
     await this.#resuming?.promise;
   }
 
-  async create(actor: Actor, key: string, input: unknown, options: { ifExists?: "keep" | "throw" } = {}): Promise<void> {
+  async create(
+    actor: Actor,
+    key: string,
+    input: unknown,
+    options: { ifExists?: "keep" | "throw" } = {},
+  ): Promise<void> {
     const { type, definition } = this.#find(actor, key);
     refuseUnknown(options, ["ifExists"], "create");
     const { ifExists = "keep" } = options;
-    if (ifExists !== "keep" && ifExists !== "throw") throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
+    if (ifExists !== "keep" && ifExists !== "throw")
+      throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const encoded = await this.#input(`${type}/${key}`, definition, input);
     await this.#working(async () => (await this.#actor(type, key)).create(encoded, ifExists));
   }
 
   /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
-  #input(name: string, definition: AnyDefinition, input: unknown): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  #input(
+    name: string,
+    definition: AnyDefinition,
+    input: unknown,
+  ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     const encoded = (value: unknown) =>
       value === undefined ? undefined : encodeGiven(value, `the input of ${name} is a value`, this.#limits.valueBytes);
     if (definition.input !== undefined) return checked(definition.input, input, `the input of ${name}`, encoded);
@@ -181,7 +201,11 @@ export class LocalRuntime implements PumpListener {
     const { actions = {}, messages = {} } = definition;
     const act = async (name: string, args: unknown[]) => {
       if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, type, Object.keys(actions));
-      const encoded = encodeGiven(args, `action "${name}" of ${type}/${key} was given arguments`, this.#limits.valueBytes);
+      const encoded = encodeGiven(
+        args,
+        `action "${name}" of ${type}/${key} was given arguments`,
+        this.#limits.valueBytes,
+      );
       const call = () => this.#working(async () => (await this.#actor(type, key)).act(name, encoded, randomKey()));
       return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
     };
@@ -252,13 +276,18 @@ export class LocalRuntime implements PumpListener {
     const found = this.#definitions.get(type);
     if (found === undefined || (typeof actor !== "string" && found.actor !== actor)) {
       if (typeof actor !== "string") definitionOf(actor);
-      throw new PawlError("unknown_actor", `this runtime has no actor ${JSON.stringify(type)}.
+      throw new PawlError(
+        "unknown_actor",
+        `this runtime has no actor ${JSON.stringify(type)}.
   found     ${JSON.stringify(type)}
   expected  ${[...this.#definitions.keys()].join(", ") || "none: `actors` is empty"}
-  do        add it: createRuntime({ actors: [...], ... })`);
+  do        add it: createRuntime({ actors: [...], ... })`,
+      );
     }
     if (typeof key !== "string" || key === "" || !isShortText(key))
-      throw say.badArgument(`an actor's key cannot be stored.\n  found     ${JSON.stringify(key)}\n  expected  text of 1 to 512 bytes, without lone surrogates`);
+      throw say.badArgument(
+        `an actor's key cannot be stored.\n  found     ${JSON.stringify(key)}\n  expected  text of 1 to 512 bytes, without lone surrogates`,
+      );
     return { type, definition: found.definition };
   }
 
@@ -300,7 +329,8 @@ export class LocalRuntime implements PumpListener {
         this.#pump = new Pump(this.#engineOptions(), this, this.#hooks.now);
         this.#pump.hold("wait");
       } catch (error) {
-        const reason = error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
+        const reason =
+          error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
         const failed = this.#opening;
         this.#opening = undefined;
         failed.reject(reason);
@@ -365,7 +395,10 @@ export class LocalRuntime implements PumpListener {
         () => this.#resumed.delete(name),
         (error: unknown) => {
           if (this.#closing !== undefined) return;
-          this.#log.error({ actor: name, err: error }, "an actor that has work could not be loaded; it is tried again later");
+          this.#log.error(
+            { actor: name, err: error },
+            "an actor that has work could not be loaded; it is tried again later",
+          );
           setTimeout(again, backoff).unref();
         },
       );
@@ -452,11 +485,19 @@ function actionsProxy(act: (name: string, args: unknown[]) => Promise<unknown>):
 }
 
 /** Rejects when the time is up or the signal fires; the call itself goes on. Does not call if the signal has fired already. */
-function boundedBy<R>(call: () => Promise<R>, what: string, ms: number | undefined, signal: AbortSignal | undefined): Promise<R> {
+function boundedBy<R>(
+  call: () => Promise<R>,
+  what: string,
+  ms: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<R> {
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   if (ms === undefined && signal === undefined) return call();
   return new Promise((resolve, reject) => {
-    const timer = ms === undefined ? undefined : setTimeout(() => end(() => reject(callTimeout(what, ms))), Math.min(ms, 0x7fff_ffff));
+    const timer =
+      ms === undefined
+        ? undefined
+        : setTimeout(() => end(() => reject(callTimeout(what, ms))), Math.min(ms, 0x7fff_ffff));
     const aborted = () => end(() => reject(signal?.reason));
     const end = (settle: () => void) => {
       clearTimeout(timer);
@@ -472,10 +513,14 @@ function boundedBy<R>(call: () => Promise<R>, what: string, ms: number | undefin
 }
 
 function callTimeout(what: string, ms: number): PawlError {
-  return new PawlError("call_timeout", `${what} has not been answered within ${ms} ms. It may still happen.\n  do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`, {
-    retryable: true,
-    outcome: "unknown",
-  });
+  return new PawlError(
+    "call_timeout",
+    `${what} has not been answered within ${ms} ms. It may still happen.\n  do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`,
+    {
+      retryable: true,
+      outcome: "unknown",
+    },
+  );
 }
 
 function elapsed(ms: number): Promise<void> {
@@ -487,22 +532,30 @@ function elapsed(ms: number): Promise<void> {
 const CALL_OPTIONS = ["timeout", "signal"];
 
 function checkOptions(options: RuntimeOptions): void {
-  if (typeof options !== "object" || options === null) throw say.badArgument("createRuntime() was given no options.\n  expected  { actors: [...], store: \"sqlite:./app.db\" }");
+  if (typeof options !== "object" || options === null)
+    throw say.badArgument(
+      'createRuntime() was given no options.\n  expected  { actors: [...], store: "sqlite:./app.db" }',
+    );
   refuseUnknown(options, [...OPTIONS], "createRuntime");
-  if (!Array.isArray(options.actors)) throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
+  if (!Array.isArray(options.actors))
+    throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
   const { store, namespace = "default" } = options;
   if (typeof store !== "string" || !/^(sqlite:.+|memory:)/s.test(store)) {
     throw say.badArgument(`createRuntime() was given a store that it does not know.
   found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
   expected  "sqlite:./app.db", or "memory:"`);
   }
-  if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace)) throw say.badArgument(`the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`);
+  if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
+    throw say.badArgument(
+      `the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`,
+    );
 }
 
 function checkLimits(limits: Partial<Limits>): Limits {
   refuseUnknown(limits, Object.keys(LIMITS), "limits");
   for (const [limit, value] of Object.entries(limits)) {
-    if (!Number.isInteger(value) || (value as number) < 1) throw say.badArgument(`the limit ${limit} is not a count of bytes.\n  found     ${String(value)}`);
+    if (!Number.isInteger(value) || (value as number) < 1)
+      throw say.badArgument(`the limit ${limit} is not a count of bytes.\n  found     ${String(value)}`);
   }
   return { ...LIMITS, ...limits };
 }
@@ -511,7 +564,9 @@ function checkLimits(limits: Partial<Limits>): Limits {
 function refuseUnknown(options: object, known: readonly string[], where: string): void {
   const unknown = Object.keys(options).find((option) => !known.includes(option));
   if (unknown === undefined) return;
-  throw say.badArgument(`${where} was given an option that does not exist.\n  found     ${unknown}\n  expected  ${known.join(", ") || "none"}`);
+  throw say.badArgument(
+    `${where} was given an option that does not exist.\n  found     ${unknown}\n  expected  ${known.join(", ") || "none"}`,
+  );
 }
 
 /** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */

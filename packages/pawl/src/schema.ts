@@ -31,7 +31,9 @@ export function type<T>(): Schema<T> {
 }
 
 export function isSchema(value: unknown): value is Schema {
-  const standard = (value as { readonly "~standard"?: { readonly validate?: unknown } } | null | undefined)?.["~standard"];
+  const standard = (value as { readonly "~standard"?: { readonly validate?: unknown } } | null | undefined)?.[
+    "~standard"
+  ];
   return typeof standard?.validate === "function";
 }
 
@@ -47,9 +49,13 @@ export function checked<R>(schema: Schema, value: unknown, what: string, use: (v
 function letIn(result: SchemaResult<unknown>, what: string): unknown {
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map((issue) => `${pathOf(issue)}${issue.message}`);
-  throw new PawlError("invalid_payload", `${what} does not fit its schema.\n  found     ${issues.join("\n            ")}`, {
-    data: { issues: result.issues.map((issue) => ({ message: issue.message, path: pathOf(issue) })) },
-  });
+  throw new PawlError(
+    "invalid_payload",
+    `${what} does not fit its schema.\n  found     ${issues.join("\n            ")}`,
+    {
+      data: { issues: result.issues.map((issue) => ({ message: issue.message, path: pathOf(issue) })) },
+    },
+  );
 }
 
 function pathOf(issue: SchemaIssue): string {

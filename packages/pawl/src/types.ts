@@ -45,7 +45,9 @@ export type InOf<X> = X extends Schema<infer I, infer _> ? I : never;
 export type OutOf<X> = X extends Schema<infer _, infer O> ? O : never;
 /** An actor's actions, as they are called. */
 export type Calls<D extends Actor, A = D[typeof TYPES]["actions"]> = {
-  readonly [K in keyof A]: A[K] extends (c: never, ...args: infer P) => infer R ? (...args: P) => Promise<Awaited<R>> : never;
+  readonly [K in keyof A]: A[K] extends (c: never, ...args: infer P) => infer R
+    ? (...args: P) => Promise<Awaited<R>>
+    : never;
 };
 /** The arguments that make an actor. */
 export type Given<D extends Actor, X = never> = [TypesOf<D>["given"]] extends [void]
@@ -89,7 +91,12 @@ export type Tried<R> =
   | { ok: true; value: R }
   | {
       ok: false;
-      failure: { kind: "critical" | "timeout" | "exhausted" | "rollback"; name: string; attempts: number; error: Failure };
+      failure: {
+        kind: "critical" | "timeout" | "exhausted" | "rollback";
+        name: string;
+        attempts: number;
+        error: Failure;
+      };
     };
 
 /** One attempt: of a step, an action, or the failure hook. All that it does commits together, or none of it. */
@@ -127,7 +134,9 @@ export type Message<T extends Types, K extends keyof T["messages"]> = {
 
 type TimedOut<W> = W extends { timeout: Duration } ? undefined : never;
 
-export type LoopNext<L, R> = { readonly continue: true; readonly state: L } | { readonly break: true; readonly value: R };
+export type LoopNext<L, R> =
+  | { readonly continue: true; readonly state: L }
+  | { readonly break: true; readonly value: R };
 
 /** The workflow's context: named entries, one at a time. It has no state and no effects of its own: those belong to steps. */
 export interface WorkflowContext<T extends Types> {

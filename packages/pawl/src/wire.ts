@@ -10,7 +10,9 @@ import { ByteReader, ByteWriter, ValueError } from "./values/index.ts";
 
 /** What an attempt wrote, as its settle call carries it. */
 export interface Writes {
-  readonly cell: { readonly pin: number; readonly delta: Uint8Array | undefined; readonly reads: Uint8Array | undefined } | undefined;
+  readonly cell:
+    | { readonly pin: number; readonly delta: Uint8Array | undefined; readonly reads: Uint8Array | undefined }
+    | undefined;
   readonly sends: readonly Send[];
 }
 
@@ -96,7 +98,14 @@ export class InputWriter {
     this.out.f64(at);
   }
 
-  next(handle: number, scope: number, op: number, name: string, names: readonly string[], timeout: number | undefined): void {
+  next(
+    handle: number,
+    scope: number,
+    op: number,
+    name: string,
+    names: readonly string[],
+    timeout: number | undefined,
+  ): void {
     this.#operation(10, handle, scope, op, name);
     this.out.varint(names.length);
     for (const wanted of names) this.#text(wanted);

@@ -204,8 +204,14 @@ export class Run {
     const { name } = operation as StepOperation;
     const reason =
       timeout === undefined
-        ? new PawlError("cancelled", `step "${name}" of ${this.owner.name} was cancelled: its scope has ended without it`)
-        : new PawlError("step_timeout", `attempt ${number} of step "${name}" of ${this.owner.name} has taken longer than ${timeout} ms`);
+        ? new PawlError(
+            "cancelled",
+            `step "${name}" of ${this.owner.name} was cancelled: its scope has ended without it`,
+          )
+        : new PawlError(
+            "step_timeout",
+            `attempt ${number} of step "${name}" of ${this.owner.name} has taken longer than ${timeout} ms`,
+          );
     this.#logFailure(op, number, reason.message);
     this.#end(attempt, reason);
     if (timeout === undefined) this.#operations.delete(op);
@@ -235,10 +241,15 @@ export class Run {
       if (context.pending !== undefined) return threw(say.entryPending(this.owner.name, context.pending));
       const read = readNext(next, operation, this.owner.name);
       if ("error" in read) return threw(read.error);
-      const encoded = this.#encode(read.value, `loop "${operation.name}" of ${this.owner.name} ${read.ends ? "ends" : "goes on"} with something`);
+      const encoded = this.#encode(
+        read.value,
+        `loop "${operation.name}" of ${this.owner.name} ${read.ends ? "ends" : "goes on"} with something`,
+      );
       if ("error" in encoded) return threw(encoded.error);
       operation.kept = encoded.kept;
-      ended(() => (read.ends ? pump.input.broke(handle, scope, encoded.bytes) : pump.input.continued(handle, scope, encoded.bytes)));
+      ended(() =>
+        read.ends ? pump.input.broke(handle, scope, encoded.bytes) : pump.input.continued(handle, scope, encoded.bytes),
+      );
     };
     const value = this.#read(state, operation.kept);
     callUser(
@@ -260,7 +271,8 @@ export class Run {
     const operation = this.#take(op);
     if (operation?.kind !== "step") return;
     this.#settled(operation);
-    if (!operation.tried) return operation.reject(stepError(operation.name, terminal, attempts, failure, this.owner.name));
+    if (!operation.tried)
+      return operation.reject(stepError(operation.name, terminal, attempts, failure, this.owner.name));
     const tried: Tried<unknown> = {
       ok: false,
       failure: { kind: terminal, name: operation.name, attempts, error: toFailure(failure) },
@@ -326,11 +338,16 @@ function readMessage(bytes: Uint8Array): unknown {
   return { id, name, body, sentAt: createdAt };
 }
 
-function readNext(next: unknown, loop: LoopOperation, actor: string): { value: unknown; ends: boolean } | { error: PawlError } {
+function readNext(
+  next: unknown,
+  loop: LoopOperation,
+  actor: string,
+): { value: unknown; ends: boolean } | { error: PawlError } {
   if ((next === undefined || next === null) && loop.stateless) return { value: undefined, ends: false };
   if (typeof next === "object" && next !== null) {
     if ((next as { break?: unknown }).break === true) return { value: (next as { value?: unknown }).value, ends: true };
-    if ((next as { continue?: unknown }).continue === true) return { value: (next as { state?: unknown }).state, ends: false };
+    if ((next as { continue?: unknown }).continue === true)
+      return { value: (next as { state?: unknown }).state, ends: false };
   }
   return {
     error: new PawlError(
@@ -347,11 +364,19 @@ function stepError(step: string, terminal: Terminal, attempts: number, failure: 
   if (terminal === "critical" || terminal === "rollback") return error;
   const data = { step, attempts, error: toFailure(failure) };
   if (terminal === "timeout")
-    return new PawlError("step_timeout", `step "${step}" of ${actor} has timed out, and is not tried again: ${failure.message}`, { data });
-  return new PawlError("step_exhausted", `step "${step}" of ${actor} has failed ${attempts} ${attempts === 1 ? "time" : "times"}, and is not tried again: ${failure.message}`, {
-    cause: error,
-    data,
-  });
+    return new PawlError(
+      "step_timeout",
+      `step "${step}" of ${actor} has timed out, and is not tried again: ${failure.message}`,
+      { data },
+    );
+  return new PawlError(
+    "step_exhausted",
+    `step "${step}" of ${actor} has failed ${attempts} ${attempts === 1 ? "time" : "times"}, and is not tried again: ${failure.message}`,
+    {
+      cause: error,
+      data,
+    },
+  );
 }
 
 /** What a workflow's function, or a loop's callback, is given. */
@@ -399,10 +424,17 @@ class Context {
     const options: LoopArguments = typeof first === "string" ? { name: first, run: body } : first;
     return this.#enter("loop", options?.name, () => {
       const { name, run, state, keep = 20 } = known(options, LOOP_OPTIONS, "loop");
-      if (typeof run !== "function") throw say.badArgument(`loop "${name}" has no function to run.\n  found     ${typeof run}`);
-      if (!Number.isInteger(keep) || keep < 1) throw say.badArgument(`keep of loop "${name}" is not a count.\n  found     ${keep}\n  expected  an integer from 1`);
+      if (typeof run !== "function")
+        throw say.badArgument(`loop "${name}" has no function to run.\n  found     ${typeof run}`);
+      if (!Number.isInteger(keep) || keep < 1)
+        throw say.badArgument(
+          `keep of loop "${name}" is not a count.\n  found     ${keep}\n  expected  an integer from 1`,
+        );
       const { owner } = this.#run;
-      const encoded = state === undefined ? undefined : encodeGiven(state, `loop "${name}" of ${owner.name} starts with something`, owner.limits.valueBytes);
+      const encoded =
+        state === undefined
+          ? undefined
+          : encodeGiven(state, `loop "${name}" of ${owner.name} starts with something`, owner.limits.valueBytes);
       return this.#run.begin(
         (settler) => ({
           ...settler,
@@ -442,8 +474,12 @@ class Context {
     return this.#enter("message", name, () => {
       const { names = [name], timeout } = known(options, NEXT_OPTIONS, `queue.next("${name}")`);
       const { messages, type, handle } = this.#run.owner;
-      for (const wanted of names) if (!messages.has(wanted)) throw say.unknownMember("message", wanted, type, [...messages.keys()]);
-      if (names.length === 0) throw say.badArgument(`queue.next("${name}") waits for no message.\n  expected  at least one of ${[...messages.keys()].join(", ")} in \`names\``);
+      for (const wanted of names)
+        if (!messages.has(wanted)) throw say.unknownMember("message", wanted, type, [...messages.keys()]);
+      if (names.length === 0)
+        throw say.badArgument(
+          `queue.next("${name}") waits for no message.\n  expected  at least one of ${[...messages.keys()].join(", ")} in \`names\``,
+        );
       const ms = timeout === undefined ? undefined : milliseconds(timeout, `the timeout of queue.next("${name}")`);
       return this.#wait("message", (op) => this.#input.next(handle, this.#scope, op, name, names, ms));
     });
@@ -470,12 +506,25 @@ class Context {
     const options = typeof first === "string" ? undefined : first;
     return this.#enter("step", options === undefined ? first : options?.name, (name) => {
       const run = options === undefined ? body : known(options, STEP_OPTIONS, `step "${name}"`).run;
-      if (typeof run !== "function") throw say.badArgument(`step "${name}" has no function to run.\n  found     ${typeof run}`);
+      if (typeof run !== "function")
+        throw say.badArgument(`step "${name}" has no function to run.\n  found     ${typeof run}`);
       const { owner } = this.#run;
-      const policy = options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
+      const policy =
+        options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
       const callersContext = new CallersContext();
       return this.#run.begin(
-        ({ resolve, reject }) => ({ resolve, reject, kind: "step", name, body: run as Body, tried, callersContext, context: this, attempt: undefined, kept: NOTHING }),
+        ({ resolve, reject }) => ({
+          resolve,
+          reject,
+          kind: "step",
+          name,
+          body: run as Body,
+          tried,
+          callersContext,
+          context: this,
+          attempt: undefined,
+          kept: NOTHING,
+        }),
         (op) => owner.pump.input.step(owner.handle, this.#scope, op, name, policy),
       );
     });
@@ -525,12 +574,23 @@ interface NextArguments {
 
 const LOOP_OPTIONS: ReadonlySet<string> = new Set(["name", "state", "keep", "run"]);
 const NEXT_OPTIONS: ReadonlySet<string> = new Set(["names", "timeout"]);
-const STEP_OPTIONS: ReadonlySet<string> = new Set(["name", "run", "maxRetries", "retryBackoffBase", "retryBackoffMax", "timeout", "retryOnTimeout"]);
+const STEP_OPTIONS: ReadonlySet<string> = new Set([
+  "name",
+  "run",
+  "maxRetries",
+  "retryBackoffBase",
+  "retryBackoffMax",
+  "timeout",
+  "retryOnTimeout",
+]);
 
 /** The options, if there is none that is not known: a mistyped one must not pass silently. */
 function known<T extends object>(options: T, names: ReadonlySet<string>, what: string): T {
   for (const key in options) {
-    if (!names.has(key)) throw say.badArgument(`${what} was given an option that does not exist.\n  found     ${key}\n  expected  ${[...names].join(", ")}`);
+    if (!names.has(key))
+      throw say.badArgument(
+        `${what} was given an option that does not exist.\n  found     ${key}\n  expected  ${[...names].join(", ")}`,
+      );
   }
   return options;
 }

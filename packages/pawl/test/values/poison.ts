@@ -374,6 +374,7 @@ export const REFUSED: readonly Refused[] = [
   refused("function in a Set", ".values()[1]", "a function", () => new Set<unknown>([1, trap])),
 
   refused("class instance", ".price", "an instance of class Decimal", () => ({ price: new Decimal() })),
+  refused("instance of a class named Object", "", "an instance of class Object", () => new { Object: class {} }.Object()),
   refused("subclass of Map", "", "an instance of class Scores", () => new Scores()),
   refused("subclass of Array", "", "an instance of class Listing", () => new Listing()),
   refused("subclass of Error", "", "an instance of class Failure", () => new Failure("m")),
@@ -449,7 +450,7 @@ export const REFUSED: readonly Refused[] = [
   refused("hidden getter", ".total", ACCESSOR, () => put({ a: 1 }, "total", getter(false))),
   refused("setter", ".total", ACCESSOR, () => put({ a: 1 }, "total", { set: trap, enumerable: true })),
   refused("accessor without functions", ".total", ACCESSOR, () =>
-    put({ a: 1 }, "total", { get: undefined, enumerable: true } as PropertyDescriptor),
+    put({ a: 1 }, "total", { get: undefined, enumerable: true } as object),
   ),
   refused("getter as an element", "[1]", ACCESSOR, () => put([1, 2, 3], 1, getter())),
   refused("setter as an element", "[1]", ACCESSOR, () => put([1, 2, 3], 1, { set: trap, enumerable: true })),
