@@ -40,7 +40,7 @@ const SET = 3;
 class Frame {
   kind: typeof LIST | typeof OBJECT | typeof MAP | typeof SET = LIST;
   holder: unknown = undefined;
-  /** How many items are still to come; -1 when a break will tell. A Map's entry is two items, a property one. */
+  /** How many items are still to come; negative when a break will tell. A Map's entry is two items, a property one. */
   left = 0;
   /** The key of the value to come, if it has been read. */
   key: unknown = undefined;
@@ -159,7 +159,7 @@ export class Decoder {
   private tagged(number: number, start: number): unknown {
     switch (number) {
       case tag.TAG_MAP:
-        return this.openMap(this.countOf(5, 2), start);
+        return this.open(MAP, new Map(), this.countOf(5, 2) * 2, 0, start);
       case tag.TAG_SET:
         return this.open(SET, new Set(), this.countOf(4, 1), 0, start);
       case tag.TAG_NULL_PROTOTYPE:
@@ -237,10 +237,6 @@ export class Decoder {
     frame.tag = number;
     frame.start = start;
     return this.advance(frame) ? OPENED : this.close(frame);
-  }
-
-  private openMap(entries: number, start: number): unknown {
-    return this.open(MAP, new Map(), entries < 0 ? entries : entries * 2, 0, start);
   }
 
   /** Whether `frame` has one more item, which then is next, behind its key. */
@@ -393,7 +389,7 @@ export class Decoder {
     return this.count(this.infoOf(major), itemBytes);
   }
 
-  /** How many items a container holds, -1 if a break will tell: never more than there are bytes for. */
+  /** How many items a container holds, negative if a break will tell: never more than there are bytes for. */
   private count(info: number, itemBytes: number): number {
     if (info === INDEFINITE) return -1;
     const start = this.offset;

@@ -34,6 +34,14 @@ describe("bytes of others", () => {
   test.each(FOREIGN)("$name can be stored again", ({ bytes, make }) => {
     expect(difference(copy(decode(fromHex(bytes))), make())).toBeUndefined();
   });
+
+  test.each(["f97e01", "faffc00001", "fbfff8000000000001", "fb7ff8000000000000"])(
+    "there is one NaN, also from %s",
+    (hex) => {
+      const bits = new BigUint64Array(new Float64Array([decode(fromHex(hex)) as number]).buffer);
+      expect(bits[0]).toBe(0x7ff8_0000_0000_0000n);
+    },
+  );
 });
 
 describe("bytes that are no value", () => {

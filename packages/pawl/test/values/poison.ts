@@ -140,6 +140,7 @@ const dates = [
   1000,
   -1000,
   1500,
+  1001,
   1_700_000_000_123,
   (2 ** 32 - 1) * 1000,
   2 ** 32 * 1000,
@@ -374,7 +375,12 @@ export const REFUSED: readonly Refused[] = [
   refused("function in a Set", ".values()[1]", "a function", () => new Set<unknown>([1, trap])),
 
   refused("class instance", ".price", "an instance of class Decimal", () => ({ price: new Decimal() })),
-  refused("instance of a class named Object", "", "an instance of class Object", () => new { Object: class {} }.Object()),
+  refused(
+    "instance of a class named Object",
+    "",
+    "an instance of class Object",
+    () => new ({ Object: class {} }).Object(),
+  ),
   refused("subclass of Map", "", "an instance of class Scores", () => new Scores()),
   refused("subclass of Array", "", "an instance of class Listing", () => new Listing()),
   refused("subclass of Error", "", "an instance of class Failure", () => new Failure("m")),
@@ -467,6 +473,13 @@ export const REFUSED: readonly Refused[] = [
   refused("symbol-keyed getter", "[Symbol(tag)]", SYMBOL, () => put({}, Symbol("tag"), getter())),
   refused("hidden property", ".secret", HIDDEN, () => put({ a: 1 }, "secret", hidden(1))),
   refused("hidden element", "[0]", HIDDEN, () => put([1, 2], 0, { enumerable: false })),
+  refused("hidden element among many", "[50]", HIDDEN, () =>
+    put(
+      array(100, (i) => i),
+      50,
+      { enumerable: false },
+    ),
+  ),
   refused("named property of an array", ".extra", NAMED, () => Object.assign([1], { extra: 1 })),
   refused("named property that replaces a hole", ".extra", NAMED, () => Object.assign(holey(1, {}), { extra: 1 })),
   refused("hidden property of an array", ".extra", HIDDEN, () => put([1], "extra", hidden(1))),
