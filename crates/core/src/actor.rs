@@ -1,7 +1,5 @@
 //! One loaded actor: its cells, its inbox and its run behind one door.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use crate::history::Listed;
@@ -273,8 +271,8 @@ impl Actor {
     }
 
     fn durable_up_to(&mut self, seq: u64) {
-        let mut released = VecDeque::from(self.overlay.became_durable(seq));
-        while let Some(gated) = released.pop_front() {
+        self.overlay.became_durable(seq);
+        while let Some(gated) = self.overlay.released() {
             match (gated, &mut self.run) {
                 (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
                 (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),

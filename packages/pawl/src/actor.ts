@@ -1,6 +1,7 @@
 /** Defining actors. */
 import { milliseconds } from "./duration.ts";
-import { PawlError } from "./errors.ts";
+import type { PawlError } from "./errors.ts";
+import { badArgument, shown } from "./messages.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import type { Actor, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
 
@@ -35,12 +36,9 @@ export function actor<const N extends string, I = void, G = I, S = NoState, V = 
   definition: Definition<I, G, S, V, M, A, O, Bag<I, G, S, V, M>>,
 ): Actor<N, Bag<I, G, S, V, M>, A, O> {
   if (typeof name !== "string" || !TYPE_NAME.test(name)) {
-    throw new PawlError(
-      "bad_argument",
-      `actor() was given a name that cannot be one.
+    throw badArgument(`actor() was given a name that cannot be one.
   found     ${JSON.stringify(name)}
-  expected  a letter, then up to 63 letters, digits, "_" or "-": it is stored with the actor's data for ever`,
-    );
+  expected  a letter, then up to 63 letters, digits, "_" or "-": it is stored with the actor's data for ever`);
   }
   const untyped = definition as unknown as AnyDefinition;
   checkDefinition(name, untyped);
@@ -53,12 +51,9 @@ export function actor<const N extends string, I = void, G = I, S = NoState, V = 
 export function definitionOf(actor: Actor): AnyDefinition {
   const definition = typeof actor === "object" && actor !== null ? definitions.get(actor) : undefined;
   if (definition !== undefined) return definition;
-  throw new PawlError(
-    "bad_argument",
-    `something that is not an actor was given where one is expected.
+  throw badArgument(`something that is not an actor was given where one is expected.
   found     ${shown(actor)}
-  expected  what actor("name", { ... }) returned`,
-  );
+  expected  what actor("name", { ... }) returned`);
 }
 
 function checkDefinition(name: string, definition: AnyDefinition): void {
@@ -84,6 +79,7 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
     if (typeof run !== "function") throw wrong(name, `action "${action}" that is ${shown(run)}`, "a function");
   }
   checkVersion(name, definition);
+  refuseUnknown(definition.steps ?? {}, POLICY_MEMBERS, `\`steps\` of actor "${name}"`);
   checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${name}"`);
 }
 
@@ -100,23 +96,26 @@ function checkVersion(name: string, definition: AnyDefinition): void {
 }
 
 function wrong(name: string, found: string, expected: string): PawlError {
-  return new PawlError(
-    "bad_argument",
-    `the definition of actor "${name}" is not right.
+  return badArgument(`the definition of actor "${name}" is not right.
   found     ${found}
-  expected  ${expected}`,
-  );
+  expected  ${expected}`);
+}
+
+/** Throws `bad_argument` if there is an option that is not known: a mistyped one must not pass silently. */
+export function refuseUnknown(options: object, known: readonly string[], where: string): void {
+  const unknown = Object.keys(options).find((option) => !known.includes(option));
+  if (unknown === undefined) return;
+  throw badArgument(`${where} was given an option that does not exist.
+  found     ${unknown}
+  expected  ${known.join(", ") || "none"}`);
 }
 
 /** Throws `bad_argument` unless `name` can name an entry or a message: 1 to 512 bytes of well-formed text. */
 export function checkName(name: unknown, what: string): asserts name is string {
   if (typeof name === "string" && name !== "" && isShortText(name)) return;
-  throw new PawlError(
-    "bad_argument",
-    `${what} has no name that can be stored.
+  throw badArgument(`${what} has no name that can be stored.
   found     ${shown(name)}
-  expected  text of 1 to 512 bytes, without lone surrogates`,
-  );
+  expected  text of 1 to 512 bytes, without lone surrogates`);
 }
 
 /** Whether text takes at most 512 bytes and is well-formed. */
@@ -149,14 +148,12 @@ export function checkPolicy(policy: StepPolicy, what: string, defaults: StepPoli
     ...defined(policy),
   };
   if (!Number.isInteger(maxRetries) || maxRetries < 0 || maxRetries > 0xffff_ffff)
-    throw new PawlError(
-      "bad_argument",
+    throw badArgument(
       `maxRetries of ${what} is not a count.\n  found     ${shown(maxRetries)}\n  expected  an integer from 0`,
     );
   if (typeof retryOnTimeout !== "boolean")
-    throw new PawlError(
-      "bad_argument",
-      `retryOnTimeout of ${what} is neither true nor false.\n  found     ${shown(retryOnTimeout)}`,
+    throw badArgument(
+      `retryOnTimeout of ${what} is neither true nor false.\n  found     ${shown(retryOnTimeout)}\n  expected  true or false`,
     );
   return {
     maxRetries,
@@ -167,17 +164,10 @@ export function checkPolicy(policy: StepPolicy, what: string, defaults: StepPoli
   };
 }
 
-const POLICY_MEMBERS = Object.keys(DEFAULTS) as (keyof StepPolicy)[];
+export const POLICY_MEMBERS: readonly (keyof StepPolicy)[] = Object.keys(DEFAULTS) as (keyof StepPolicy)[];
 
 function defined(policy: StepPolicy): Partial<Required<StepPolicy>> {
   const given: Record<string, unknown> = {};
   for (const member of POLICY_MEMBERS) if (policy[member] !== undefined) given[member] = policy[member];
   return given as Partial<Required<StepPolicy>>;
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") return "a function";
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
 }

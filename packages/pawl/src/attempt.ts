@@ -2,9 +2,10 @@
  * One attempt: of a step, an action, or the failure hook. Owns its draft, its vars and what it wants to send, from the start of
  * the body to the verdict.
  */
+import { refuseUnknown } from "./actor.ts";
 import { PawlError } from "./errors.ts";
 import { type Logger, withFields } from "./log.ts";
-import { badArgument, noState, notStorable, runEnded, stale, unknownMember } from "./messages.ts";
+import { badArgument, noState, notStorable, refused, runEnded, shown, stale, unknownMember } from "./messages.ts";
 import { checked, type Schema } from "./schema.ts";
 import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
@@ -31,6 +32,8 @@ export interface AttemptOwner {
 /** Where an attempt stands: while it runs, its context works; a sealed one waits for its verdict. */
 type Phase = "running" | "sealed" | "succeeded" | "failed";
 
+/** As many as an inbox holds. */
+const MOST_SENDS = 10_000;
 const NOTHING_WRITTEN: Writes = { cell: undefined, sends: [] };
 
 export class Attempt {
@@ -94,13 +97,15 @@ export class Attempt {
     return this.owner.mirror === undefined ? undefined : this.draft.raw();
   }
 
-  send(name: unknown, body: unknown): void {
+  send(name: unknown, body: unknown, options: object): void {
     this.mustRun("c.queue");
+    refuseUnknown(options, [], "c.queue.send");
     const { messages, type, limits } = this.owner;
     const schema = typeof name === "string" ? messages.get(name) : undefined;
     if (typeof name !== "string" || schema === undefined)
       throw unknownMember("message", String(name), type, [...messages.keys()]);
     if (this.owner.hasEnded) throw runEnded(this.owner.name);
+    if (this.#sends?.length === MOST_SENDS) throw refused(this.owner.name, "inbox_full", "");
     const what = `message "${name}" to ${this.owner.name}`;
     const encoded = checked(schema, body, what, (value) =>
       encodeGiven(value, `${what} has a body`, limits.messageBytes),
@@ -118,7 +123,7 @@ export class Attempt {
   afterCommit(fn: unknown): void {
     this.mustRun("c.afterCommit");
     if (typeof fn !== "function")
-      throw new PawlError("bad_argument", `c.afterCommit was not given a function but ${String(fn)}.`);
+      throw badArgument(`c.afterCommit was given nothing to call.\n  found     ${shown(fn)}\n  expected  a function`);
     this.#afterCommit ??= [];
     this.#afterCommit.push(fn as () => void);
     // The callback runs when the step is over, and may want it.
@@ -237,11 +242,15 @@ export function encodeGiven(value: unknown, what: string, maxBytes: number): Uin
   }
 }
 
+interface Queue {
+  send(name: unknown, body: unknown, options?: object): void;
+}
+
 /** What user code sees of an attempt. */
 class Context {
   readonly #attempt: Attempt;
   #log: Logger | undefined;
-  #queue: { send(name: unknown, body: unknown): void } | undefined;
+  #queue: Queue | undefined;
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
@@ -285,8 +294,8 @@ class Context {
     return this.#attempt.vars;
   }
 
-  get queue(): { send(name: unknown, body: unknown): void } {
-    this.#queue ??= { send: (name, body) => this.#attempt.send(name, body) };
+  get queue(): Queue {
+    this.#queue ??= { send: (name, body, options = {}) => this.#attempt.send(name, body, options) };
     return this.#queue;
   }
 

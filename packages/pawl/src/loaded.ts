@@ -193,7 +193,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #runAction(id: number, call: Call, action: Action): void {
     const attempt = new Attempt(this, 1, () => action.idempotencyKey);
     action.attempt = attempt;
-    const run = (this.definition.actions ?? {})[action.name] as unknown as (
+    const run = this.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
       ...args: unknown[]
     ) => unknown;

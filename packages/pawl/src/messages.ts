@@ -33,9 +33,22 @@ export function badArgument(message: string): PawlError {
   return new PawlError("bad_argument", message + at());
 }
 
+/** A value of any kind, in a few words. Runs no code of the value's own. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}...` : value);
+  if (typeof value === "function") return "a function";
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString();
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}
+
+export function noFunction(what: string, found: unknown): PawlError {
+  return badArgument(`${what} has no function to run.\n  found     ${shown(found)}\n  expected  a function`);
+}
+
 export function noName(what: string, name: unknown): PawlError {
   return badArgument(`a ${what} has no name that can be stored.
-  found     ${typeof name === "string" ? JSON.stringify(name).slice(0, 80) : String(name)}
+  found     ${shown(name)}
   expected  text of 1 to 512 bytes, without lone surrogates: by its name a replay finds what was recorded`);
 }
 
@@ -248,15 +261,15 @@ export function ofStore(problem: StoreProblem): PawlError {
 export function diverged(actor: string, divergence: DivergenceRecord): PawlError {
   const { scope, recorded, code, mismatch } = divergence;
   const type = actor.split("/")[0];
-  const shown = (operations: readonly OperationRecord[]) =>
+  const listed = (operations: readonly OperationRecord[]) =>
     operations.map((operation, i) => `${i + 1} ${describe(operation)}`).join("    ");
-  const found = shown([...code, ...(mismatch.kind === "ends" ? [] : [mismatch.code])]);
+  const found = listed([...code, ...(mismatch.kind === "ends" ? [] : [mismatch.code])]);
   const note = mismatch.kind === "ends" ? "<- ends here, before entries that are recorded" : newness(mismatch.kind);
   const culprit = mismatch.kind === "ends" ? undefined : mismatch.code;
   return new PawlError(
     "history_diverged",
     `the code of "${type}" does not match what ${actor} has recorded. The actor is parked, undamaged.
-  recorded  ${shown(recorded)}${scope === "" ? "" : `    (in ${scope})`}
+  recorded  ${listed(recorded)}${scope === "" ? "" : `    (in ${scope})`}
   code      ${found === "" ? "nothing" : found}    ${note}
   do        ${culprit === undefined ? "bring back the entries that were dropped" : `keep ${describe(culprit)} for new runs, under a name that old ones do not have`}
             a development database?  delete it and start again

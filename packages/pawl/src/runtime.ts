@@ -1,5 +1,5 @@
 /** The runtime: actors on a store, in this process. */
-import { type AnyDefinition, definitionOf, isShortText } from "./actor.ts";
+import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
@@ -77,6 +77,9 @@ export interface Hooks {
 
 const OPTIONS: ReadonlySet<string> = new Set("actors store namespace codeVersion logger grace limits".split(" "));
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
+/** What stores take: a change of 256 MiB, a message of 1 MiB. */
+const MOST: Limits = { valueBytes: 256 << 20, messageBytes: 1 << 20 };
+const LEVELS = ["debug", "info", "warn", "error"] as const;
 const CALL_TIMEOUT_MS = 30_000;
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
@@ -545,28 +548,38 @@ function checkOptions(options: RuntimeOptions): void {
   found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
   expected  "sqlite:./app.db", or "memory:"`);
   }
+  if (options.grace !== undefined) milliseconds(options.grace, "grace");
+  checkLogAndVersion(options);
   if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
     throw say.badArgument(
       `the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`,
     );
 }
 
+function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {
+  if (codeVersion !== undefined && typeof codeVersion !== "string") {
+    throw say.badArgument(`codeVersion is no text.
+  found     ${String(codeVersion)}
+  expected  text that names the code, such as a commit`);
+  }
+  const missing = LEVELS.find((level) => logger !== undefined && typeof logger?.[level] !== "function");
+  if (missing !== undefined) {
+    throw say.badArgument(`the logger cannot log.
+  found     no function \`${missing}\`
+  expected  ${LEVELS.join(", ")}: (fields: object, message: string) => void`);
+  }
+}
+
 function checkLimits(limits: Partial<Limits>): Limits {
   refuseUnknown(limits, Object.keys(LIMITS), "limits");
   for (const [limit, value] of Object.entries(limits)) {
-    if (!Number.isInteger(value) || (value as number) < 1)
-      throw say.badArgument(`the limit ${limit} is not a count of bytes.\n  found     ${String(value)}`);
+    const most = MOST[limit as keyof Limits];
+    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) continue;
+    throw say.badArgument(`the limit ${limit} cannot be kept.
+  found     ${String(value)}
+  expected  a number of bytes from 1 to ${most}`);
   }
   return { ...LIMITS, ...limits };
-}
-
-/** A mistyped option must not pass silently. */
-function refuseUnknown(options: object, known: readonly string[], where: string): void {
-  const unknown = Object.keys(options).find((option) => !known.includes(option));
-  if (unknown === undefined) return;
-  throw say.badArgument(
-    `${where} was given an option that does not exist.\n  found     ${unknown}\n  expected  ${known.join(", ") || "none"}`,
-  );
 }
 
 /** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */

@@ -4,7 +4,7 @@
  *
  * Owns the resolvers of pending operations, and nobody else does: an operation of a run that has been dropped never settles.
  */
-import { type AnyDefinition, checkPolicy, isShortText, type Policy } from "./actor.ts";
+import { type AnyDefinition, checkPolicy, isShortText, POLICY_MEMBERS, type Policy, refuseUnknown } from "./actor.ts";
 import { Attempt, type AttemptOwner, callUser, encodeGiven } from "./attempt.ts";
 import { CallersContext } from "./callers-context.ts";
 import { milliseconds, pointInTime } from "./duration.ts";
@@ -421,11 +421,11 @@ class Context {
   }
 
   loop(first: string | LoopArguments, body?: LoopOperation["body"]): Promise<unknown> {
-    const options: LoopArguments = typeof first === "string" ? { name: first, run: body } : first;
-    return this.#enter("loop", options?.name, () => {
+    const given = typeof first === "object" && first !== null ? first : undefined;
+    return this.#enter("loop", given === undefined ? first : given.name, (named) => {
+      const options: LoopArguments = given ?? { name: named, run: body };
       const { name, run, state, keep = 20 } = known(options, LOOP_OPTIONS, "loop");
-      if (typeof run !== "function")
-        throw say.badArgument(`loop "${name}" has no function to run.\n  found     ${typeof run}`);
+      if (typeof run !== "function") throw say.noFunction(`loop "${name}"`, run);
       if (!Number.isInteger(keep) || keep < 1)
         throw say.badArgument(
           `keep of loop "${name}" is not a count.\n  found     ${keep}\n  expected  an integer from 1`,
@@ -443,7 +443,7 @@ class Context {
           body: run,
           context: this,
           callersContext: new CallersContext(),
-          stateless: typeof first === "string" || !("state" in first),
+          stateless: given === undefined || !("state" in given),
           kept: NOTHING,
           thrown: undefined,
         }),
@@ -471,18 +471,19 @@ class Context {
   };
 
   #next(name: string, options: NextArguments = {}): Promise<unknown> {
-    return this.#enter("message", name, () => {
+    const begin = () => {
       const { names = [name], timeout } = known(options, NEXT_OPTIONS, `queue.next("${name}")`);
       const { messages, type, handle } = this.#run.owner;
+      if (!Array.isArray(names) || names.length === 0)
+        throw say.badArgument(`queue.next("${name}") waits for no message.
+  found     ${Array.isArray(names) ? "an empty list" : say.shown(names)}
+  expected  a list of at least one of ${[...messages.keys()].join(", ")} in \`names\``);
       for (const wanted of names)
-        if (!messages.has(wanted)) throw say.unknownMember("message", wanted, type, [...messages.keys()]);
-      if (names.length === 0)
-        throw say.badArgument(
-          `queue.next("${name}") waits for no message.\n  expected  at least one of ${[...messages.keys()].join(", ")} in \`names\``,
-        );
+        if (!messages.has(wanted)) throw say.unknownMember("message", String(wanted), type, [...messages.keys()]);
       const ms = timeout === undefined ? undefined : milliseconds(timeout, `the timeout of queue.next("${name}")`);
       return this.#wait("message", (op) => this.#input.next(handle, this.#scope, op, name, names, ms));
-    });
+    };
+    return this.#enter("message", name, begin, WAIT_ROWS);
   }
 
   /** Not a public member: what is pending, for whoever ends this scope. */
@@ -503,11 +504,10 @@ class Context {
   }
 
   #step(first: string | StepOptions<Types, unknown>, body: Body | undefined, tried: boolean): Promise<unknown> {
-    const options = typeof first === "string" ? undefined : first;
-    return this.#enter("step", options === undefined ? first : options?.name, (name) => {
+    const options = typeof first === "object" && first !== null ? first : undefined;
+    return this.#enter("step", options === undefined ? first : options.name, (name) => {
       const run = options === undefined ? body : known(options, STEP_OPTIONS, `step "${name}"`).run;
-      if (typeof run !== "function")
-        throw say.badArgument(`step "${name}" has no function to run.\n  found     ${typeof run}`);
+      if (typeof run !== "function") throw say.noFunction(`step "${name}"`, run);
       const { owner } = this.#run;
       const policy =
         options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
@@ -534,8 +534,16 @@ class Context {
     return this.#run.begin((settler) => ({ ...settler, kind, context: this }), write);
   }
 
-  /** Checks that an entry may start here and now. What is wrong rejects, so that a missing `await` ends no process. */
-  #enter(kind: Operation["kind"], name: unknown, begin: (name: string) => Promise<unknown>): Promise<unknown> {
+  /**
+   * Checks that an entry may start here and now. What is wrong rejects, so that a missing `await` ends no process. `rows` end
+   * the names of what the history keeps beside the entry: nothing else may have those.
+   */
+  #enter(
+    kind: Operation["kind"],
+    name: unknown,
+    begin: (name: string) => Promise<unknown>,
+    rows: readonly string[] = [],
+  ): Promise<unknown> {
     try {
       if (typeof name !== "string" || name === "" || !isShortText(name)) throw say.noName(kind, name);
       const { name: actor } = this.#run.owner;
@@ -544,8 +552,10 @@ class Context {
       if (pending !== undefined) throw say.entryInProgress(actor, kind, name, pending);
       if (this.#closed) throw say.stale(`ctx, for ${kind} "${name}",`, actor);
       if (this.#used.has(name)) throw say.duplicateName(actor, kind, name);
+      for (const row of rows) if (this.#used.has(name + row)) throw say.duplicateName(actor, kind, name + row);
       const promise = begin(name);
       this.#used.add(name);
+      for (const row of rows) this.#used.add(name + row);
       this.#pending = { kind, name };
       promise.catch(ignored);
       return promise;
@@ -572,25 +582,14 @@ interface NextArguments {
   readonly timeout?: number;
 }
 
-const LOOP_OPTIONS: ReadonlySet<string> = new Set(["name", "state", "keep", "run"]);
-const NEXT_OPTIONS: ReadonlySet<string> = new Set(["names", "timeout"]);
-const STEP_OPTIONS: ReadonlySet<string> = new Set([
-  "name",
-  "run",
-  "maxRetries",
-  "retryBackoffBase",
-  "retryBackoffMax",
-  "timeout",
-  "retryOnTimeout",
-]);
+const LOOP_OPTIONS = ["name", "state", "keep", "run"];
+const NEXT_OPTIONS = ["names", "timeout"];
+/** A wait's rows (engine behaviour 4.4.7): the message, whether there was one, and the deadline. */
+const WAIT_ROWS = [":0", ":count", ":deadline"];
+const STEP_OPTIONS = ["name", "run", ...POLICY_MEMBERS];
 
-/** The options, if there is none that is not known: a mistyped one must not pass silently. */
-function known<T extends object>(options: T, names: ReadonlySet<string>, what: string): T {
-  for (const key in options) {
-    if (!names.has(key))
-      throw say.badArgument(
-        `${what} was given an option that does not exist.\n  found     ${key}\n  expected  ${[...names].join(", ")}`,
-      );
-  }
+/** The options, if there is none that is not known. */
+function known<T extends object>(options: T, names: readonly string[], what: string): T {
+  refuseUnknown(options, names, what);
   return options;
 }

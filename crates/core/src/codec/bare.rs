@@ -147,6 +147,21 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
+    /// `data` that `write` appends in place: its length is known only afterwards.
+    pub fn nested(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.0.push(0);
+        write(self);
+        let length = self.0.len() - start - 1;
+        if length <= 0x7f {
+            self.0[start] = length as u8;
+        } else {
+            let mut head = Writer(Vec::with_capacity(5));
+            head.count(length);
+            self.0.splice(start..=start, head.0);
+        }
+    }
+
     pub fn optional<T: ?Sized>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
         self.u8(u8::from(value.is_some()));
         if let Some(value) = value {

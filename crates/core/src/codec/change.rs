@@ -102,13 +102,13 @@ impl ChangeWriter {
 
     pub fn entry(&mut self, entry: &Entry) {
         self.0.u8(2);
-        self.0.data(&entry.encode());
+        self.0.nested(|writer| entry.write(writer));
     }
 
     pub fn metadata(&mut self, entry_id: &str, metadata: &EntryMetadata) {
         self.0.u8(3);
         self.0.data(entry_id.as_bytes());
-        self.0.data(&metadata.encode());
+        self.0.nested(|writer| metadata.write(writer));
     }
 
     pub fn failure(&mut self, entry_id: &str, terminal: Option<Terminal>, failure: &Failure) {

@@ -72,6 +72,18 @@ fn a_change_reads_back_as_it_was_written() {
 }
 
 #[test]
+fn an_entry_of_any_length_stands_in_a_change_as_its_record() {
+    for size in (0..150).chain([16_350, 16_400, 70_000]) {
+        let output = Some(Bytes::from(vec![0x40; size]));
+        let entry = Entry { kind: EntryKind::Step { output, error: None }, ..entry() };
+        let (mut nested, mut copied) = (Writer(vec![9]), Writer(vec![9]));
+        nested.nested(|writer| entry.write(writer));
+        copied.data(&entry.encode());
+        assert_eq!(nested.0, copied.0, "{size}");
+    }
+}
+
+#[test]
 fn a_change_has_these_bytes_for_ever() {
     let mut writer = ChangeWriter::new(CommitId([0xab; 16]), 1_700_000_000_000);
     writer.name(0, "charge");

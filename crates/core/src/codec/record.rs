@@ -128,11 +128,15 @@ byte_enum!(
 impl Entry {
     /// The record of this entry, version header included.
     pub fn encode(&self) -> Bytes {
-        let mut writer = with_header();
+        encoded(|writer| self.write(writer))
+    }
+
+    /// Appends the record.
+    pub(super) fn write(&self, writer: &mut Writer) {
+        write_header(writer);
         writer.data(self.id.as_bytes());
-        write_location(&mut writer, &self.location);
-        write_kind(&mut writer, &self.kind);
-        writer.0.into()
+        write_location(writer, &self.location);
+        write_kind(writer, &self.kind);
     }
 
     /// Reads a whole record; payloads share its memory.
@@ -150,16 +154,20 @@ impl Entry {
 impl EntryMetadata {
     /// The record of this metadata, version header included.
     pub fn encode(&self) -> Bytes {
-        let mut writer = with_header();
+        encoded(|writer| self.write(writer))
+    }
+
+    /// Appends the record.
+    pub(super) fn write(&self, writer: &mut Writer) {
+        write_header(writer);
         writer.u8(self.status as u8);
-        write_optional_string(&mut writer, self.error.as_deref());
+        write_optional_string(writer, self.error.as_deref());
         writer.u32(self.attempts);
         writer.u64(self.last_attempt_at_ms);
         writer.u64(self.created_at_ms);
         writer.optional(self.completed_at_ms.as_ref(), |w, ms| w.u64(*ms));
         writer.optional(self.rollback_completed_at_ms.as_ref(), |w, ms| w.u64(*ms));
-        write_optional_string(&mut writer, self.rollback_error.as_deref());
-        writer.0.into()
+        write_optional_string(writer, self.rollback_error.as_deref());
     }
 
     /// Reads a whole record.
@@ -181,8 +189,14 @@ impl EntryMetadata {
     }
 }
 
-fn with_header() -> Writer {
-    Writer(VERSION.to_le_bytes().to_vec())
+fn encoded(write: impl FnOnce(&mut Writer)) -> Bytes {
+    let mut writer = Writer(Vec::with_capacity(64));
+    write(&mut writer);
+    writer.0.into()
+}
+
+fn write_header(writer: &mut Writer) {
+    writer.0.extend_from_slice(&VERSION.to_le_bytes());
 }
 
 fn read_header(reader: &mut Reader) -> Result<(), CodecError> {

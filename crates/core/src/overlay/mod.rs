@@ -7,7 +7,7 @@
 
 mod turns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -79,7 +79,8 @@ pub struct Overlay {
     state_version: u32,
     queued: u64,
     durable: u64,
-    gate: BTreeMap<u64, Vec<Gated>>,
+    /// By the change that each waits for; those of one change in the order in which they came.
+    gate: VecDeque<(u64, Gated)>,
     turns: Turns,
     /// What the newest change says of the run.
     standing: Standing,
@@ -96,7 +97,7 @@ impl Overlay {
             state_version: 0,
             queued: 0,
             durable: 0,
-            gate: BTreeMap::new(),
+            gate: VecDeque::new(),
             turns: Turns::default(),
             standing: Standing::default(),
         }
@@ -279,7 +280,8 @@ impl Overlay {
         if seq <= self.durable {
             return Some(gated);
         }
-        self.gate.entry(seq).or_default().push(gated);
+        let before = self.gate.iter().rposition(|(other, _)| *other <= seq);
+        self.gate.insert(before.map_or(0, |at| at + 1), (seq, gated));
         None
     }
 
@@ -290,11 +292,17 @@ impl Overlay {
         }
     }
 
-    /// Every change up to `seq` is durable: what may go on now, in order.
-    pub fn became_durable(&mut self, seq: u64) -> Vec<Gated> {
+    /// Every change up to `seq` is durable.
+    pub fn became_durable(&mut self, seq: u64) {
         self.durable = self.durable.max(seq);
-        let later = self.gate.split_off(&(self.durable + 1));
-        std::mem::replace(&mut self.gate, later).into_values().flatten().collect()
+    }
+
+    /// The next of what may go on, in order: the change that it waited for is durable.
+    pub fn released(&mut self) -> Option<Gated> {
+        if self.gate.front()?.0 > self.durable {
+            return None;
+        }
+        self.gate.pop_front().map(|(_, gated)| gated)
     }
 }
 

@@ -85,8 +85,7 @@ async function booksOnceThough(world: World, kind: string, at: number): Promise<
         });
       }
       const receipts: string[] = [];
-      for (const name of ["first", "second"])
-        receipts.push((await ctx.queue.next(name, { names: ["receipt"] })).body);
+      for (const name of ["first", "second"]) receipts.push((await ctx.queue.next(name, { names: ["receipt"] })).body);
       const extra = await ctx.queue.next("extra", { names: ["receipt"], timeout: 0 });
       return { receipts, extra: extra?.body };
     },

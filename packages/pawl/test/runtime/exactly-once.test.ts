@@ -62,7 +62,7 @@ async function takesEachOnce(world: World, kind: string, at: number): Promise<bo
       ctx.loop("coins", async (ctx) => {
         const coin = await ctx.queue.next("coin");
         const count = await ctx.step("keep", (c) => c.state.coins.push(coin.body));
-        if (coin.body === "last") return Loop.break(count);
+        return coin.body === "last" ? Loop.break(count) : Loop.continue();
       }),
   });
   const sent = new Map<string, "yes" | "unknown">();
@@ -90,7 +90,9 @@ async function takesEachOnce(world: World, kind: string, at: number): Promise<bo
   const coins = await handle.actions.coins();
   expect(new Set(coins).size, `${kind} ${at}: ${coins}`).toBe(coins.length);
   for (const [coin, confirmed] of sent) if (confirmed === "yes") expect(coins, `${kind} ${at}`).toContain(coin);
-  expect(coins, "in the order of sending").toEqual([...coins].sort((a, b) => Number(a === "last") - Number(b === "last") || a.localeCompare(b)));
+  expect(coins, "in the order of sending").toEqual(
+    [...coins].sort((a, b) => Number(a === "last") - Number(b === "last") || a.localeCompare(b)),
+  );
   return hit;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actor, AppError, CriticalError, type ErrorEvent, PawlError, RAW_STATE, type } from "../../src/index.ts";
+import { AppError, actor, CriticalError, type ErrorEvent, PawlError, RAW_STATE, type } from "../../src/index.ts";
 import { crash, gate, KINDS, quiet, turns, until, World } from "./harness.ts";
 
 /** Retries that need no clock. */
@@ -268,7 +268,9 @@ describe("P3 user code is given the same error on the first run and on replay", 
   const withFields = Object.assign(new TypeError("wrong type"), { field: "price", nested: [1, , 3], skip: () => {} });
   const THROWN: Record<string, unknown> = {
     "an Error": new Error("plain"),
-    "an Error with a cause": new Error("outer", { cause: new RangeError("inner", { cause: new AppError("deep", "deepest", 7) }) }),
+    "an Error with a cause": new Error("outer", {
+      cause: new RangeError("inner", { cause: new AppError("deep", "deepest", 7) }),
+    }),
     "a TypeError with fields": withFields,
     "a class of one's own": new CardError("declined"),
     "an AppError": new AppError("no_funds", "too little", { missing: 5, currency: "EUR" }),
@@ -281,7 +283,7 @@ describe("P3 user code is given the same error on the first run and on replay", 
     "an error whose message cannot be read": Object.defineProperty(new Error(""), "message", { get: () => fail("no") }),
     "an error whose name cannot be read": Object.defineProperty(new Error("x"), "name", { get: () => fail("no") }),
     "a text": "just a text",
-    "undefined": undefined,
+    undefined: undefined,
     "a plain object": { code: 5 },
     "an object that cannot be shown": Object.create(null),
     "a symbol": Symbol("s"),
@@ -336,7 +338,12 @@ describe("P3 user code is given the same error on the first run and on replay", 
     expect(caught).toMatchObject({ name: "CriticalError", message: "never", code: "critical", stack: thrown.stack });
     const cause = caught.cause as Error;
     expect(Object.getPrototypeOf(cause)).toBe(Error.prototype);
-    expect(cause).toMatchObject({ name: "RangeError", message: "because", limit: 5n, stack: (thrown.cause as Error).stack });
+    expect(cause).toMatchObject({
+      name: "RangeError",
+      message: "because",
+      limit: 5n,
+      stack: (thrown.cause as Error).stack,
+    });
   });
 });
 

@@ -6,7 +6,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, onTestFinished } from "vitest";
 import type { Actor, Logger, RuntimeOptions } from "../../src/index.ts";
 import { createRuntimeWith, type Hooks, internals } from "../../src/runtime.ts";
 
@@ -175,6 +175,18 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "pawl-test-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** No test of the file that calls this may leave a rejection to nobody: it would end the process. */
+export function everyRejectionIsTaken(): void {
+  const found: unknown[] = [];
+  const take = (reason: unknown) => found.push(reason);
+  beforeAll(() => void process.on("unhandledRejection", take));
+  afterAll(() => void process.off("unhandledRejection", take));
+  afterEach(async () => {
+    await turns(3);
+    expect(found.splice(0), "rejections that nobody took").toEqual([]);
+  });
 }
 
 /** Every rejection that nobody took since the call. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actor, PawlError, RAW_STATE, type } from "../../src/index.ts";
+import { actor, type PawlError, RAW_STATE, type } from "../../src/index.ts";
 import { batches, COUNTING, crash, KINDS, quiet, turns, until, World } from "./harness.ts";
 import { refusal } from "./refusal.ts";
 
@@ -85,19 +85,22 @@ describe.each(KINDS)("on %s", (kind) => {
     }
   });
 
-  test.each(["unknown_written", "unknown_not_written", "refuse"])("P14 a migration that ends in %s leaves state whole and isolated", async (fault) => {
-    const world = new World(kind);
-    await inV1(world);
-    const person = v2([]);
-    const runtime = world.open([person], { fault: { kind: fault, at: 1 } });
-    const { actions } = runtime.get(person, "1");
-    const first = await actions.marry("King").catch((error: PawlError) => error.code);
-    await actions.marry("King");
-    expect(["store_unavailable", undefined]).toContain(first);
-    expect(await actions.state()).toEqual({ first: "Ada", last: "King" });
-    crash(runtime);
-    expect(await world.open([person]).get(person, "1").actions.state()).toEqual({ first: "Ada", last: "King" });
-  });
+  test.each(["unknown_written", "unknown_not_written", "refuse"])(
+    "P14 a migration that ends in %s leaves state whole and isolated",
+    async (fault) => {
+      const world = new World(kind);
+      await inV1(world);
+      const person = v2([]);
+      const runtime = world.open([person], { fault: { kind: fault, at: 1 } });
+      const { actions } = runtime.get(person, "1");
+      const first = await actions.marry("King").catch((error: PawlError) => error.code);
+      await actions.marry("King");
+      expect(["store_unavailable", undefined]).toContain(first);
+      expect(await actions.state()).toEqual({ first: "Ada", last: "King" });
+      crash(runtime);
+      expect(await world.open([person]).get(person, "1").actions.state()).toEqual({ first: "Ada", last: "King" });
+    },
+  );
 
   test("P13 state of a newer version is refused and left alone: state_version", async () => {
     const world = new World(kind);
@@ -109,8 +112,19 @@ describe.each(KINDS)("on %s", (kind) => {
     const older = world.open([v1], COUNTING);
     await older.start();
     const { actions, send, result } = older.get(v1, "1");
-    for (const use of [() => actions.state(), () => actions.rename("x"), () => send("rename", "x"), () => result(), () => older.create(v1, "1")])
-      await refusal(use, "state_version", { found: /version 2/, expected: /version 1 or older/, do: /newer/, where: /person\/1/ });
+    for (const use of [
+      () => actions.state(),
+      () => actions.rename("x"),
+      () => send("rename", "x"),
+      () => result(),
+      () => older.create(v1, "1"),
+    ])
+      await refusal(use, "state_version", {
+        found: /version 2/,
+        expected: /version 1 or older/,
+        do: /newer/,
+        where: /person\/1/,
+      });
     expect(batches(older)).toBe(0);
     crash(older);
     expect(await world.open([newer]).get(newer, "1").actions.state()).toEqual({ first: "", last: "King" });
@@ -162,9 +176,16 @@ test("P13 an actor that was made before its type had state gets its first one; w
   const first = world.open([bare]);
   await first.create(bare, "1", 5);
   crash(first);
-  const fromInput = actor("thing", { input: type<number>(), state: (input) => ({ input }), actions: { raw: (c) => c[RAW_STATE]() } });
+  const fromInput = actor("thing", {
+    input: type<number>(),
+    state: (input) => ({ input }),
+    actions: { raw: (c) => c[RAW_STATE]() },
+  });
   const second = world.open([fromInput]);
-  await refusal(() => second.get(fromInput, "1").actions.raw(), "migration_failed", { where: /thing\/1/, do: /take `input` out/ });
+  await refusal(() => second.get(fromInput, "1").actions.raw(), "migration_failed", {
+    where: /thing\/1/,
+    do: /take `input` out/,
+  });
   crash(second);
   const third = world.open([bare]);
   expect(await third.get(bare, "1").actions.raw()).toBeUndefined();

@@ -45,34 +45,37 @@ async function insist(text: string, call: (text: string) => Promise<unknown>, re
 }
 
 describe.each(KINDS)("on %s", (kind) => {
-  test.each(FAULTS)("P11 P14 whichever batch ends in %s, confirmed calls are there, refused ones are not, and the run finishes", async (fault) => {
-    const rejections = unhandled();
-    for (const order of ["one after another", "at once"]) {
-      for (let at = 1; ; at++) {
-        const world = new World(kind);
-        const actor = till();
-        const runtime = world.open([actor], { fault: { kind: fault, at } });
-        const refused: string[] = [];
-        await insist("create", () => runtime.create(actor, "1"), []);
-        const { actions, send, result } = runtime.get(actor, "1");
-        const calls = ["a", "b", "c"].flatMap((text) => [
-          () => insist(`note ${text}`, (text) => actions.note(text), refused),
-          () => insist(`ring ${text}`, (text) => send("ring", text), refused),
-        ]);
-        const confirmed: string[] = [];
-        if (order === "at once") confirmed.push(...(await Promise.all(calls.map((call) => call()))));
-        else for (const call of calls) confirmed.push(await call());
-        const where = `${fault} ${order}, batch ${at}`;
-        expect(await result(), where).toBe("closed");
-        const log = await actions.log();
-        expect([...log].sort(), where).toEqual([...confirmed].sort());
-        for (const said of refused) expect(log, where).not.toContain(said);
-        if (!struck(runtime)) break;
-        expect(at, "the program ends").toBeLessThan(40);
+  test.each(FAULTS)(
+    "P11 P14 whichever batch ends in %s, confirmed calls are there, refused ones are not, and the run finishes",
+    async (fault) => {
+      const rejections = unhandled();
+      for (const order of ["one after another", "at once"]) {
+        for (let at = 1; ; at++) {
+          const world = new World(kind);
+          const actor = till();
+          const runtime = world.open([actor], { fault: { kind: fault, at } });
+          const refused: string[] = [];
+          await insist("create", () => runtime.create(actor, "1"), []);
+          const { actions, send, result } = runtime.get(actor, "1");
+          const calls = ["a", "b", "c"].flatMap((text) => [
+            () => insist(`note ${text}`, (text) => actions.note(text), refused),
+            () => insist(`ring ${text}`, (text) => send("ring", text), refused),
+          ]);
+          const confirmed: string[] = [];
+          if (order === "at once") confirmed.push(...(await Promise.all(calls.map((call) => call()))));
+          else for (const call of calls) confirmed.push(await call());
+          const where = `${fault} ${order}, batch ${at}`;
+          expect(await result(), where).toBe("closed");
+          const log = await actions.log();
+          expect([...log].sort(), where).toEqual([...confirmed].sort());
+          for (const said of refused) expect(log, where).not.toContain(said);
+          if (!struck(runtime)) break;
+          expect(at, "the program ends").toBeLessThan(40);
+        }
       }
-    }
-    expect(rejections).toEqual([]);
-  });
+      expect(rejections).toEqual([]);
+    },
+  );
 
   test("P14 an actor whose creation turned out to be written keeps isolation", async () => {
     const world = new World(kind);

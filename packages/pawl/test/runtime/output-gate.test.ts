@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { actor, RAW_STATE, type } from "../../src/index.ts";
-import { crash, KINDS, quiet, struck, type TestedRuntime, turns, until, watch, World } from "./harness.ts";
+import { crash, KINDS, quiet, struck, type TestedRuntime, turns, until, World, watch } from "./harness.ts";
 
 /** Both lose the batch; after the second it is in the store, and nobody has been told. */
 const LOST = ["lose_before", "lose_after"] as const;
@@ -41,7 +41,10 @@ describe.each(KINDS)("on %s", (kind) => {
       const seen = [watch(actions.sold()), watch(actions.raw()), watch(actions.fail())];
       const blind = watch(actions.still());
       await turns();
-      expect([reply, ...seen].map(({ state }) => state), "nor does what rests on it").toEqual(Array(4).fill("pending"));
+      expect(
+        [reply, ...seen].map(({ state }) => state),
+        "nor does what rests on it",
+      ).toEqual(Array(4).fill("pending"));
       expect(blind, "what rests on nothing may leave").toMatchObject({ state: "resolved", value: "here" });
       expect(heard).toEqual([]);
       crash(runtime);
@@ -91,9 +94,10 @@ describe.each(KINDS)("on %s", (kind) => {
         const again = world.open([job]);
         expect(await again.get(job, "1").result()).toBe("done");
         const ranAgain = at === 2 && !written;
-        expect(events.filter((event) => event === "first committed"), "at most once").toHaveLength(
-          at === 3 || ranAgain ? 1 : 0,
-        );
+        expect(
+          events.filter((event) => event === "first committed"),
+          "at most once",
+        ).toHaveLength(at === 3 || ranAgain ? 1 : 0);
       }
     });
 

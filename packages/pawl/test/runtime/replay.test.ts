@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { actor, type Actor, Loop, type PawlError, RAW_STATE, type, type WorkflowContext } from "../../src/index.ts";
-import { batches, COUNTING, crash, gate, KINDS, quiet, turns, unhandled, until, watch, World } from "./harness.ts";
+import { actor, Loop, type PawlError, RAW_STATE, type, type WorkflowContext } from "../../src/index.ts";
+import { batches, COUNTING, crash, gate, KINDS, quiet, turns, unhandled, until, World, watch } from "./harness.ts";
 import { says } from "./refusal.ts";
 
 const messages = { go: type<string>(), end: type<void>() };
@@ -222,45 +222,48 @@ const CHANGED: Record<string, { middle: typeof RECORDED; recorded?: RegExp; code
 };
 
 describe.each(KINDS)("on %s", (kind) => {
-  test.each(Object.keys(CHANGED))("P12 %s parks the run: nothing runs, nothing is recorded, and the old code goes on", async (what) => {
-    const { middle, code } = CHANGED[what] as (typeof CHANGED)[string];
-    const rejections = unhandled();
-    const world = new World(kind);
-    const before: string[] = [];
-    const old = orderWith(RECORDED, before);
-    const first = world.open([old]);
-    await first.create(old, "42");
-    await until(() => before.length === 2);
-    await quiet(first);
-    crash(first);
+  test.each(Object.keys(CHANGED))(
+    "P12 %s parks the run: nothing runs, nothing is recorded, and the old code goes on",
+    async (what) => {
+      const { middle, code } = CHANGED[what] as (typeof CHANGED)[string];
+      const rejections = unhandled();
+      const world = new World(kind);
+      const before: string[] = [];
+      const old = orderWith(RECORDED, before);
+      const first = world.open([old]);
+      await first.create(old, "42");
+      await until(() => before.length === 2);
+      await quiet(first);
+      crash(first);
 
-    const ran: string[] = [];
-    const changed = orderWith(middle, ran);
-    const second = world.open([changed]);
-    const handle = second.get(changed, "42");
-    const error = (await handle.result().then(String, (error: unknown) => error)) as PawlError;
-    expect(error).toMatchObject({ code: "history_diverged" });
-    says(error.message, { where: /order\/42 has recorded/, do: /./ });
-    expect(error.message).toMatch(/recorded\s+1 step "reserve"\s+2 step "charge"/);
-    expect(error.message).toMatch(code);
-    await expect(handle.result(), "and again").rejects.toMatchObject({ code: "history_diverged" });
-    expect(await handle.actions.state(), "actions go on").toEqual({ steps: ["reserve", "charge"] });
-    await handle.send("go", "kept for matching code");
-    await turns();
-    // An early throw runs the `finally` of the code that threw; what is suspended never passes through user code.
-    expect(ran.filter((event) => !/^catch TypeError|^finally$/.test(event))).toEqual([]);
-    if (!/early|nothing/.test(what)) expect(ran).toEqual([]);
-    crash(second);
+      const ran: string[] = [];
+      const changed = orderWith(middle, ran);
+      const second = world.open([changed]);
+      const handle = second.get(changed, "42");
+      const error = (await handle.result().then(String, (error: unknown) => error)) as PawlError;
+      expect(error).toMatchObject({ code: "history_diverged" });
+      says(error.message, { where: /order\/42 has recorded/, do: /./ });
+      expect(error.message).toMatch(/recorded\s+1 step "reserve"\s+2 step "charge"/);
+      expect(error.message).toMatch(code);
+      await expect(handle.result(), "and again").rejects.toMatchObject({ code: "history_diverged" });
+      expect(await handle.actions.state(), "actions go on").toEqual({ steps: ["reserve", "charge"] });
+      await handle.send("go", "kept for matching code");
+      await turns();
+      // An early throw runs the `finally` of the code that threw; what is suspended never passes through user code.
+      expect(ran.filter((event) => !/^catch TypeError|^finally$/.test(event))).toEqual([]);
+      if (!/early|nothing/.test(what)) expect(ran).toEqual([]);
+      crash(second);
 
-    const after: string[] = [];
-    const back = orderWith(RECORDED, after);
-    const third = world.open([back]);
-    await third.start();
-    expect(await third.get(back, "42").result()).toBe("shipped");
-    expect(after).toEqual(["ship", "finally"]);
-    expect(await third.get(back, "42").actions.state()).toEqual({ steps: ["reserve", "charge", "ship"] });
-    expect(rejections).toEqual([]);
-  });
+      const after: string[] = [];
+      const back = orderWith(RECORDED, after);
+      const third = world.open([back]);
+      await third.start();
+      expect(await third.get(back, "42").result()).toBe("shipped");
+      expect(after).toEqual(["ship", "finally"]);
+      expect(await third.get(back, "42").actions.state()).toEqual({ steps: ["reserve", "charge", "ship"] });
+      expect(rejections).toEqual([]);
+    },
+  );
 });
 
 test("P12 divergence inside a round of a loop names the round, and passes through no user code around the loop", async () => {
@@ -287,7 +290,11 @@ test("P12 divergence inside a round of a loop names the round, and passes throug
   crash(first);
   ran.length = 0;
   const changed = looping("wrap");
-  const error = await world.open([changed]).get(changed, "1").result().then(String, (error: PawlError) => error.message);
+  const error = await world
+    .open([changed])
+    .get(changed, "1")
+    .result()
+    .then(String, (error: PawlError) => error.message);
   expect(error).toMatch(/recorded\s+1 step "pack"\s+\(in items\/#1\)/);
   expect(error).toMatch(/code\s+1 step "wrap"\s+<- new/);
   expect(ran).toEqual([]);
@@ -324,7 +331,7 @@ test("P12 a parked run is tried again after a minute, then after two, and fails 
 test("P12 a result that is awaited while the run is parked rejects, and one asked for later does not hang", async () => {
   const world = new World("memory");
   const reached = gate();
-  const job = (extra: boolean): Actor<"job"> =>
+  const job = (extra: boolean) =>
     actor("job", {
       messages,
       workflow: async (ctx) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { actor, Loop, type } from "../../src/index.ts";
-import { COUNTING, crash, gate, KINDS, quiet, turns, until, watch, World } from "./harness.ts";
+import { COUNTING, crash, gate, KINDS, quiet, turns, until, World, watch } from "./harness.ts";
 
 const messages = { go: type<string>() };
 
@@ -209,20 +209,33 @@ describe.each(KINDS)("on %s", (kind) => {
     await second.create(hangs, "1");
     await quietStore();
     await second.close({ grace: 1 });
-    const third = world.open([actor("hangs", { state: () => ({ log: [] as string[] }), actions: { log: (c) => [...c.state.log] } })]);
+    const third = world.open([
+      actor("hangs", { state: () => ({ log: [] as string[] }), actions: { log: (c) => [...c.state.log] } }),
+    ]);
     expect(await third.get("hangs", "1").actions.log()).toEqual([]);
   });
 
   test("P11 a runtime that was closed refuses every use: runtime_closed", async () => {
     const world = new World(kind);
-    const job = actor("job", { messages, state: () => 1, actions: { one: (c) => c.state }, workflow: (ctx) => ctx.queue.next("go") });
+    const job = actor("job", {
+      messages,
+      state: () => 1,
+      actions: { one: (c) => c.state },
+      workflow: (ctx) => ctx.queue.next("go"),
+    });
     const runtime = world.open([job]);
     const handle = await runtime.create(job, "1");
     const waiting = watch(handle.result());
     await runtime.close();
     await until(() => waiting.state === "rejected");
     expect(waiting.value).toMatchObject({ code: "runtime_closed" });
-    const uses = [() => runtime.start(), () => runtime.create(job, "2"), () => handle.actions.one(), () => handle.send("go", ""), () => handle.result()];
+    const uses = [
+      () => runtime.start(),
+      () => runtime.create(job, "2"),
+      () => handle.actions.one(),
+      () => handle.send("go", ""),
+      () => handle.result(),
+    ];
     for (const use of uses) await expect(use()).rejects.toMatchObject({ code: "runtime_closed", outcome: "no" });
     await runtime.close();
     expect(runtime.get(job, "1").key, "asking for a handle does nothing").toBe("1");

@@ -226,7 +226,9 @@ describe("a dead attempt", () => {
       actions: {
         pay: async (c) => {
           c.state.status = "paid";
-          queueMicrotask(() => queueMicrotask(() => queueMicrotask(() => (late = outcomeOf(() => (c.state.status = "late"))))));
+          queueMicrotask(() =>
+            queueMicrotask(() => queueMicrotask(() => (late = outcomeOf(() => (c.state.status = "late"))))),
+          );
         },
         state: (c) => c[RAW_STATE](),
       },

@@ -26,7 +26,7 @@ async function throughEverything(kind: Kind, make: () => unknown): Promise<Recor
     messages: { put: type<unknown>(), end: type<void>() },
     state: (input) => ({ first: input, second: undefined as unknown }),
     actions: {
-      echo: (c, ...args: [unknown, unknown]) => args[1],
+      echo: (_, ...args: [unknown, unknown]) => args[1],
       put: (c, value: unknown) => void (c.state.second = value),
       state: (c) => c[RAW_STATE](),
     },
@@ -260,10 +260,16 @@ describe("P13 a value that cannot be stored is refused at the call, with its pat
     const runtime = new World("memory").open([box]);
     const wording = { found: /a function/, expected: /plain objects/, do: /plain data/, where: /box\/1/ };
     await refusal(() => runtime.create(box, "1", { run: () => {} }), "value_not_storable", wording);
-    await refusal(() => runtime.create(box, "1", "function"), "value_not_storable", { ...wording, found: /a function at \.run/ });
+    await refusal(() => runtime.create(box, "1", "function"), "value_not_storable", {
+      ...wording,
+      found: /a function at \.run/,
+    });
     await refusal(() => runtime.get(box, "1").send("put", "x"), "actor_not_found");
     const handle = await runtime.create(box, "1", "data");
-    await refusal(() => handle.send("put", { deep: [() => {}] }), "value_not_storable", { ...wording, found: /at \.deep\[0\]/ });
+    await refusal(() => handle.send("put", { deep: [() => {}] }), "value_not_storable", {
+      ...wording,
+      found: /at \.deep\[0\]/,
+    });
   });
 });
 
@@ -274,7 +280,9 @@ describe("P13 a value over the limit is refused as well: value_too_large", () =>
   test("in every channel, and what is within it passes", async () => {
     const { box, errors } = giving(() => long);
     const runtime = new World("memory").open([box, desk(() => long)], {}, { limits });
-    await expect(runtime.get(box, "1").result()).rejects.toMatchObject({ data: { error: { code: "value_too_large" } } });
+    await expect(runtime.get(box, "1").result()).rejects.toMatchObject({
+      data: { error: { code: "value_too_large" } },
+    });
     for (const channel of ["assigned", "inside", "sent", "loop", "round"])
       expect(errors[channel], channel).toMatchObject({ code: "value_too_large" });
     const failure = { kind: "critical", attempts: 1, error: { code: "value_too_large" } };
@@ -288,7 +296,10 @@ describe("P13 a value over the limit is refused as well: value_too_large", () =>
   });
 
   test("a message has a limit of its own", async () => {
-    const box = actor("box", { messages: { put: type<string>() }, actions: { send: (c, body: string) => c.queue.send("put", body) } });
+    const box = actor("box", {
+      messages: { put: type<string>() },
+      actions: { send: (c, body: string) => c.queue.send("put", body) },
+    });
     const handle = new World("memory").open([box], {}, { limits }).get(box, "1");
     for (const send of [(body: string) => handle.send("put", body), (body: string) => handle.actions.send(body)]) {
       await refusal(() => send("x".repeat(501)), "value_too_large", { where: /message "put" to box\/1/ });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Socket, connect as connectTo, type AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTo, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { actor, PawlError, RAW_STATE, type } from "../../src/index.ts";
 import { crash, gate, KINDS, turns, until, World } from "./harness.ts";
@@ -72,7 +72,10 @@ test("P6 touching c.state of an actor without state says what to do; c[RAW_STATE
   expect(errors).toHaveLength(2);
   for (const error of errors) {
     expect(error).toBeInstanceOf(PawlError);
-    expect(error).toMatchObject({ code: "no_state", message: expect.stringMatching(/"bare" declares no state[^]*state: \(\) =>/) });
+    expect(error).toMatchObject({
+      code: "no_state",
+      message: expect.stringMatching(/"bare" declares no state[\s\S]*state: \(\) =>/),
+    });
   }
 });
 
@@ -138,7 +141,13 @@ test("P7 what a failed attempt wrote to plain vars is undone, unless someone els
         throw new Error("broken");
       },
       touch: (c, last: string) => void (c.vars.last = last),
-      vars: (c) => structuredClone({ hits: c.vars.hits, last: c.vars.last, list: [...c.vars.deep.list], extra: c.vars.deep.extra }),
+      vars: (c) =>
+        structuredClone({
+          hits: c.vars.hits,
+          last: c.vars.last,
+          list: [...c.vars.deep.list],
+          extra: c.vars.deep.extra,
+        }),
     },
   });
   const { actions } = await new World("memory").open([cache]).create(cache, "1");
@@ -189,7 +198,8 @@ test("P7 vars are made at each load, with the key and a log, and a failure of `v
   crash(runtime);
   broken = true;
   const again = world.open([client]);
-  for (const key of ["a", "b", "b"]) await expect(again.get(client, key).actions.connected()).rejects.toThrow("no route to host");
+  for (const key of ["a", "b", "b"])
+    await expect(again.get(client, key).actions.connected()).rejects.toThrow("no route to host");
   broken = false;
   expect(await again.get(client, "a").actions.connected()).toBe(true);
   expect(await again.get(client, "b").actions.connected()).toBe(true);
