@@ -41,7 +41,9 @@ test("the README's example compiles under the strictest settings", { timeout: 12
     types: [],
     skipDefaultLibCheck: true,
   });
-  expect(ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"))).toEqual([]);
+  expect(
+    ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n")),
+  ).toEqual([]);
 });
 
 test("the README's example prints what it says", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { actor, Loop, type } from "../../src/index.ts";
 import { COUNTING, crash, gate, KINDS, quiet, turns, until, World, watch } from "./harness.ts";
+import { refusal } from "./refusal.ts";
 
 const messages = { go: type<string>() };
 
@@ -245,3 +246,70 @@ describe.each(KINDS)("on %s", (kind) => {
 async function quietStore(): Promise<void> {
   await turns(20);
 }
+
+test("P3 close() waits for onError: nobody would call it again", async () => {
+  const world = new World("sqlite");
+  const goOn = gate();
+  const reached = gate();
+  const job = actor("job", {
+    state: () => ({ failures: [] as string[] }),
+    actions: { failures: (c) => [...c.state.failures] },
+    onError: async (c, event) => {
+      reached.open();
+      await goOn.promise;
+      c.state.failures.push(event.error.message);
+      c.afterCommit(() => told.push("durable"));
+    },
+    workflow: async (ctx) => {
+      await ctx.tryStep({ name: "work", maxRetries: 0, run: () => Promise.reject(new Error("no line")) });
+    },
+  });
+  const told: string[] = [];
+  const runtime = world.open([job]);
+  await runtime.create(job, "1");
+  await reached.promise;
+  const closing = watch(runtime.close({ grace: "1h" }));
+  await turns();
+  expect(closing.state).toBe("pending");
+  goOn.open();
+  await until(() => closing.state === "resolved");
+  expect(told).toEqual(["durable"]);
+  expect(await world.open([job]).get(job, "1").actions.failures()).toEqual(["no line"]);
+});
+
+test("P12 start() leaves actors alone that only wait for messages, or have ended", async () => {
+  const world = new World("memory");
+  const loads: string[] = [];
+  const job = actor("job", {
+    messages,
+    vars: ({ key }) => void loads.push(key),
+    workflow: async (ctx) => {
+      if (ctx.key !== "ended") await ctx.queue.next("go", ctx.key === "timeout" ? { timeout: "1h" } : {});
+    },
+  });
+  const runtime = world.open([job]);
+  for (const key of ["waits", "timeout", "ended"]) await runtime.create(job, key);
+  await quiet(runtime);
+  await runtime.close();
+  expect(loads.splice(0)).toHaveLength(3);
+  const again = world.open([job]);
+  await again.start();
+  await quiet(again);
+  expect(loads).toEqual([]);
+  world.clock.advance(3_600_000);
+  await until(() => loads.length > 0);
+  await quiet(again);
+  expect(loads).toEqual(["timeout"]);
+});
+
+test("P12 an actor that was made when its type had no workflow has no result, and says so", async () => {
+  const world = new World("memory");
+  const before = actor("job", { messages });
+  const first = world.open([before]);
+  await first.create(before, "1");
+  crash(first);
+  const after = actor("job", { messages, workflow: async () => "done" });
+  const runtime = world.open([after]);
+  await refusal(() => runtime.get(after, "1").result(), "bad_argument", { found: /without a run/, where: /job\/1/ });
+  expect(await runtime.get(after, "2").result()).toBe("done");
+});
