@@ -241,6 +241,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
       throw say.badArgument(
         `${this.name} has no workflow, and so no result.\n  do        give actor("${this.type}", ...) a \`workflow\` member`,
       );
+    if (this.#facts?.hasRun === false)
+      throw say.badArgument(`${this.name} was created when its type had no workflow, and so has no result.
+  found     an actor without a run
+  expected  one that was created by code that has a \`workflow\` member
+  do        give such actors another type, or do their work in actions`);
     if (this.#outcome !== undefined) return this.#ofOutcome(this.#outcome);
     if (this.#parked !== undefined) throw this.#parked;
     return new Promise((resolve, reject) => this.#results.add({ resolve, reject }));
@@ -348,8 +353,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #stopRun(reason: unknown): void {
     this.#run?.drop(reason);
     this.#run = undefined;
-    for (const report of this.#reports.values()) report.attempt?.fail(reason);
-    this.#reports.clear();
+    for (const [id, report] of [...this.#reports]) {
+      report.attempt?.fail(reason);
+      this.#endReport(id);
+    }
   }
 
   /** The actor is there, or is not: gets what its code needs, and sets its run going. */
@@ -498,6 +505,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   report(id: number, event: EventRecord): void {
     const report: Report = { event, idempotencyKey: randomKey(), attempt: undefined };
     this.#reports.set(id, report);
+    this.pump.hold("work");
     this.#runReport(id, report);
   }
 
@@ -505,12 +513,16 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const report = this.#reports.get(id);
     if (report?.attempt === undefined) return;
     if (report.attempt.verdict(verdict)) queueMicrotask(() => this.#runReport(id, report));
-    else if (verdict.kind === "stale") this.#reports.delete(id);
+    else if (verdict.kind === "stale") this.#endReport(id);
   }
 
   reported(id: number): void {
     this.#reports.get(id)?.attempt?.committed();
-    this.#reports.delete(id);
+    this.#endReport(id);
+  }
+
+  #endReport(id: number): void {
+    if (this.#reports.delete(id)) this.pump.release("work");
   }
 
   #runReport(id: number, report: Report): void {
@@ -531,7 +543,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const threw = (error: unknown): void => {
       if (!attempt.isRunning) return;
       attempt.fail(undefined);
-      this.#reports.delete(id);
+      this.#endReport(id);
       this.log.error({ actor: this.name, err: error }, "onError threw; what it wrote is dropped");
       this.pump.input.reportThrew(this.handle, id, toRecord(error));
       this.pump.schedule();
