@@ -108,7 +108,6 @@ export class World {
   /** What is stored, read by a new process, which must find nothing to do. */
   async stored(): Promise<Dump> {
     const life = new Life(this, undefined);
-    await life.at(0);
     const inspection = await life.inspect();
     await life.close();
     if (life.batches > 0) throw new Error(`a finished actor was opened, and ${life.batches} batches were written`);

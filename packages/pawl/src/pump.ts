@@ -190,9 +190,9 @@ export class Pump implements EngineSink {
   #turn(): void {
     this.#countTurn();
     const { out } = this.input;
-    for (const handle of this.#settling.keys()) this.input.pins(handle, this.#actors.get(handle)?.oldestPin());
-    this.#settling.clear();
-    const length = this.#advance(this.#now(), out.memory, out.length, this.#output);
+    if (this.#settling.size > 0) this.#writePins();
+    const now = this.#now();
+    const length = this.#advance(now, out.memory, out.length, this.#output);
     out.clear();
     if (length > this.#output.length) {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
@@ -201,7 +201,12 @@ export class Pump implements EngineSink {
     const { next, pending } = dispatch(this.#output, length, this);
     this.#deadline = next;
     this.#noteStore(pending);
-    this.#arm(next);
+    this.#arm(next, now);
+  }
+
+  #writePins(): void {
+    for (const handle of this.#settling.keys()) this.input.pins(handle, this.#actors.get(handle)?.oldestPin());
+    this.#settling.clear();
   }
 
   #countTurn(): void {
@@ -225,19 +230,18 @@ export class Pump implements EngineSink {
 
   #tellIdle(): void {
     if (this.#storePending > 0 || this.#scheduled) return;
-    for (const resolve of this.#drained.splice(0)) resolve();
-    if (this.#working === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve();
+    if (this.#working === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** A timer that is early is harmless: the engine says again when it wants to be called. */
-  #arm(next: number): void {
+  #arm(next: number, began: number): void {
     if (Number.isNaN(next)) return;
-    const now = this.#now();
     // One that is overdue by the clock has slept through a jump of it.
-    if (next >= this.#timerAt && this.#timerAt > now) return;
+    if (next >= this.#timerAt && this.#timerAt > began) return;
     clearTimeout(this.#timer);
     this.#timerAt = next;
-    const wait = Math.min(Math.max(next - now, 0), LONGEST_NAP_MS);
+    const wait = Math.min(Math.max(next - this.#now(), 0), LONGEST_NAP_MS);
     this.#timer = setTimeout(() => {
       this.#timerAt = Number.POSITIVE_INFINITY;
       this.#turnSafely();

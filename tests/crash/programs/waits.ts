@@ -188,7 +188,7 @@ export const approvals: Program = {
             if (!approval.body.yes) return Loop.break([]);
             await ctx.step("sign", (c) => {
               watch.ran(c, `sign ${approval.body.by}`);
-              c.state.approvals.push(approval.body.by);
+              c.state.approvals.push(approval.body.mark);
             });
             return by.length === 1 ? Loop.break([...by, approval.body.by]) : Loop.continue([...by, approval.body.by]);
           },

@@ -1,0 +1,7 @@
+/** Everything that runs in a process of its own, by name; loaded there and nowhere else. */
+export const hosts = {
+  pawl: async () => (await import("./pawl.ts")).pawl,
+  rivet: async () => (await import("./rivet.ts")).rivet,
+  state: async () => (await import("./state.ts")).state,
+  machine: async () => (await import("./machine.ts")).machine,
+} as const;

@@ -1,0 +1,64 @@
+/** The peer, `@rivetkit/workflow-engine`, on a plain driver in memory; a new driver for each workflow, which is its contract. */
+import { Loop, runWorkflow, type WorkflowContextInterface } from "@rivetkit/workflow-engine";
+import { type Engine, timed, warmUp } from "./engine.ts";
+import { PlainDriver } from "./plain-driver.ts";
+
+type Workflow = (ctx: WorkflowContextInterface, input: { count: number }) => Promise<number>;
+
+const steps: Workflow = async (ctx, input) => {
+  for (let i = 0; i < input.count; i++) await ctx.step(`step-${i}`, async () => i);
+  return input.count;
+};
+
+const loop: Workflow = (ctx, input) =>
+  ctx.loop({
+    name: "loop",
+    state: { round: 0 },
+    run: async (ctx, { round }) => {
+      const next = await ctx.step("step", async () => round + 1);
+      return next === input.count ? Loop.break(next) : Loop.continue({ round: next });
+    },
+  });
+
+const queue: Workflow = (ctx, input) =>
+  ctx.loop({
+    name: "loop",
+    state: { taken: 0 },
+    run: async (ctx, { taken }) => {
+      const { body } = await ctx.queue.next<{ n: number }>("job", { names: ["job"] });
+      if (body.n !== taken) throw new Error(`message ${body.n} came as number ${taken}`);
+      return taken + 1 === input.count ? Loop.break(taken + 1) : Loop.continue({ taken: taken + 1 });
+    },
+  });
+
+export const rivet: Engine = {
+  async sequentialSteps(workflows, count) {
+    const run = (key: string, count: number) => measure(steps, key, count, new PlainDriver());
+    await warmUp(run, count, workflows * count);
+    let total = 0;
+    for (let i = 0; i < workflows; i++) total += await run(`w${i}`, count);
+    return total;
+  },
+
+  async loop(rounds) {
+    const run = (key: string, count: number) => measure(loop, key, count, new PlainDriver());
+    await warmUp(run, rounds, rounds);
+    return run("w", rounds);
+  },
+
+  async queue(messages) {
+    const run = async (key: string, count: number) => {
+      const driver = new PlainDriver();
+      for (let n = 0; n < count; n++) {
+        await driver.messageDriver.addMessage({ id: `m${n}`, name: "job", data: { n }, sentAt: n });
+      }
+      return measure(queue, key, count, driver);
+    };
+    await warmUp(run, messages, messages);
+    return run("w", messages);
+  },
+};
+
+function measure(workflow: Workflow, key: string, count: number, driver: PlainDriver): Promise<number> {
+  return timed(async () => (await runWorkflow(key, workflow, { count }, driver).result).output, count);
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { pawl } from "../src/engines/pawl.ts";
+import { PlainDriver } from "../src/engines/plain-driver.ts";
+import { rivet } from "../src/engines/rivet.ts";
+import { state } from "../src/engines/state.ts";
+
+describe.each([
+  ["pawl", pawl],
+  ["the peer", rivet],
+])("%s", (_, engine) => {
+  it("runs every program to the result that the bench expects", async () => {
+    expect(await engine.sequentialSteps(2, 5)).toBeGreaterThan(0);
+    expect(await engine.loop(30)).toBeGreaterThan(0);
+    expect(await engine.queue(30)).toBeGreaterThan(0);
+  });
+});
+
+describe("the bench of state", () => {
+  it("times each step but the first ones, for each size, and counts what a step adds to the file", async () => {
+    const found = await state.stateSteps("sqlite", [1_000, 20_000], 60);
+    expect(found).toHaveLength(2);
+    for (const { times, first, keptBytes } of found) {
+      expect(times).toHaveLength(60);
+      expect(first).toBeGreaterThan(0);
+      expect(keptBytes).toBeGreaterThan(0);
+      expect(keptBytes).toBeLessThan(2_000);
+    }
+  });
+
+  it("runs without a disk, too", async () => {
+    const found = await state.stateSteps("memory", [1_000, 20_000], 10);
+    expect(found.map(({ times }) => times.length)).toEqual([10, 10]);
+  });
+});
+
+describe("the peer's plain driver", () => {
+  const key = (...bytes: number[]): Uint8Array => new Uint8Array(bytes);
+  const value = key(1);
+
+  it("lists by prefix, in the order of the bytes", async () => {
+    const driver = new PlainDriver();
+    await driver.batch([key(1, 255), key(1, 2, 9), key(2), key(1)].map((key) => ({ key, value })));
+    expect((await driver.list(key(1))).map((entry) => [...entry.key])).toEqual([[1], [1, 2, 9], [1, 255]]);
+  });
+
+  it("deletes a range without its end, a prefix, and single keys", async () => {
+    const driver = new PlainDriver();
+    const left = async () => (await driver.list(key())).map((entry) => entry.key[0]);
+    await driver.batch([1, 2, 3, 4, 5].map((byte) => ({ key: key(byte), value })));
+    await driver.deleteRange(key(1), key(3));
+    await driver.deletePrefix(key(3));
+    await driver.batchDelete([key(4)]);
+    expect(await left()).toEqual([5]);
+    expect(await driver.get(key(4))).toBeNull();
+  });
+});
