@@ -51,7 +51,7 @@ function versionOf(name: string): string {
 }
 
 function commit(): string | undefined {
-  const [head, status] = [git("rev-parse", "--short", "HEAD"), git("status", "--porcelain")];
+  const [head, status] = [git("rev-parse", "--short", "HEAD"), git("--no-optional-locks", "status", "--porcelain")];
   return head === undefined ? undefined : head + (status === "" ? "" : "+");
 }
 

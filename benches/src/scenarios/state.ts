@@ -37,8 +37,10 @@ function times(found: Rounds, which: number): Series {
   return series(found.map((sizes) => median(sizes[which]?.times ?? []) * 1_000));
 }
 
+/** Of each round, the median over its steps: a step on the large state over its neighbour in time on the small one. */
 function growth(found: Rounds): Series {
-  return ratios(times(found, LARGE), times(found, SMALL));
+  const of = (sizes: readonly StateSteps[], which: number) => series(sizes[which]?.times ?? []);
+  return series(found.map((sizes) => ratios(of(sizes, LARGE), of(sizes, SMALL)).median));
 }
 
 function timeRows(store: string, found: Rounds): Row[] {

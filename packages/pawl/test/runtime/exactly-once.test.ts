@@ -163,3 +163,35 @@ test("P9 an attempt that is over is never given an empty key: stale_step", async
   await body;
   expect(late).toMatchObject({ code: "stale_step" });
 });
+
+test("P9 messages are taken in the order in which they came, each wait taking only what it names", async () => {
+  const desk = actor("desk", {
+    messages: { a: type<number>(), b: type<number>(), c: type<number>() },
+    workflow: async (ctx) => {
+      const taken: unknown[] = [];
+      for (const [label, names] of Object.entries({
+        x: ["b"],
+        y: ["a", "c"],
+        z: ["a", "b", "c"],
+        w: ["a", "b", "c"],
+      } as const)) {
+        const { name, body, id, sentAt } = await ctx.queue.next(label, { names });
+        taken.push([name, body]);
+        ids.add(id);
+        expect(sentAt).toBe(world.clock.now);
+      }
+      return taken;
+    },
+  });
+  const ids = new Set<string>();
+  const world = new World("memory");
+  const handle = await world.open([desk]).create(desk, "1");
+  await Promise.all([handle.send("a", 1), handle.send("c", 2), handle.send("a", 3), handle.send("b", 4)]);
+  expect(await handle.result()).toEqual([
+    ["b", 4],
+    ["a", 1],
+    ["c", 2],
+    ["a", 3],
+  ]);
+  expect(ids.size).toBe(4);
+});
