@@ -32,7 +32,7 @@ async function clippy() {
   );
 }
 
-/** Licences, sources and versions; offline. Advisories need the network: `npm run audit:rust`. */
+/** Licences, sources and versions. Advisories need a database from elsewhere: `npm run audit:rust`. */
 async function deny() {
   if (ask("cargo", ["deny", "--version"]) === null) {
     console.log(
@@ -40,10 +40,7 @@ async function deny() {
     );
     return null;
   }
-  return judge(
-    (await run("cargo", ["deny", "--offline", "--locked", "check", "bans", "licenses", "sources"])).code,
-    null,
-  );
+  return judge((await run("cargo", ["deny", "--locked", "check", "bans", "licenses", "sources"])).code, null);
 }
 
 async function biome() {
