@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::answers::Answers;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, OUTSIDE};
@@ -9,7 +10,7 @@ use crate::input::{CallId, Create, Input, OpId, Outcome, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
-use crate::run::{Judged, Phase, Run, settle_writes};
+use crate::run::{Judged, Phase, Run, Stored, settle_writes};
 use crate::state::{Delta, StateError};
 
 /// The cell that holds an actor's state.
@@ -26,6 +27,7 @@ pub struct Actor {
     first_scope: u64,
     /// How many messages had come in when the waits were last told.
     arrived: u64,
+    answers: Answers,
 }
 
 impl Actor {
@@ -34,11 +36,12 @@ impl Actor {
     pub fn open(loaded: Loaded, seed: u64, first_scope: u64) -> Result<Actor, OpenError> {
         let mut overlay = Overlay::new(Ids::new(seed));
         let standing = loaded.standing;
-        let fold = Fold::run(loaded, &mut overlay)?;
+        let mut fold = Fold::run(loaded, &mut overlay)?;
         Ok(Actor {
             created: fold.created,
             incarnation: fold.incarnation,
             last_commit: fold.last_commit,
+            answers: std::mem::take(&mut fold.answers),
             run: fold.into_run(standing, first_scope),
             overlay,
             first_scope,
@@ -98,6 +101,26 @@ impl Actor {
         }
     }
 
+    /// How often the run was recovered after it had been undone.
+    pub fn generation(&self) -> u64 {
+        self.run.as_ref().map_or(0, |run| run.generation)
+    }
+
+    /// Whether facts wait for the adapter's event loop to come round.
+    pub fn wants_pulse(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::wants_pulse)
+    }
+
+    /// The encoded reply to a message that was answered; `Some(None)`: with nothing.
+    pub fn answer(&self, message_id: &str) -> Option<&Option<Bytes>> {
+        self.answers.get(message_id)
+    }
+
+    /// The names on the way to a scope.
+    pub fn path_of_scope(&self, scope: crate::input::ScopeId) -> Option<Vec<String>> {
+        self.run.as_ref()?.path_of_scope(scope)
+    }
+
     /// The path of a pending operation: what its idempotency key is made of.
     pub fn path_of(&self, op: OpId) -> Option<Vec<String>> {
         self.run.as_ref()?.path_of(op)
@@ -139,12 +162,17 @@ impl Actor {
             if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
                 run.handle(&mut self.overlay, Input::Tick);
             }
+            run.settle_down(&mut self.overlay);
         }
     }
 
     /// The next output, in order.
     pub fn poll(&mut self) -> Option<Output> {
-        self.overlay.outputs.pop_front()
+        let output = self.overlay.outputs.pop_front();
+        if let Some(Output::Answered { message_id, reply }) = &output {
+            self.answers.add(message_id.clone(), reply.clone());
+        }
+        output
     }
 
     fn route(&mut self, input: Input) {
@@ -192,7 +220,7 @@ impl Actor {
         }
         self.created = true;
         if workflow {
-            self.run = Some(Run::new(Default::default(), input, Phase::Idle, 0, self.first_scope));
+            self.run = Some(Run::new(Stored::new(input, self.overlay.now), self.first_scope));
         }
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Reply { call });
@@ -217,9 +245,9 @@ impl Actor {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason });
         }
         let mut writing = self.overlay.begin();
-        self.overlay.put(&mut writing, OUTSIDE, name, body);
+        let message_id = self.overlay.put(&mut writing, OUTSIDE, name, body);
         let seq = self.commit(writing);
-        self.overlay.leave_after(seq, Output::Reply { call });
+        self.overlay.leave_after(seq, Output::Sent { call, message_id });
     }
 
     /// The body of an action has ended: what it wrote is a change of its own, and its answer waits for that.

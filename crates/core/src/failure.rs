@@ -57,6 +57,17 @@ impl Failure {
         }
     }
 
+    /// The failure of an attempt that was given up while its body ran: what it did outside is unknown.
+    pub fn interrupted() -> Failure {
+        Failure {
+            kind: FailureKind::Error,
+            name: "CancelledError".into(),
+            message: "the attempt was given up while it ran".into(),
+            stack: None,
+            fields: None,
+        }
+    }
+
     /// What is known of a failure of which another engine kept only the text.
     pub fn from_text(text: &str) -> Failure {
         let (name, message) = text.split_once(": ").unwrap_or(("Error", text));

@@ -10,15 +10,31 @@
 //! A message is taken in the change of the wait that uses it, so it is either in the inbox or in the history, never in
 //! both and never in neither. A wait whose deadline has passed takes nothing: what came too late stays in the inbox.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+
+use crate::input::OpId;
 
 /// Where a message stands in its receiver's inbox: the sender, and the sender's number for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageKey {
     pub sender: String,
     pub sender_seq: u64,
+}
+
+impl MessageKey {
+    /// The key of a message that an embedding host keeps: it is known by the host's id alone.
+    pub fn of_host(id: &str) -> MessageKey {
+        MessageKey { sender: format!("{HOST}{id}"), sender_seq: 0 }
+    }
+
+    pub fn id(&self) -> String {
+        match self.sender.strip_prefix(HOST) {
+            Some(id) => id.to_owned(),
+            None => format!("{}-{}", self.sender_seq >> 16, self.sender_seq & 0xffff),
+        }
+    }
 }
 
 /// A message that is in the inbox.
@@ -36,11 +52,14 @@ pub struct Message {
 pub const OUTSIDE: &str = "outside";
 /// The sender of messages that an actor puts into its own inbox.
 pub const SELF: &str = "self";
+/// What the sender of a host's message begins with.
+const HOST: &str = "host:";
 
 impl Message {
     /// The id that user code sees: the change that brought the message, and its place in it.
+    /// A message of an embedding host has the host's own id.
     pub fn id(&self) -> String {
-        format!("{}-{}", self.key.sender_seq >> 16, self.key.sender_seq & 0xffff)
+        self.key.id()
     }
 }
 
@@ -49,8 +68,10 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// By name: each message with its place in the order of all. No queue is empty.
-    queues: BTreeMap<String, VecDeque<(u64, Message)>>,
+    queues: BTreeMap<String, VecDeque<(i64, Message)>>,
     arrived: u64,
+    /// The place of the message that was put back last: before all others.
+    returned: i64,
     len: usize,
 }
 
@@ -77,11 +98,26 @@ impl Inbox {
     pub fn put(&mut self, message: Message) {
         self.arrived += 1;
         self.len += 1;
-        let place = self.arrived;
+        let place = self.arrived as i64;
         match self.queues.get_mut(&message.name) {
             Some(queue) => queue.push_back((place, message)),
             None => drop(self.queues.insert(message.name.clone(), VecDeque::from([(place, message)]))),
         }
+    }
+
+    /// Puts messages back that were taken and not used: they are the oldest again.
+    pub fn put_back(&mut self, messages: impl DoubleEndedIterator<Item = Message>) {
+        for message in messages.rev() {
+            self.len += 1;
+            self.returned -= 1;
+            let place = self.returned;
+            self.queues.entry(message.name.clone()).or_default().push_front((place, message));
+        }
+    }
+
+    /// The names of which a message is there.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.keys().map(String::as_str)
     }
 
     /// Every message, oldest first.
@@ -112,12 +148,59 @@ impl Inbox {
     }
 
     fn oldest(&self, names: &[String]) -> Option<String> {
-        let first = |queue: &VecDeque<(u64, Message)>| queue.front().map_or(u64::MAX, |(place, _)| *place);
+        let first = |queue: &VecDeque<(i64, Message)>| queue.front().map_or(i64::MAX, |(place, _)| *place);
         if names.is_empty() {
             return self.queues.iter().min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone());
         }
         let queues = names.iter().filter_map(|name| self.queues.get_key_value(name));
         queues.min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone())
+    }
+}
+
+/// Who waits for which messages. Serving one costs the number of names in the inbox, whatever the number of waits.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    by_name: BTreeMap<String, BTreeSet<OpId>>,
+    any: BTreeSet<OpId>,
+}
+
+impl Waiters {
+    /// No names: any message.
+    pub fn add(&mut self, op: OpId, names: &[String]) {
+        if names.is_empty() {
+            self.any.insert(op);
+        }
+        for name in names {
+            self.by_name.entry(name.clone()).or_default().insert(op);
+        }
+    }
+
+    pub fn remove(&mut self, op: OpId, names: &[String]) {
+        self.any.remove(&op);
+        for name in names {
+            if let Some(ops) = self.by_name.get_mut(name)
+                && ops.remove(&op)
+                && ops.is_empty()
+            {
+                self.by_name.remove(name);
+            }
+        }
+    }
+
+    /// Who has waited longest for something that is there.
+    pub fn next(&self, inbox: &Inbox) -> Option<OpId> {
+        let named = inbox.names().filter_map(|name| self.by_name.get(name)?.first());
+        let any = if inbox.is_empty() { None } else { self.any.first() };
+        named.chain(any).min().copied()
+    }
+
+    /// Every name that someone waits for, in order; none if someone waits for any.
+    pub fn names(&self) -> Vec<String> {
+        if self.any.is_empty() { self.by_name.keys().cloned().collect() } else { Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.any.is_empty() && self.by_name.is_empty()
     }
 }
 
@@ -222,5 +305,29 @@ mod tests {
         assert!(inbox.holds(&["c".into()]) && inbox.holds(&[]) && !inbox.holds(&["a".into()]));
         assert_eq!(inbox.take(&[], 9).iter().map(|message| message.key.sender_seq).collect::<Vec<_>>(), [2, 4]);
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_is_the_oldest_again_in_its_order() {
+        let mut inbox = Inbox::new(vec![message(1, "a"), message(2, "b"), message(3, "a")]);
+        let taken = inbox.take(&[], 2);
+        inbox.put(message(4, "b"));
+        inbox.put_back(taken.into_iter());
+        assert_eq!(inbox.take(&[], 9).iter().map(|message| message.key.sender_seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_longest_wait_for_what_is_there_is_served_first() {
+        let mut waiters = Waiters::default();
+        waiters.add(3, &["a".into()]);
+        waiters.add(1, &["b".into()]);
+        waiters.add(2, &[]);
+        let inbox = Inbox::new(vec![message(1, "a")]);
+        assert_eq!(waiters.next(&inbox), Some(2));
+        assert_eq!(waiters.names(), Vec::<String>::new());
+        waiters.remove(2, &[]);
+        assert_eq!((waiters.next(&inbox), waiters.names()), (Some(3), vec!["a".to_owned(), "b".to_owned()]));
+        waiters.remove(3, &["a".into()]);
+        assert_eq!(waiters.next(&inbox), None);
     }
 }

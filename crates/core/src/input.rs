@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 use crate::retry::Policy;
+use crate::scope::ForkRule;
 use crate::state::{Delta, Reads};
 
 /// An operation of the workflow: a number that the adapter gives, unique within the actor for as long as it is loaded.
@@ -41,6 +42,7 @@ pub enum Input {
         op: OpId,
         name: String,
         policy: Policy,
+        traits: StepTraits,
     },
     Sleep {
         scope: ScopeId,
@@ -60,8 +62,61 @@ pub enum Input {
         state: Option<Bytes>,
         keep: u32,
     },
+    /// Several callbacks side by side.
+    Fork {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        fork: Fork,
+    },
+    /// A named scope whose failures the adapter may catch.
+    Try {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+    },
+    /// Which version of the code this run follows from here on.
+    Version {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        latest: u32,
+    },
+    /// The code no longer has an entry of this kind.
+    Removed {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        kind: String,
+    },
+    /// The run says whether it may undo.
+    Checkpoint {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+    },
+    /// A message from the workflow itself, recorded under `send:<name>:<n>`.
+    Post {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        body: Bytes,
+    },
+    /// A message that was taken is answered.
+    Complete {
+        op: OpId,
+        message_id: String,
+        reply: Option<Bytes>,
+    },
+    /// Undo everything, then end with this output.
+    RollBack {
+        scope: ScopeId,
+        op: OpId,
+        output: Option<Bytes>,
+    },
 
-    /// The body of a step has ended; `attempt` is the number that `Output::Execute` gave.
+    /// The body of a step has ended; `attempt` is the number that `Output::Execute` gave. For a handler that undoes a step,
+    /// `op` is the step's.
     Settle {
         op: OpId,
         attempt: u32,
@@ -82,6 +137,16 @@ pub enum Input {
         scope: ScopeId,
         outcome: Iterated,
     },
+    /// The callback of a branch has ended.
+    Branched {
+        scope: ScopeId,
+        outcome: Ended,
+    },
+    /// The callback of a try block has ended. What it gave stays in the adapter.
+    Left {
+        scope: ScopeId,
+        threw: bool,
+    },
     /// The workflow's function has ended.
     Ended {
         scope: ScopeId,
@@ -98,6 +163,24 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+    /// The adapter's event loop has come round: facts that wait for their turn may be released.
+    Pulse,
+    /// End the run between two commits.
+    Cancel {
+        call: CallId,
+        /// Whether what it did is undone first.
+        compensate: bool,
+        reason: Option<String>,
+    },
+    /// Try again what has failed for good and ended the run, or the handler that it is stuck at, or the code that did not match.
+    Retry {
+        call: CallId,
+    },
+    /// Go back to before the entry of this id, and on from there; none: from the start.
+    Replay {
+        call: CallId,
+        entry_id: Option<String>,
+    },
     /// Write down what the run waits for, so that the actor can be dropped.
     Suspend,
 }
@@ -119,6 +202,37 @@ pub struct Start {
     pub reports: bool,
     /// Names the code, for the record of a park.
     pub code_version: u64,
+    /// Whether the run is an embedding host's.
+    pub embedded: Option<Embedded>,
+}
+
+/// How an embedding host runs a workflow (engine behaviour, sections 3 and 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Embedded {
+    /// Whether new code is refused at the first new entry, or at the end of its scope.
+    pub frontier: bool,
+    /// A wait that is shorter than this many milliseconds is waited for in memory.
+    pub patience_ms: i64,
+}
+
+/// What is special about a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StepTraits {
+    /// Its result may be used before it is durable.
+    pub ephemeral: bool,
+    /// There is a handler that undoes it once it has committed.
+    pub undo: bool,
+    /// There is a handler that undoes it if it was tried and never committed.
+    pub undo_attempted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    pub rule: ForkRule,
+    /// The branches' names, in the order of the code; of a map, the places of its items.
+    pub branches: Vec<String>,
+    /// How many run at once.
+    pub concurrency: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +249,10 @@ pub struct NextWait {
     /// The messages that it takes; none: any.
     pub names: Vec<String>,
     pub timeout_ms: Option<i64>,
+    /// How many it takes at most.
+    pub count: u32,
+    /// Whether whoever takes them answers them.
+    pub completable: bool,
 }
 
 /// How an attempt's body ended.
@@ -149,6 +267,8 @@ pub enum Outcome {
         failure: Failure,
         /// The change that the attempt's draft was pinned to, if it read state: what it says may rest on it.
         pin: Option<u64>,
+        /// When the body asks to be tried again.
+        retry_at: Option<Time>,
     },
 }
 
@@ -185,5 +305,9 @@ pub enum Iterated {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
     Returned(Option<Bytes>),
-    Threw(Failure),
+    Threw {
+        failure: Failure,
+        /// The operation whose failure this is, if it is one's.
+        because: Option<OpId>,
+    },
 }

@@ -6,16 +6,20 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::actor::STATE;
+use crate::answers::Answers;
 use crate::codec::CodecError;
 use crate::codec::change::{self, Record};
 use crate::codec::record::EntryMetadata;
+use crate::compensation::Row;
 use crate::failure::{Failure, Terminal};
-use crate::history::{History, NodeId};
+use crate::history::{BranchFailure, NodeId};
 use crate::ids::CommitId;
 use crate::inbox::MessageKey;
+use crate::input::Time;
+use crate::key::Location;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
-use crate::run::{Phase, Run};
+use crate::run::{Phase, Run, Stored};
 use crate::state::{Delta, StateError};
 
 /// What the store has of an actor.
@@ -44,15 +48,13 @@ pub enum OpenError {
 }
 
 /// The fold of an actor's changes.
-#[derive(Default)]
 pub(crate) struct Fold {
-    pub history: History,
     pub created: bool,
     pub workflow: bool,
     pub incarnation: u64,
-    pub input: Option<Bytes>,
     pub outcome: Option<RunOutcome>,
-    pub parks: u32,
+    pub stored: Stored,
+    pub answers: Answers,
     pub last_commit: Option<(u64, CommitId)>,
     /// Where the entries of the change at hand are; what belongs to an entry stands in the change that writes it.
     places: BTreeMap<String, NodeId>,
@@ -60,7 +62,16 @@ pub(crate) struct Fold {
 
 impl Fold {
     pub fn run(loaded: Loaded, overlay: &mut Overlay) -> Result<Fold, OpenError> {
-        let mut fold = Fold::default();
+        let mut fold = Fold {
+            created: false,
+            workflow: false,
+            incarnation: 0,
+            outcome: None,
+            stored: Stored::new(None, 0),
+            answers: Answers::default(),
+            last_commit: None,
+            places: BTreeMap::new(),
+        };
         let mut expected = 1;
         for (seq, body) in &loaded.changes {
             if *seq != expected {
@@ -69,7 +80,7 @@ impl Fold {
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
             fold.places.clear();
             for record in change.records {
-                fold.record(overlay, *seq, record)?;
+                fold.record(overlay, (*seq, change.at), record)?;
             }
             fold.last_commit = Some((*seq, change.id));
             expected += 1;
@@ -92,28 +103,29 @@ impl Fold {
             (None, Standing { status: Status::Parked, alarm: Some(until) }) => Phase::Parked { until },
             (None, _) => Phase::Idle,
         };
-        self.workflow.then(|| Run::new(self.history, self.input, phase, self.parks, first_scope))
+        self.workflow.then(|| Run::new(Stored { phase, ..self.stored }, first_scope))
     }
 
-    fn record(&mut self, overlay: &mut Overlay, seq: u64, record: Record) -> Result<(), OpenError> {
+    fn record(&mut self, overlay: &mut Overlay, (seq, at): (u64, Time), record: Record) -> Result<(), OpenError> {
         let inconsistent = |what| OpenError::Inconsistent { seq, what };
         match record {
             Record::Created { incarnation, workflow, input } => {
-                (self.created, self.workflow) = (true, workflow);
-                (self.incarnation, self.input) = (incarnation, input);
+                (self.created, self.workflow, self.incarnation) = (true, workflow, incarnation);
+                (self.stored.input, self.stored.created_at) = (input, at);
             }
             Record::Name { index, name } => {
-                if !self.history.names.load(index, &name) {
+                if !self.stored.history.names.load(index, &name) {
                     return Err(inconsistent("registers a name twice or out of order"));
                 }
             }
             Record::Entry(entry) => {
                 let id = entry.id.clone();
-                let Some(place) = self.history.load(entry, seq) else {
+                let Some(place) = self.stored.history.load(entry, seq, at) else {
                     return Err(inconsistent("has an entry whose name is not in the registry"));
                 };
+                self.forget_details(place);
                 self.places.insert(id, place);
-                self.parks = 0;
+                self.stored.parks = 0;
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
             Record::Failure { entry_id, terminal, failure } => self.failure(&entry_id, terminal, failure),
@@ -131,15 +143,95 @@ impl Fold {
             Record::Took(_) => {}
             Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
-            Record::Parked { times, .. } => self.parks = times,
+            Record::Parked { times, .. } => self.stored.parks = times,
+            record => self.control_flow(record),
         }
         Ok(())
+    }
+
+    /// What is kept beside an entry stands in the change that writes it, every time.
+    fn forget_details(&mut self, place: NodeId) {
+        if let Some(recorded) = self.stored.history.get_mut(place) {
+            (recorded.failure, recorded.retry_at) = (None, None);
+            recorded.branch_failures.clear();
+        }
+    }
+
+    fn control_flow(&mut self, record: Record) {
+        let Stored { history, stack, .. } = &mut self.stored;
+        match record {
+            Record::BranchFailure { entry_id, branch, failure, because } => {
+                if let Some(recorded) = self.places.get(&entry_id).and_then(|place| history.get_mut(*place)) {
+                    recorded.branch_failures.push(BranchFailure { branch, failure, because });
+                }
+            }
+            Record::RetryAt { entry_id, at } => {
+                if let Some(recorded) = self.places.get(&entry_id).and_then(|place| history.get_mut(*place)) {
+                    recorded.retry_at = Some(at);
+                }
+            }
+            Record::Pushed { entry_id, attempted } => {
+                if let Some(node) = self.places.get(&entry_id).copied() {
+                    let was_there = stack.rows().iter().any(|row| row.node == node);
+                    stack.push(Row { node, attempted });
+                    if !was_there {
+                        history.mark_row(node, true);
+                    }
+                }
+            }
+            Record::Popped { location } => {
+                if let Some(node) = history.at(&location).filter(|node| stack.pop(*node)) {
+                    history.mark_row(node, false);
+                }
+                self.stored.stuck = false;
+            }
+            Record::UndoFailed { terminal, .. } => self.stored.stuck = terminal,
+            Record::IterationState { location, iteration, state } => {
+                if let Some(node) = history.at(&location) {
+                    self.stored.iteration_states.insert((node, iteration), state);
+                }
+            }
+            Record::RollingBack(ending) => self.stored.ending = Some(ending),
+            Record::Cancelled { reason } => self.outcome = Some(RunOutcome::Cancelled(reason)),
+            Record::EndedBy { locations } => {
+                self.stored.ended_by = locations.iter().filter_map(|location| history.at(location)).collect();
+            }
+            Record::Recovered { generation } => {
+                self.outcome = None;
+                (self.stored.generation, self.stored.ending, self.stored.stuck) = (generation, None, false);
+                self.stored.ended_by.clear();
+            }
+            Record::Dropped { location, iterations, .. } => {
+                if let Some(node) = history.at(&location) {
+                    match iterations {
+                        Some((from, to)) => history.drop_iterations(node, from, to, |_| {}),
+                        None => history.drop_below(node, |_| {}),
+                    }
+                }
+            }
+            Record::Erased { location } => self.erase(&location),
+            Record::Answered { message_id, reply } => self.answers.add(message_id, reply),
+            _ => {}
+        }
+    }
+
+    fn erase(&mut self, location: &Location) {
+        let Stored { history, stack, .. } = &mut self.stored;
+        let Some(node) = history.at(location) else { return };
+        let rows: Vec<NodeId> = stack.rows().iter().map(|row| row.node).collect();
+        for row in rows {
+            if history.location(row).is_within(location) {
+                stack.pop(row);
+                history.mark_row(row, false);
+            }
+        }
+        history.erase(node, |_| {});
     }
 
     /// Metadata and failures of pruned entries go nowhere.
     fn metadata(&mut self, entry_id: &str, metadata: EntryMetadata) {
         let place = self.places.get(entry_id).copied();
-        if let Some(recorded) = place.and_then(|place| self.history.get_mut(place))
+        if let Some(recorded) = place.and_then(|place| self.stored.history.get_mut(place))
             && recorded.entry.id == entry_id
         {
             recorded.metadata = Some(metadata);
@@ -148,7 +240,7 @@ impl Fold {
 
     fn failure(&mut self, entry_id: &str, terminal: Option<Terminal>, failure: Failure) {
         let place = self.places.get(entry_id).copied();
-        if let Some(recorded) = place.and_then(|place| self.history.get_mut(place))
+        if let Some(recorded) = place.and_then(|place| self.stored.history.get_mut(place))
             && recorded.entry.id == entry_id
         {
             recorded.failure = Some((terminal, failure));

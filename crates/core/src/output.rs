@@ -12,22 +12,35 @@ use crate::input::{CallId, OpId, ReportId, ScopeId, Time};
 pub enum Output {
     /// Make this durable, after everything before it; then say `Durable`.
     Commit(Change),
+    /// Somebody waits for lazy changes: write them now.
+    Hurry,
     /// What became of a settled attempt's draft. Comes before any other output of the same turn.
     Verdict { attempt: Attempt, verdict: Verdict },
 
-    /// Call the workflow's function with this input, with a context of this scope.
-    RunWorkflow { scope: ScopeId, input: Option<Bytes> },
+    /// Call the workflow's function with this input, with a context of this scope. `rebuild`: only to find the handlers that
+    /// undo what it did.
+    RunWorkflow { scope: ScopeId, input: Option<Bytes>, replaying: bool, rebuild: bool, at: Time },
     /// Run the body of this step.
     Execute { op: OpId, attempt: u32 },
+    /// Run the handler that undoes this step, with its output; `attempted`: the one for a step that never committed.
+    Undo { op: OpId, attempt: u32, attempted: bool, output: Value },
     /// The attempt is dead: nothing that it still does counts.
     Abort { op: OpId, attempt: u32, reason: AbortReason },
     /// Run the loop's callback with a context of this scope.
-    Iterate { op: OpId, scope: ScopeId, state: Value },
+    Iterate { op: OpId, scope: ScopeId, state: Value, replaying: bool },
+    /// Run this branch's callback with a context of this scope.
+    Branch { op: OpId, scope: ScopeId, index: u32, replaying: bool },
+    /// Run the try block's callback with a context of this scope.
+    Enter { op: OpId, scope: ScopeId, replaying: bool },
+    /// A callback is given up: its branch has lost. What is pending in its scope rejects.
+    Cancelled { scope: ScopeId },
+    /// The workflow's function is over, whatever it still does: the run undoes what it did, or ends. Handlers are kept.
+    Halted { reason: Halt },
     /// An operation has its fact.
-    Resolve { op: OpId, value: Value },
+    Resolve { op: OpId, value: Value, told: Told },
     /// A step has failed for good.
-    Reject { op: OpId, terminal: Terminal, attempts: u32, failure: Failure },
-    /// The loop ends with what its callback threw.
+    Reject { op: OpId, terminal: Terminal, attempts: u32, failure: Failure, told: Told },
+    /// The loop or try block ends with what its callback threw.
     Rethrow { op: OpId },
     /// A failure is durable: call the hook, then say `Reported`.
     Report { report: ReportId, event: FailureEvent },
@@ -36,14 +49,37 @@ pub enum Output {
     Reported { report: ReportId },
     /// What the call asked for is durable: its answer may leave.
     Reply { call: CallId },
+    /// The message is durable, under this id.
+    Sent { call: CallId, message_id: String },
     /// The call is refused; nothing of it has happened.
     Refuse { call: CallId, reason: Refusal },
     /// The run has ended, durably.
     RunEnded(RunOutcome),
     /// The run is parked, undamaged.
     Parked(Divergence),
+    /// A message was answered, durably.
+    Answered { message_id: String, reply: Option<Bytes> },
+    /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
+    Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
     /// The adapter broke its contract.
     Misuse { op: Option<OpId>, misuse: Misuse },
+}
+
+/// What goes with a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// When it became one, in milliseconds since the epoch; 0 for what has no time of its own.
+    pub at: Time,
+    /// Whether more is recorded in the operation's scope that the code has not come to.
+    pub replaying: bool,
+}
+
+/// Why the workflow's function is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    RollingBack,
+    Cancelled,
+    Restarted,
 }
 
 /// Why an attempt was given up.
@@ -66,6 +102,24 @@ pub enum Value {
     Encoded(Bytes),
     /// A message, as its encoded record.
     Message(Bytes),
+    Messages(Vec<Bytes>),
+    /// What became of a fork.
+    Branches {
+        winner: Option<u32>,
+        branches: Vec<BranchValue>,
+    },
+}
+
+/// What became of one branch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BranchValue {
+    /// What the adapter itself settled the branch with.
+    Kept,
+    Nothing,
+    Encoded(Bytes),
+    Failed(Failure),
+    /// It was given up, or never begun.
+    Cancelled,
 }
 
 /// Whose draft a verdict is about.
@@ -74,6 +128,15 @@ pub enum Attempt {
     Step { op: OpId, attempt: u32 },
     Action { call: CallId },
     Report { report: ReportId },
+}
+
+/// What has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedPart {
+    Step,
+    /// The handler that undoes a step.
+    Rollback,
+    Workflow,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,11 +165,14 @@ pub enum Refusal {
     Lost,
     /// What was asked for does not fit the state; says why.
     Broken(String),
+    /// There is no run to cancel, nothing to try again, or no such entry to go back to; says which.
+    Nothing(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailureEvent {
-    /// `None`: the workflow itself.
+    pub part: FailedPart,
+    /// The step's name; `None`: the workflow itself.
     pub step: Option<String>,
     pub attempt: u32,
     /// When the next attempt is due; `None`: there is none.
@@ -118,6 +184,7 @@ pub struct FailureEvent {
 pub enum RunOutcome {
     Completed(Option<Bytes>),
     Failed(Failure),
+    Cancelled(Option<String>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +202,10 @@ pub enum Misuse {
     },
     /// Too many operations at once.
     TooManyOperations,
+    /// There is no message of this id that waits for an answer.
+    NotCompletable {
+        message_id: String,
+    },
 }
 
 /// The indivisible writes of one transition.
@@ -150,6 +221,8 @@ pub struct Change {
     pub alarm: Option<Time>,
     pub status: Status,
     pub state_version: u32,
+    /// Nobody waits for it: it may be written together with the next change that is not lazy.
+    pub lazy: bool,
 }
 
 /// Where an actor's run stands, for people and for the next load.
@@ -163,4 +236,6 @@ pub enum Status {
     Completed,
     Failed,
     Parked,
+    RollingBack,
+    Cancelled,
 }

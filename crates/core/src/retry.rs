@@ -15,6 +15,15 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// For a handler of which no other policy is known.
+    pub const PATIENT: Policy = Policy {
+        max_retries: 10,
+        backoff_base_ms: 100,
+        backoff_max_ms: 30_000,
+        timeout_ms: Some(300_000),
+        retry_on_timeout: true,
+    };
+
     /// Whether another attempt follows `attempts` failed ones.
     pub fn allows_another(&self, attempts: u32) -> bool {
         attempts <= self.max_retries

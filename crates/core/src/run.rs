@@ -3,31 +3,43 @@
 //! Owns the scopes and pending operations of the code that is running, and the history that it replays. A pending
 //! operation belongs to one scope, and a scope has at most one. What has become durable is released by the overlay.
 
+mod branches;
+mod control;
 mod entry;
+mod facts;
 mod loops;
+mod markers;
+mod scopes;
 mod steps;
+mod undo;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::failure::{Failure, FailureKind, Terminal};
+use crate::codec::change::{Ending, Record};
+use crate::compensation::{Rollback, Stack};
+use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
-use crate::inbox::Wait;
-use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, Time};
-use crate::output::{AbortReason, Attempt, FailureEvent, Misuse, Output, RunOutcome, Status, Value, Verdict};
+use crate::inbox::{Message, Wait, Waiters};
+use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, StepTraits, Time};
+use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
-use crate::scope::LoopScope;
+use crate::scope::{Fork, ForkRule, LoopScope};
 use crate::step::Step;
 use crate::timer::Timer;
+use facts::{Fact, Facts};
+use scopes::Scope;
 
 /// The report of the workflow's own failure; operations count from 1.
 const RUN_REPORT: u64 = 0;
 /// A parked run is tried again after a minute, then after twice as long each time, up to an hour.
 const PARK_MS: i64 = 60_000;
 const PARK_MAX_MS: i64 = 3_600_000;
+/// How many operations of a run may be pending.
+const OPERATIONS_LIMIT: usize = 100_000;
 
 /// Where the run stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +47,8 @@ pub enum Phase {
     /// Nobody has called the workflow's function since the actor was loaded.
     Idle,
     Running,
+    /// Something has ended it, and what it did is being undone.
+    RollingBack,
     /// The end is queued.
     Ending(RunOutcome),
     Ended(RunOutcome),
@@ -44,32 +58,75 @@ pub enum Phase {
 }
 
 #[derive(Debug)]
-struct Scope {
-    node: NodeId,
-    /// The operation that this scope is a callback of; none for the workflow's function.
-    parent: Option<OpId>,
-    pending: Option<OpId>,
-    /// Entries recorded directly in it that the code has not come to yet.
-    unvisited: usize,
-    /// Whether the code has gone past everything that is recorded.
-    at_frontier: bool,
-}
-
-#[derive(Debug)]
 struct Pending {
     scope: ScopeId,
     place: NodeId,
     name: String,
     deadline: Option<Time>,
+    wake: Wake,
+    /// What it tells the workflow, once that is durable and it is its turn.
+    outcome: Option<Fact>,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Step { step: Step, policy: Policy, phase: StepPhase, outcome: Option<Fact> },
-    Sleep { timer: Timer, outcome: Option<Fact> },
-    Next { wait: Wait, names: Vec<String>, timer: Option<(NodeId, Timer)>, outcome: Option<Fact> },
-    Loop { state: LoopScope, keep: u32, scope: Option<ScopeId>, outcome: Option<Fact> },
+    Step {
+        step: Step,
+        policy: Policy,
+        phase: StepPhase,
+        traits: StepTraits,
+        /// Whether this is the handler that undoes the step.
+        undoes: bool,
+    },
+    Sleep {
+        timer: Timer,
+    },
+    Next {
+        wait: Wait,
+        names: Vec<String>,
+        count: u32,
+        completable: bool,
+        timer: Option<(NodeId, Timer)>,
+        /// What it took and has not told yet.
+        taken: Vec<Message>,
+    },
+    Loop {
+        state: LoopScope,
+        keep: u32,
+        scope: Option<ScopeId>,
+    },
+    Fork(Box<Branches>),
+    Try {
+        scope: ScopeId,
+    },
+    /// Answered at once, or never.
+    Marker,
+}
+
+/// The branches of a fork that is running.
+#[derive(Debug)]
+struct Branches {
+    rule: ForkRule,
+    state: Fork,
+    concurrency: u32,
+    rows: Vec<BranchRow>,
+    /// Of the branches that run, by place.
+    scopes: BTreeMap<u32, ScopeId>,
+    /// Those that have settled since the run was loaded.
+    kept: BTreeSet<u32>,
+    next: u32,
+    winner: Option<u32>,
+    /// Scopes that were given up, to be told so when the decision is durable.
+    cancelled: Vec<ScopeId>,
+}
+
+/// Where a branch is recorded.
+#[derive(Debug, Clone, Copy)]
+struct BranchRow {
+    node: NodeId,
+    /// Its place among the branches of the fork's entry.
+    row: usize,
 }
 
 /// What the code of a step's attempt is doing.
@@ -81,54 +138,131 @@ enum StepPhase {
     Settled,
 }
 
-/// What an operation tells the workflow once it is durable.
-#[derive(Debug, Clone, PartialEq)]
-enum Fact {
-    Resolve(Value),
-    Reject {
-        terminal: Terminal,
-        attempts: u32,
-        failure: Failure,
-        /// Whether the hook has heard of this failure already.
-        reported: bool,
-    },
-    /// Nothing yet: the step is tried again.
-    Retry {
-        retry_at: Time,
-        failure: Failure,
-        attempts: u32,
-    },
-    Rethrow,
+/// When an operation can go on if nothing comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Now,
+    At(Time),
+    Never,
 }
 
 pub struct Run {
     pub phase: Phase,
     pub history: History,
+    pub generation: u64,
     input: Option<Bytes>,
+    created_at: Time,
     start: Start,
     parks: u32,
     scopes: BTreeMap<ScopeId, Scope>,
     ops: BTreeMap<OpId, Pending>,
     deadlines: BTreeSet<(Time, OpId)>,
+    /// When waiting operations can go on.
+    alarms: BTreeSet<(Time, OpId)>,
+    /// How many operations can go on at once, and how many callbacks are in user code.
+    awake: usize,
+    in_user_code: usize,
+    /// How many callbacks have none of their own running.
+    leaves: usize,
+    waiters: Waiters,
+    /// Messages that were taken and wait for an answer, by id.
+    open_messages: BTreeMap<String, NodeId>,
+    facts: Facts,
+    /// Operations that have failed, for whoever says whose failure it was.
+    failed: BTreeMap<OpId, NodeId>,
     /// Entries that changed without a change of their own: they go with the run's next one.
     noted: BTreeSet<NodeId>,
+    /// Records that go with the run's next change, likewise: those before the entries, and those about them.
+    noted_records: Vec<Record>,
+    noted_pushes: Vec<Record>,
+    /// Forks whose branches have come further than is written.
+    unwritten_forks: BTreeSet<OpId>,
     next_scope: ScopeId,
+    stack: Stack,
+    rollback: Rollback,
+    /// How the run ends once everything is undone.
+    ending: Option<Ending>,
+    /// Steps on the stack whose handler the adapter has: the operation that knows it, and its policy.
+    handlers: BTreeMap<NodeId, (OpId, Policy)>,
+    /// What iterations were called with that hold something on the stack.
+    iteration_states: BTreeMap<(NodeId, u32), Bytes>,
+    ended_by: Vec<NodeId>,
+    /// The wait that was told last.
+    suspended: Option<Standing>,
+    /// Messages that an operation which was given up had taken and never told.
+    unused: Vec<Message>,
+}
+
+/// What is known of a run when its actor is loaded.
+pub struct Stored {
+    pub history: History,
+    pub input: Option<Bytes>,
+    pub created_at: Time,
+    pub phase: Phase,
+    pub parks: u32,
+    pub generation: u64,
+    pub stack: Stack,
+    pub stuck: bool,
+    pub ending: Option<Ending>,
+    pub iteration_states: BTreeMap<(NodeId, u32), Bytes>,
+    pub ended_by: Vec<NodeId>,
+}
+
+impl Stored {
+    /// A run that is about to begin.
+    pub fn new(input: Option<Bytes>, created_at: Time) -> Stored {
+        Stored {
+            history: History::default(),
+            input,
+            created_at,
+            phase: Phase::Idle,
+            parks: 0,
+            generation: 0,
+            stack: Stack::default(),
+            stuck: false,
+            ending: None,
+            iteration_states: BTreeMap::new(),
+            ended_by: Vec::new(),
+        }
+    }
 }
 
 impl Run {
-    /// A run that is about to begin, or one as it was loaded. Scopes are numbered from `first_scope`.
-    pub fn new(history: History, input: Option<Bytes>, phase: Phase, parks: u32, first_scope: ScopeId) -> Run {
+    /// Scopes are numbered from `first_scope`.
+    pub fn new(stored: Stored, first_scope: ScopeId) -> Run {
+        let stuck = stored.stuck && stored.ending.is_some();
         Run {
-            phase,
-            history,
-            input,
-            start: Start { reports: false, code_version: 0 },
-            parks,
+            phase: stored.phase,
+            history: stored.history,
+            generation: stored.generation,
+            input: stored.input,
+            created_at: stored.created_at,
+            start: Start { reports: false, code_version: 0, embedded: None },
+            parks: stored.parks,
             scopes: BTreeMap::new(),
             ops: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            awake: 0,
+            in_user_code: 0,
+            leaves: 0,
+            waiters: Waiters::default(),
+            open_messages: BTreeMap::new(),
+            facts: Facts::default(),
+            failed: BTreeMap::new(),
             noted: BTreeSet::new(),
+            noted_records: Vec::new(),
+            noted_pushes: Vec::new(),
+            unwritten_forks: BTreeSet::new(),
             next_scope: first_scope,
+            stack: stored.stack,
+            rollback: if stuck { Rollback::Stuck } else { Rollback::Idle },
+            ending: stored.ending,
+            handlers: BTreeMap::new(),
+            iteration_states: stored.iteration_states,
+            ended_by: stored.ended_by,
+            suspended: None,
+            unused: Vec::new(),
         }
     }
 
@@ -141,6 +275,11 @@ impl Run {
     pub fn path_of(&self, op: OpId) -> Option<Vec<String>> {
         let place = self.ops.get(&op)?.place;
         Some(self.history.names_of(place))
+    }
+
+    /// The names on the way to a scope.
+    pub fn path_of_scope(&self, scope: ScopeId) -> Option<Vec<String>> {
+        Some(self.history.names_of(self.scopes.get(&scope)?.node))
     }
 
     /// The round of a loop that a scope is; none for other scopes.
@@ -159,87 +298,151 @@ impl Run {
         }
     }
 
+    /// Whether facts wait for the adapter's event loop to come round.
+    pub fn wants_pulse(&self) -> bool {
+        !self.facts.is_empty()
+    }
+
     /// What a change says of the run: work that can go on at once is due at 0.
     pub fn standing(&self) -> Standing {
+        let ended = |status| Standing { status, alarm: None };
         match &self.phase {
-            Phase::Ending(outcome) | Phase::Ended(outcome) => {
-                let status = match outcome {
-                    RunOutcome::Completed(_) => Status::Completed,
-                    RunOutcome::Failed(_) => Status::Failed,
-                };
-                Standing { status, alarm: None }
-            }
+            Phase::Ending(outcome) | Phase::Ended(outcome) => ended(match outcome {
+                RunOutcome::Completed(_) => Status::Completed,
+                RunOutcome::Failed(_) => Status::Failed,
+                RunOutcome::Cancelled(_) => Status::Cancelled,
+            }),
             Phase::Parked { until } => Standing { status: Status::Parked, alarm: Some(*until) },
-            Phase::Idle => Standing { status: Status::Running, alarm: Some(0) },
-            Phase::Running => self.running_standing(),
+            Phase::Idle if self.rollback == Rollback::Stuck => ended(Status::RollingBack),
+            Phase::Idle => Standing { status: self.idle_status(), alarm: Some(0) },
+            Phase::RollingBack => Standing { status: Status::RollingBack, alarm: self.alarm() },
+            Phase::Running => match self.alarm() {
+                Some(0) => Standing { status: Status::Running, alarm: Some(0) },
+                alarm => Standing { status: Status::Waiting, alarm },
+            },
         }
     }
 
-    fn running_standing(&self) -> Standing {
-        let in_user_code = self.scopes.values().any(|scope| scope.pending.is_none());
-        let mut wake = if in_user_code { Wake::Now } else { Wake::Never };
-        self.ops.values().for_each(|pending| wake = wake.min(pending.wake()));
-        match wake {
-            Wake::Now => Standing { status: Status::Running, alarm: Some(0) },
-            Wake::At(at) => Standing { status: Status::Waiting, alarm: Some(at) },
-            Wake::Never => Standing { status: Status::Waiting, alarm: None },
-        }
+    fn idle_status(&self) -> Status {
+        if self.ending.is_some() { Status::RollingBack } else { Status::Running }
+    }
+
+    /// When the run can go on if nothing comes in; 0: at once.
+    fn alarm(&self) -> Option<Time> {
+        if self.in_user_code + self.awake > 0 { Some(0) } else { self.alarms.first().map(|(at, _)| *at) }
     }
 
     /// Calls the workflow's function, unless the run has ended or is running.
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
         match self.phase {
+            _ if !self.scopes.is_empty() => {}
             // A parked run is tried whenever it is loaded: the code may be another one.
-            Phase::Idle | Phase::Parked { .. } if self.scopes.is_empty() => self.call_workflow(overlay),
+            Phase::Idle | Phase::Parked { .. } => self.resume(overlay),
+            // An embedding host runs a run that has ended again: it is answered from what is recorded.
+            Phase::Ended(_) if self.runs_again() => self.call_workflow(overlay, false),
             _ => {}
         }
     }
 
-    fn call_workflow(&mut self, overlay: &mut Overlay) {
+    fn runs_again(&self) -> bool {
+        self.start.embedded.is_some()
+            && !self.was_undone()
+            && !matches!(self.phase, Phase::Ended(RunOutcome::Cancelled(_)))
+    }
+
+    /// Goes on where the run was left.
+    fn resume(&mut self, overlay: &mut Overlay) {
+        match (&self.ending, self.rollback) {
+            (None, _) => self.call_workflow(overlay, false),
+            (Some(_), Rollback::Stuck) => self.phase = Phase::RollingBack,
+            (Some(_), _) => self.begin_rollback(overlay),
+        }
+    }
+
+    /// `rebuild`: only to find handlers; nothing is decided, nothing is written.
+    fn call_workflow(&mut self, overlay: &mut Overlay, rebuild: bool) {
         self.clear();
-        self.phase = Phase::Running;
+        self.phase = if rebuild { Phase::RollingBack } else { Phase::Running };
         let scope = self.open_scope(History::ROOT, None);
-        overlay.outputs.push_back(Output::RunWorkflow { scope, input: self.input.clone() });
+        let replaying = self.is_replaying(scope);
+        let (input, at) = (self.input.clone(), self.created_at);
+        overlay.outputs.push_back(Output::RunWorkflow { scope, input, replaying, rebuild, at });
+    }
+
+    fn is_rebuilding(&self) -> bool {
+        self.rollback == Rollback::Rebuilding
     }
 
     fn clear(&mut self) {
         self.scopes.clear();
         self.ops.clear();
         self.deadlines.clear();
+        self.alarms.clear();
+        (self.awake, self.in_user_code, self.leaves) = (0, 0, 0);
+        self.waiters = Waiters::default();
+        self.open_messages.clear();
+        self.facts = Facts::default();
+        self.failed.clear();
+        self.unwritten_forks.clear();
+        self.suspended = None;
     }
 
-    fn open_scope(&mut self, node: NodeId, parent: Option<OpId>) -> ScopeId {
-        let id = self.next_scope;
-        self.next_scope += 1;
-        let unvisited = self.history.entries_in(node);
-        self.scopes.insert(id, Scope { node, parent, pending: None, unvisited, at_frontier: false });
-        id
+    /// After everything that an input has led to.
+    pub fn settle_down(&mut self, overlay: &mut Overlay) {
+        if self.is_rebuilding() {
+            self.check_rebuilt(overlay);
+        } else {
+            if self.phase == Phase::Running && self.alarm() != Some(0) {
+                overlay.hurry();
+            }
+            self.check_suspended(overlay);
+        }
     }
 
     /// Routes what is the run's own.
     pub fn handle(&mut self, overlay: &mut Overlay, input: Input) {
         match input {
-            Input::Step { scope, op, name, policy } => self.step(overlay, scope, op, name, policy),
+            Input::Step { scope, op, name, policy, traits } => self.step(overlay, (scope, op), name, policy, traits),
             Input::Sleep { scope, op, name, until } => self.sleep(overlay, scope, op, name, until),
             Input::Next { scope, op, wait } => self.next(overlay, scope, op, wait),
-            Input::Loop { scope, op, name, state, keep } => self.enter_loop(overlay, scope, op, name, state, keep),
+            Input::Loop { scope, op, name, state, keep } => self.enter_loop(overlay, (scope, op), name, state, keep),
+            Input::Fork { scope, op, name, fork } => self.fork(overlay, scope, op, name, fork),
+            Input::Try { scope, op, name } => self.enter_try(overlay, scope, op, name),
+            Input::Version { scope, op, name, latest } => self.version(overlay, scope, op, name, latest),
+            Input::Removed { scope, op, name, kind } => self.removed(overlay, scope, op, name, kind),
+            Input::Checkpoint { scope, op, name } => self.checkpoint(overlay, scope, op, name),
+            Input::Post { scope, op, name, body } => self.post(overlay, scope, op, name, body),
+            Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
+            Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
+            Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),
+            Input::Left { scope, threw } => self.left(overlay, scope, threw),
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
+            Input::Pulse => self.pulse(overlay),
             Input::Suspend => self.suspend(overlay),
+            Input::Cancel { call, compensate, reason } => self.cancel(overlay, call, compensate, reason),
+            Input::Retry { call } => self.retry(overlay, call),
+            Input::Replay { call, entry_id } => self.replay(overlay, call, entry_id.as_deref()),
             _ => {}
         }
     }
 
-    /// Starts a change that holds every new name and noted entry.
+    /// Starts a change that holds every new name, noted entry and noted record.
     fn begin(&mut self, overlay: &mut Overlay) -> Writing {
         let mut writing = overlay.begin();
         self.history.names.record(|index, name| writing.writer.name(index, name));
+        for record in std::mem::take(&mut self.noted_records) {
+            writing.writer.record(&record);
+        }
         for node in std::mem::take(&mut self.noted) {
             self.write_entry(&mut writing, node);
+        }
+        for record in std::mem::take(&mut self.noted_pushes) {
+            writing.writer.record(&record);
         }
         writing
     }
@@ -250,16 +453,38 @@ impl Run {
 
     /// Writes down what the run waits for, if the newest change says something else.
     fn suspend(&mut self, overlay: &mut Overlay) {
-        if self.phase == Phase::Running && overlay.standing() != self.standing() {
+        overlay.hurry();
+        let waits = matches!(self.phase, Phase::Running | Phase::RollingBack);
+        if waits && (overlay.standing() != self.standing() || !self.unwritten_forks.is_empty()) {
+            self.note_forks();
             let writing = self.begin(overlay);
             self.commit(overlay, writing);
         }
     }
 
+    /// Tells an embedding host that nothing more happens before an alarm or a message, once that is written.
+    fn check_suspended(&mut self, overlay: &mut Overlay) {
+        let Some(embedded) = self.start.embedded else { return };
+        let standing = self.standing();
+        let waits = matches!(standing.status, Status::Waiting) && self.facts.is_empty();
+        if !waits {
+            self.suspended = None;
+            return;
+        }
+        let soon = |at: Time| at.saturating_sub(overlay.now) < embedded.patience_ms;
+        if self.suspended == Some(standing) || standing.alarm.is_some_and(soon) {
+            return;
+        }
+        self.suspended = Some(standing);
+        self.suspend(overlay);
+        let names = if self.waiters.is_empty() { None } else { Some(self.waiters.names()) };
+        overlay.leave_after(overlay.queued(), Output::Suspended { alarm: standing.alarm, names });
+    }
+
     fn tick(&mut self, overlay: &mut Overlay) {
         if let Phase::Parked { until } = self.phase {
             if overlay.now >= until {
-                self.call_workflow(overlay);
+                self.resume(overlay);
             }
             return;
         }
@@ -286,61 +511,23 @@ impl Run {
         }
     }
 
-    /// Ends the operation and tells the workflow.
-    fn finish(&mut self, overlay: &mut Overlay, op: OpId, fact: Fact) {
-        self.disarm(op);
-        let Some(pending) = self.ops.remove(&op) else { return };
-        if let Some(scope) = self.scopes.get_mut(&pending.scope) {
-            scope.pending = None;
-        }
-        overlay.outputs.push_back(match fact {
-            Fact::Resolve(value) => Output::Resolve { op, value },
-            Fact::Reject { terminal, attempts, failure, .. } => Output::Reject { op, terminal, attempts, failure },
-            Fact::Rethrow | Fact::Retry { .. } => Output::Rethrow { op },
-        });
-    }
-
-    /// Tells the workflow once change `seq` is durable.
-    fn finish_after(&mut self, overlay: &mut Overlay, op: OpId, seq: u64, fact: Fact) {
-        self.disarm(op);
+    /// Notes when an operation can go on.
+    fn set_wake(&mut self, op: OpId, wake: Wake) {
         let Some(pending) = self.ops.get_mut(&op) else { return };
-        *pending.outcome() = Some(fact);
-        if overlay.after(seq, Gated::Fact(op)).is_some() {
-            self.fact(overlay, op);
+        let before = std::mem::replace(&mut pending.wake, wake);
+        self.forget_wake(op, before);
+        match wake {
+            Wake::Now => self.awake += 1,
+            Wake::At(at) => drop(self.alarms.insert((at, op))),
+            Wake::Never => {}
         }
     }
 
-    /// An operation's outcome is durable.
-    pub fn fact(&mut self, overlay: &mut Overlay, op: OpId) {
-        let Some(pending) = self.ops.get_mut(&op) else { return };
-        let Some(fact) = pending.outcome().take() else { return };
-        let event = match &fact {
-            Fact::Reject { attempts, failure, reported: false, .. } => Some((*attempts, None, failure.clone())),
-            Fact::Retry { retry_at, failure, attempts } => Some((*attempts, Some(*retry_at), failure.clone())),
-            Fact::Resolve(_) | Fact::Reject { .. } | Fact::Rethrow => None,
-        };
-        match event {
-            Some((attempt, retry_at, failure)) if self.start.reports => {
-                let event = FailureEvent { step: Some(pending.name.clone()), attempt, retry_at, failure };
-                *pending.outcome() = Some(fact);
-                overlay.outputs.push_back(Output::Report { report: op, event });
-            }
-            _ => self.after_report(overlay, op, fact),
-        }
-    }
-
-    fn after_report(&mut self, overlay: &mut Overlay, op: OpId, fact: Fact) {
-        match fact {
-            Fact::Retry { retry_at, .. } => {
-                if let Some(Kind::Step { phase, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
-                    *phase = StepPhase::Waiting;
-                }
-                self.arm(op, retry_at);
-                if retry_at <= overlay.now {
-                    self.tick(overlay);
-                }
-            }
-            fact => self.finish(overlay, op, fact),
+    fn forget_wake(&mut self, op: OpId, wake: Wake) {
+        match wake {
+            Wake::Now => self.awake -= 1,
+            Wake::At(at) => drop(self.alarms.remove(&(at, op))),
+            Wake::Never => {}
         }
     }
 
@@ -371,56 +558,71 @@ impl Run {
                 }
             }
         }
-        if report != RUN_REPORT
-            && let Some(fact) = self.ops.get_mut(&report).and_then(|pending| pending.outcome().take())
-        {
-            self.after_report(overlay, report, fact);
-        }
-    }
-
-    /// A scope has ended: whatever is pending in it is given up.
-    fn close_scope(&mut self, overlay: &mut Overlay, id: ScopeId) {
-        let Some(scope) = self.scopes.remove(&id) else { return };
-        let Some(op) = scope.pending else { return };
-        self.disarm(op);
-        let Some(pending) = self.ops.remove(&op) else { return };
-        match pending.kind {
-            Kind::Step { phase: StepPhase::Executing, step: Step::Running { attempts, .. }, .. } => {
-                overlay.gave_up(Attempt::Step { op, attempt: attempts });
-                let reason = AbortReason::Cancelled;
-                overlay.outputs.push_back(Output::Abort { op, attempt: attempts, reason });
-            }
-            Kind::Loop { scope: Some(inner), .. } => self.close_scope(overlay, inner),
-            _ => {}
+        if report != RUN_REPORT {
+            self.after_report(overlay, report);
         }
     }
 
     fn ended(&mut self, overlay: &mut Overlay, id: ScopeId, outcome: Ended) {
         let Some(scope) = self.scopes.get(&id) else { return };
+        if self.is_rebuilding() {
+            return self.close_scope(overlay, id, &mut Vec::new());
+        }
         let (node, unvisited) = (scope.node, scope.unvisited);
         if let (Some(op), Ended::Returned(_)) = (scope.pending, &outcome) {
             let pending = self.ops.get(&op).map(|pending| pending.name.clone()).unwrap_or_default();
             overlay.outputs.push_back(Output::Misuse { op: None, misuse: Misuse::EntryPending { pending } });
             return;
         }
-        // Code that throws before it has come to what is recorded is other code than that which recorded it.
-        if unvisited > 0 {
+        // Code that throws before it has come to what is recorded is other code than that which recorded it. An embedding
+        // host's is checked at the end of a scope that went well.
+        let checked =
+            self.start.embedded.is_none_or(|embedded| embedded.frontier) || matches!(outcome, Ended::Returned(_));
+        if unvisited > 0 && checked {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);
         }
-        self.close_scope(overlay, id);
+        self.close_scope(overlay, id, &mut Vec::new());
+        match outcome {
+            Ended::Returned(output) => self.finish_run(overlay, Ending::Completed(output)),
+            Ended::Threw { failure, because } => {
+                let because = because.map_or_else(Vec::new, |op| self.culprits(op));
+                self.fail_run(overlay, failure, because);
+            }
+        }
+    }
+
+    /// The workflow has failed: what is to be undone is, then the run ends.
+    fn fail_run(&mut self, overlay: &mut Overlay, failure: Failure, because: Vec<NodeId>) {
+        self.ended_by = because;
+        let locations = self.ended_by.iter().map(|node| self.history.location(*node).clone()).collect::<Vec<_>>();
+        if !locations.is_empty() {
+            self.noted_records.push(Record::EndedBy { locations });
+        }
+        self.end_or_roll_back(overlay, Ending::Failed(failure), Halt::RollingBack);
+    }
+
+    /// Everything is done, or undone: the end is one change.
+    fn finish_run(&mut self, overlay: &mut Overlay, ending: Ending) {
+        // A run that is run again by an embedding host ends as it did.
         let mut writing = self.begin(overlay);
-        let outcome = match outcome {
-            Ended::Returned(output) => {
+        let outcome = match ending {
+            Ending::Completed(output) => {
                 writing.writer.completed(output.as_ref());
                 RunOutcome::Completed(output)
             }
-            Ended::Threw(failure) => {
+            Ending::Failed(failure) => {
                 writing.writer.failed(&failure);
                 RunOutcome::Failed(failure)
             }
+            Ending::Cancelled(reason) => {
+                writing.writer.record(&Record::Cancelled { reason: reason.clone() });
+                RunOutcome::Cancelled(reason)
+            }
         };
         self.clear();
+        self.ending = None;
+        self.rollback = Rollback::Idle;
         self.phase = Phase::Ending(outcome);
         let seq = self.commit(overlay, writing);
         if overlay.after(seq, Gated::End).is_some() {
@@ -434,7 +636,8 @@ impl Run {
         let outcome = outcome.clone();
         self.phase = Phase::Ended(outcome.clone());
         if let (RunOutcome::Failed(failure), true) = (&outcome, self.start.reports) {
-            let event = FailureEvent { step: None, attempt: 1, retry_at: None, failure: failure.clone() };
+            let (part, failure) = (FailedPart::Workflow, failure.clone());
+            let event = FailureEvent { part, step: None, attempt: 1, retry_at: None, failure };
             overlay.outputs.push_back(Output::Report { report: RUN_REPORT, event });
         }
         overlay.outputs.push_back(Output::RunEnded(outcome));
@@ -442,55 +645,33 @@ impl Run {
 
     /// The code does not match: leave everything as it is, and try again later or with other code.
     fn park(&mut self, overlay: &mut Overlay, divergence: Divergence) {
-        let aborted: Vec<ScopeId> = self.scopes.keys().copied().collect();
-        aborted.into_iter().for_each(|scope| self.close_scope(overlay, scope));
+        let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
+        open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));
         self.clear();
+        if self.rollback == Rollback::Rebuilding {
+            self.rollback = Rollback::Idle;
+        }
         self.parks += 1;
         let wait = PARK_MS.saturating_mul(1 << self.parks.saturating_sub(1).min(16)).min(PARK_MAX_MS);
         self.phase = Phase::Parked { until: overlay.now.saturating_add(wait) };
-        let mut writing = overlay.begin();
-        writing.writer.parked(self.parks, self.start.code_version);
-        overlay.commit(writing, self.standing());
+        // An embedding host is told, and nothing is written: its rows know no such state.
+        if self.start.embedded.is_none() {
+            let mut writing = overlay.begin();
+            writing.writer.parked(self.parks, self.start.code_version);
+            overlay.commit(writing, self.standing());
+        }
         overlay.outputs.push_back(Output::Parked(divergence));
     }
 
     fn diverged(&mut self, overlay: &mut Overlay, scope: ScopeId, mismatch: Mismatch) {
+        // A rebuild only looks for handlers: what does not match is not come to.
+        if self.is_rebuilding() {
+            return;
+        }
         let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
         let divergence = self.history.diverged(node, scope, mismatch);
         self.park(overlay, divergence);
     }
-}
-
-impl Pending {
-    fn outcome(&mut self) -> &mut Option<Fact> {
-        match &mut self.kind {
-            Kind::Step { outcome, .. }
-            | Kind::Sleep { outcome, .. }
-            | Kind::Next { outcome, .. }
-            | Kind::Loop { outcome, .. } => outcome,
-        }
-    }
-
-    /// When the operation can go on if nothing comes in.
-    fn wake(&self) -> Wake {
-        let deadline = self.deadline.map_or(Wake::Never, Wake::At);
-        match &self.kind {
-            Kind::Step { outcome: Some(Fact::Retry { retry_at, .. }), .. } => Wake::At(*retry_at),
-            Kind::Step { phase: StepPhase::Waiting, .. } => deadline,
-            Kind::Step { .. } => Wake::Now,
-            Kind::Sleep { outcome, .. } | Kind::Next { outcome, .. } => {
-                outcome.as_ref().map_or(deadline, |_| Wake::Now)
-            }
-            Kind::Loop { outcome, .. } => outcome.as_ref().map_or(Wake::Never, |_| Wake::Now),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wake {
-    Now,
-    At(Time),
-    Never,
 }
 
 /// What became of an attempt's writes, with the verdict sent where the attempt has to run again.

@@ -10,7 +10,7 @@
 //! | terminal    | reject                        | ignored            | ignored          | ignored                    | ignored                 |
 //!
 //! A failure may be tried again when it is an ordinary error (or a timeout and the policy retries those) and attempts are
-//! left. `terminal` is for ever: no policy, replay or wake leads out of it. A step that is found `running` in the history
+//! left; its time is the policy's, or the one that the body asked for. `terminal` is for ever: no policy, replay or wake leads out of it. A step that is found `running` in the history
 //! was interrupted; the interruption used up no attempt. A step that failed with its last attempt before the policy
 //! shrank becomes terminal at the call: reject. What arrives when it cannot matter any more is ignored: an attempt that
 //! was timed out may still end.
@@ -21,8 +21,16 @@ use crate::retry::Policy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     New,
-    Running { attempts: u32, started_at: i64 },
-    Failed { attempts: u32, started_at: i64 },
+    Running {
+        attempts: u32,
+        started_at: i64,
+    },
+    /// `not_before`: when the body asked to be tried again, if it did.
+    Failed {
+        attempts: u32,
+        started_at: i64,
+        not_before: Option<i64>,
+    },
     Completed,
     Terminal(Terminal),
 }
@@ -32,7 +40,11 @@ pub enum StepInput {
     Call,
     Due,
     Succeeded,
-    Failed(FailureKind),
+    /// `not_before`: when the body asks to be tried again.
+    Failed {
+        kind: FailureKind,
+        not_before: Option<i64>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +76,14 @@ impl Step {
             (Step::New, StepInput::Call) => execute(1, now),
             (Step::Running { attempts, .. }, StepInput::Call) => execute(attempts.max(1), now),
             (Step::Running { .. }, StepInput::Succeeded) => (Step::Completed, StepAction::RecordSuccess),
-            (Step::Running { attempts, started_at }, StepInput::Failed(kind)) => {
-                failed(attempts, started_at, kind, policy)
+            (Step::Running { attempts, started_at }, StepInput::Failed { kind, not_before }) => {
+                failed((attempts, started_at), kind, not_before, policy)
             }
             (Step::Failed { attempts, .. }, StepInput::Call) if !policy.allows_another(attempts) => {
                 (Step::Terminal(Terminal::Exhausted), StepAction::RecordTerminal(Terminal::Exhausted))
             }
-            (Step::Failed { attempts, started_at }, StepInput::Call | StepInput::Due) => {
-                let retry_at = started_at.saturating_add(policy.backoff_ms(attempts));
+            (Step::Failed { attempts, started_at, not_before }, StepInput::Call | StepInput::Due) => {
+                let retry_at = retry_at(attempts, started_at, not_before, policy);
                 if now < retry_at { (self, StepAction::Wait { retry_at }) } else { execute(attempts + 1, now) }
             }
             (Step::Completed, StepInput::Call) => (self, StepAction::Resolve),
@@ -85,7 +97,16 @@ fn execute(attempts: u32, now: i64) -> (Step, StepAction) {
     (Step::Running { attempts, started_at: now }, StepAction::Execute { attempts })
 }
 
-fn failed(attempts: u32, started_at: i64, kind: FailureKind, policy: &Policy) -> (Step, StepAction) {
+fn retry_at(attempts: u32, started_at: i64, not_before: Option<i64>, policy: &Policy) -> i64 {
+    not_before.unwrap_or_else(|| started_at.saturating_add(policy.backoff_ms(attempts)))
+}
+
+fn failed(
+    (attempts, started_at): (u32, i64),
+    kind: FailureKind,
+    not_before: Option<i64>,
+    policy: &Policy,
+) -> (Step, StepAction) {
     let terminal = match kind {
         FailureKind::Critical => Some(Terminal::Critical),
         FailureKind::Rollback => Some(Terminal::Rollback),
@@ -96,8 +117,8 @@ fn failed(attempts: u32, started_at: i64, kind: FailureKind, policy: &Policy) ->
     match terminal {
         Some(terminal) => (Step::Terminal(terminal), StepAction::RecordTerminal(terminal)),
         None => {
-            let retry_at = started_at.saturating_add(policy.backoff_ms(attempts));
-            (Step::Failed { attempts, started_at }, StepAction::RecordFailure { retry_at })
+            let retry_at = retry_at(attempts, started_at, not_before, policy);
+            (Step::Failed { attempts, started_at, not_before }, StepAction::RecordFailure { retry_at })
         }
     }
 }
@@ -118,16 +139,24 @@ mod tests {
     const STARTED: i64 = 1_000;
     const FIRST: Step = Step::Running { attempts: 1, started_at: STARTED };
     const LAST: Step = Step::Running { attempts: 2, started_at: STARTED };
-    const FAILED: Step = Step::Failed { attempts: 1, started_at: STARTED };
-    const SPENT: Step = Step::Failed { attempts: 2, started_at: STARTED };
+    const FAILED: Step = Step::Failed { attempts: 1, started_at: STARTED, not_before: None };
+    const LATER: Step = Step::Failed { attempts: 1, started_at: STARTED, not_before: Some(STARTED + 400) };
+    const SPENT: Step = Step::Failed { attempts: 2, started_at: STARTED, not_before: None };
 
     const TERMINALS: [Terminal; 4] = [Terminal::Exhausted, Terminal::Critical, Terminal::Rollback, Terminal::Timeout];
     const KINDS: [FailureKind; 4] =
         [FailureKind::Error, FailureKind::Critical, FailureKind::Rollback, FailureKind::Timeout];
 
+    const ASKING: StepInput = StepInput::Failed { kind: FailureKind::Error, not_before: Some(STARTED + 400) };
+
+    fn failing(kind: FailureKind) -> StepInput {
+        StepInput::Failed { kind, not_before: None }
+    }
+
     fn inputs() -> Vec<StepInput> {
         let mut inputs = vec![StepInput::Call, StepInput::Due, StepInput::Succeeded];
-        inputs.extend(KINDS.map(StepInput::Failed));
+        inputs.extend(KINDS.map(failing));
+        inputs.push(ASKING);
         inputs
     }
 
@@ -141,16 +170,21 @@ mod tests {
             (FIRST, StepInput::Call) => run(1),
             (LAST, StepInput::Call) => run(2),
             (FIRST | LAST, StepInput::Succeeded) => (Step::Completed, RecordSuccess),
-            (FIRST | LAST, StepInput::Failed(FailureKind::Critical)) => end(Terminal::Critical),
-            (FIRST | LAST, StepInput::Failed(FailureKind::Rollback)) => end(Terminal::Rollback),
-            (FIRST, StepInput::Failed(FailureKind::Error)) => (FAILED, RecordFailure { retry_at }),
-            (LAST, StepInput::Failed(FailureKind::Error)) => end(Terminal::Exhausted),
-            (FIRST, StepInput::Failed(FailureKind::Timeout)) if policy.retry_on_timeout => {
+            (FIRST | LAST, StepInput::Failed { kind: FailureKind::Critical, .. }) => end(Terminal::Critical),
+            (FIRST | LAST, StepInput::Failed { kind: FailureKind::Rollback, .. }) => end(Terminal::Rollback),
+            (FIRST, ASKING) => (LATER, RecordFailure { retry_at: STARTED + 400 }),
+            (FIRST, StepInput::Failed { kind: FailureKind::Error, .. }) => (FAILED, RecordFailure { retry_at }),
+            (LAST, StepInput::Failed { kind: FailureKind::Error, .. }) => end(Terminal::Exhausted),
+            (FIRST, StepInput::Failed { kind: FailureKind::Timeout, .. }) if policy.retry_on_timeout => {
                 (FAILED, RecordFailure { retry_at })
             }
-            (FIRST | LAST, StepInput::Failed(FailureKind::Timeout)) => end(Terminal::Timeout),
+            (FIRST | LAST, StepInput::Failed { kind: FailureKind::Timeout, .. }) => end(Terminal::Timeout),
             (FAILED, StepInput::Call | StepInput::Due) if now < retry_at => (FAILED, Wait { retry_at }),
             (FAILED, StepInput::Call | StepInput::Due) => run(2),
+            (LATER, StepInput::Call | StepInput::Due) if now < STARTED + 400 => {
+                (LATER, Wait { retry_at: STARTED + 400 })
+            }
+            (LATER, StepInput::Call | StepInput::Due) => run(2),
             (SPENT, StepInput::Call) => end(Terminal::Exhausted),
             (SPENT, StepInput::Due) if now < STARTED + 400 => (SPENT, Wait { retry_at: STARTED + 400 }),
             (SPENT, StepInput::Due) => run(3),
@@ -162,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_state_answers_every_input_as_the_table_says() {
-        let mut states = vec![Step::New, FIRST, LAST, FAILED, SPENT, Step::Completed];
+        let mut states = vec![Step::New, FIRST, LAST, FAILED, LATER, SPENT, Step::Completed];
         states.extend(TERMINALS.map(Step::Terminal));
         for policy in [POLICY, PATIENT] {
             for state in &states {

@@ -103,7 +103,7 @@ fn p8_what_an_action_read_must_be_durable_before_its_reply_leaves() {
     // So does one that threw: its error may tell what it read.
     let failure =
         Failure { kind: FailureKind::Error, name: "E".into(), message: "m".into(), stack: None, fields: None };
-    let threw = Outcome::Threw { failure, pin: Some(2) };
+    let threw = Outcome::Threw { failure, pin: Some(2), retry_at: None };
     assert_eq!(driver.feed(Input::Acted { call: 5, outcome: threw }), []);
     let replies = [2, 3, 5].map(|call| Output::Reply { call });
     assert_eq!(driver.sync(), replies);
@@ -112,9 +112,9 @@ fn p8_what_an_action_read_must_be_durable_before_its_reply_leaves() {
 #[test]
 fn p8_a_step_is_told_its_result_when_it_is_durable() {
     let mut driver = Driver::new(true);
-    let started = driver.feed(Input::Start(Start { reports: false, code_version: 0 }));
+    let started = driver.feed(Input::Start(Start { reports: false, code_version: 0, embedded: None }));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
-    let step = Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY };
+    let step = Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY, traits: Default::default() };
     assert_eq!(driver.feed(step), [Output::Execute { op: 1, attempt: 1 }]);
     let outcome = Outcome::Done { output: None, writes: Writes::default() };
     let settled = driver.feed(Input::Settle { op: 1, attempt: 1, outcome });
@@ -125,12 +125,12 @@ fn p8_a_step_is_told_its_result_when_it_is_durable() {
 #[test]
 fn p3_a_failure_is_reported_when_its_record_is_durable() {
     let mut driver = Driver::new(true);
-    let started = driver.feed(Input::Start(Start { reports: true, code_version: 0 }));
+    let started = driver.feed(Input::Start(Start { reports: true, code_version: 0, embedded: None }));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
-    driver.feed(Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY });
+    driver.feed(Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY, traits: Default::default() });
     let failure =
         Failure { kind: FailureKind::Critical, name: "E".into(), message: "m".into(), stack: None, fields: None };
-    assert_eq!(driver.feed(Input::Settle { op: 1, attempt: 1, outcome: Outcome::Threw { failure, pin: None } }), []);
+    assert_eq!(driver.feed(Input::Settle { op: 1, attempt: 1, outcome: Outcome::Threw { failure, pin: None, retry_at: None } }), []);
     assert!(matches!(driver.sync()[..], [Output::Report { report: 1, .. }]));
     let done = Outcome::Done { output: None, writes: Writes::default() };
     let told = driver.feed(Input::Reported { report: 1, outcome: done });

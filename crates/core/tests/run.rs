@@ -182,7 +182,7 @@ fn a_message_that_waits_is_taken_by_the_wait_that_wants_it_and_no_other() {
     life.send("later");
     assert!(life.world.facts.is_empty());
     life.send("go");
-    assert_eq!(life.world.facts, ["go message", "on message"]);
+    assert_eq!(life.world.facts, ["go 1 messages", "on 1 messages"]);
     assert_eq!(life.outcome, Some(completed()));
     drop(life);
     assert_eq!(world.inbox.len(), 1, "the message nobody wanted is still there");

@@ -1,5 +1,6 @@
 //! Changes on their way to the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pawl_core::codec::change::write_message;
@@ -12,10 +13,34 @@ use crate::table::Handle;
 #[derive(Default)]
 pub struct Batches {
     gathered: Vec<(Handle, Vec<Change>)>,
+    /// Changes that nobody waits for, until one comes that somebody does.
+    lazy: BTreeMap<Handle, Vec<Change>>,
 }
+
+/// So many changes that nobody waits for are written all the same.
+const LAZY_LIMIT: usize = 256;
 
 impl Batches {
     pub fn push(&mut self, handle: Handle, change: Change) {
+        let lazy = change.lazy && self.lazy.get(&handle).is_none_or(|lazy| lazy.len() < LAZY_LIMIT);
+        if lazy && !self.gathered.iter().any(|(other, _)| *other == handle) {
+            return self.lazy.entry(handle).or_default().push(change);
+        }
+        self.hurry(handle);
+        self.gather(handle, change);
+    }
+
+    /// Somebody waits for what nobody did.
+    pub fn hurry(&mut self, handle: Handle) {
+        if self.lazy.is_empty() {
+            return;
+        }
+        for change in self.lazy.remove(&handle).unwrap_or_default() {
+            self.gather(handle, change);
+        }
+    }
+
+    fn gather(&mut self, handle: Handle, change: Change) {
         // The actor at hand is the last one, unless several take turns within a call.
         match self.gathered.iter_mut().rev().take(8).find(|(other, _)| *other == handle) {
             Some((_, changes)) => changes.push(change),
@@ -32,7 +57,8 @@ impl Batches {
         let (own, others) = std::mem::take(&mut self.gathered).into_iter().partition(|(other, _)| *other == handle);
         self.gathered = others;
         let own: Vec<(Handle, Vec<Change>)> = own;
-        own.into_iter().flat_map(|(_, changes)| changes).collect()
+        let lazy = self.lazy.remove(&handle).unwrap_or_default();
+        own.into_iter().flat_map(|(_, changes)| changes).chain(lazy).collect()
     }
 }
 
@@ -65,6 +91,8 @@ fn store_change(receiver: &Arc<str>, change: Change) -> pawl_store::Change {
             Status::Completed => pawl_store::Status::Completed,
             Status::Failed => pawl_store::Status::Failed,
             Status::Parked => pawl_store::Status::Parked,
+            Status::RollingBack => pawl_store::Status::RollingBack,
+            Status::Cancelled => pawl_store::Status::Cancelled,
         },
         state_version: change.state_version,
     }
@@ -79,6 +107,8 @@ pub fn core_status(status: pawl_store::Status) -> Status {
         Stored::Completed => Status::Completed,
         Stored::Failed => Status::Failed,
         Stored::Parked => Status::Parked,
-        Stored::Running | Stored::RollingBack | Stored::Cancelled | Stored::Quarantined => Status::Running,
+        Stored::RollingBack => Status::RollingBack,
+        Stored::Cancelled => Status::Cancelled,
+        Stored::Running | Stored::Quarantined => Status::Running,
     }
 }

@@ -12,10 +12,10 @@ mod recovery;
 mod table;
 mod timers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use pawl_core::input::{Input as ActorInput, OpId, Time};
+use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_core::{Actor, STATE};
 use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
@@ -41,6 +41,8 @@ pub enum Input {
     Close { handle: Handle },
     /// Look for actors that have work, or will have at a time.
     Resume,
+    /// The adapter's event loop has come round: actors may release facts that wait for their turn.
+    Pulse,
 }
 
 /// What the store is doing for the host.
@@ -58,6 +60,8 @@ pub struct Host {
     table: Table,
     timers: Timers,
     batches: Batches,
+    /// Actors with facts that wait for their turn.
+    pulsing: BTreeSet<Handle>,
     jobs: BTreeMap<Ticket, Job>,
     next_ticket: Ticket,
     openings: u64,
@@ -74,6 +78,7 @@ impl Host {
             table: Table::default(),
             timers: Timers::default(),
             batches: Batches::default(),
+            pulsing: BTreeSet::new(),
             jobs: BTreeMap::new(),
             next_ticket: OPENING + 1,
             openings: 0,
@@ -101,6 +106,7 @@ impl Host {
         }
         turn.next = self.timers.next();
         turn.pending = self.jobs.len();
+        turn.pulse = !self.pulsing.is_empty();
         turn
     }
 
@@ -114,7 +120,18 @@ impl Host {
         let actor = self.actor(handle)?;
         let path = actor.path_of(op)?;
         let name = self.table.name(handle)?;
-        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, actor.incarnation(), &path))
+        let life = (actor.incarnation(), actor.generation());
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+    }
+
+    /// What a scope's chance is drawn from: the same on every replay, another in every scope.
+    pub fn scope_seed(&self, handle: Handle, scope: ScopeId) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let mut path = vec!["#chance".to_owned()];
+        path.extend(actor.path_of_scope(scope)?);
+        let name = self.table.name(handle)?;
+        let life = (actor.incarnation(), actor.generation());
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
     }
 
     pub fn info(&self) -> Option<&StoreInfo> {
@@ -142,10 +159,17 @@ impl Host {
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
             Input::Resume => self.list(None),
+            Input::Pulse => {
+                for handle in std::mem::take(&mut self.pulsing) {
+                    self.feed(now, handle, ActorInput::Pulse, turn);
+                }
+            }
         }
     }
 
     fn close(&mut self, handle: Handle) {
+        self.batches.hurry(handle);
+        self.submit();
         if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
             && let Some(alarm) = actor.standing().alarm
             && let Some(name) = self.table.name(handle)
@@ -172,8 +196,12 @@ impl Host {
         while let Some(output) = actor.poll() {
             match output {
                 pawl_core::output::Output::Commit(change) => self.batches.push(handle, change),
+                pawl_core::output::Output::Hurry => self.batches.hurry(handle),
                 output => turn.push(handle, output),
             }
+        }
+        if actor.wants_pulse() {
+            self.pulsing.insert(handle);
         }
         if let Some(deadline) = actor.deadline() {
             self.timers.call_at(deadline, handle);

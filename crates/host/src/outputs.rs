@@ -17,6 +17,8 @@ pub struct Turn {
     pub next: Option<Time>,
     /// How much the store is doing.
     pub pending: usize,
+    /// Whether the adapter is to call again, with `Input::Pulse`, when its event loop has come round.
+    pub pulse: bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ impl Turn {
             }
             ActorInput::Send { call, .. } => *call,
             ActorInput::Create(create) => create.call,
+            ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
             _ => return,
         };
         self.push(handle, ActorOutput::Refuse { call, reason: Refusal::Lost });

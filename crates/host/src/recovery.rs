@@ -138,7 +138,7 @@ fn answer_what_happened(
     let Some((seq, _)) = durable else { return };
     recovery.actor.handle(now, ActorInput::Durable { seq: *seq });
     while let Some(output) = recovery.actor.poll() {
-        if let ActorOutput::Reply { .. } = output {
+        if let ActorOutput::Reply { .. } | ActorOutput::Sent { .. } | ActorOutput::Answered { .. } = output {
             turn.push(handle, output);
         }
     }

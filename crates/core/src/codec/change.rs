@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::CodecError;
 use super::bare::{Reader, Writer};
-use super::record::{Entry, EntryMetadata};
+use super::record::{Entry, EntryMetadata, read_location, write_location};
 use crate::failure::{Failure, FailureKind, Terminal};
 use crate::ids::CommitId;
 use crate::inbox::{Message, MessageKey};
+use crate::key::Location;
 
 const VERSION: u16 = 1;
 const CHECKSUM_BYTES: usize = 4;
@@ -73,6 +74,78 @@ pub enum Record {
         times: u32,
         code_version: u64,
     },
+    /// A branch of a join, race or map failed; `because` are the entries whose failure it was.
+    BranchFailure {
+        entry_id: String,
+        branch: String,
+        failure: Failure,
+        because: Vec<Location>,
+    },
+    /// A step went onto the compensation stack: it has committed, or (`attempted`) its effect is unknown.
+    Pushed {
+        entry_id: String,
+        attempted: bool,
+    },
+    /// A step left the compensation stack: it was undone, or there is nothing to undo any more.
+    Popped {
+        location: Location,
+    },
+    /// A handler that undoes a step failed; `terminal`: for good, until someone says that it is to be tried again.
+    UndoFailed {
+        entry_id: String,
+        attempts: u32,
+        terminal: bool,
+        failure: Failure,
+    },
+    /// What an iteration was called with, kept because a step in it is on the compensation stack.
+    IterationState {
+        location: Location,
+        iteration: u32,
+        state: Bytes,
+    },
+    /// The run undoes what it did, then ends like this.
+    RollingBack(Ending),
+    /// The run was cancelled.
+    Cancelled {
+        reason: Option<String>,
+    },
+    /// The entries whose failure ended the run.
+    EndedBy {
+        locations: Vec<Location>,
+    },
+    /// The run goes on: what ended it is as if it had not been. The generation rises if it had been undone.
+    Recovered {
+        generation: u64,
+    },
+    /// Everything below a location is gone, or so many iterations of the loop there; what is on the compensation stack stays.
+    /// `entry_ids` lists what is gone where a host keeps a row for each.
+    Dropped {
+        location: Location,
+        iterations: Option<(u32, u32)>,
+        entry_ids: Vec<String>,
+    },
+    /// When a failed step asked to be tried again.
+    RetryAt {
+        entry_id: String,
+        at: i64,
+    },
+    /// A message was answered.
+    Answered {
+        message_id: String,
+        reply: Option<Bytes>,
+    },
+    /// An entry itself is gone, with everything below it.
+    Erased {
+        location: Location,
+    },
+}
+
+/// How a run ends once everything is undone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    Failed(Failure),
+    Cancelled(Option<String>),
+    Completed(Option<Bytes>),
 }
 
 /// Writes a change record by record.
@@ -151,6 +224,100 @@ impl ChangeWriter {
         self.0.u8(10);
         self.0.u32(times);
         self.0.u64(code_version);
+    }
+
+    /// Any record, whatever its kind.
+    pub fn record(&mut self, record: &Record) {
+        match record {
+            Record::Created { incarnation, workflow, input } => self.created(*incarnation, *workflow, input.as_ref()),
+            Record::Name { index, name } => self.name(*index, name),
+            Record::Entry(entry) => self.entry(entry),
+            Record::Metadata { entry_id, metadata } => self.metadata(entry_id, metadata),
+            Record::Failure { entry_id, terminal, failure } => self.failure(entry_id, *terminal, failure),
+            Record::Base { cell, value, version } => self.base(cell, value, *version),
+            Record::Delta { cell, delta } => self.delta(cell, delta),
+            Record::Took(key) => self.took(key),
+            Record::Completed { output } => self.completed(output.as_ref()),
+            Record::Failed(failure) => self.failed(failure),
+            Record::Parked { times, code_version } => self.parked(*times, *code_version),
+            rest => self.of_control_flow(rest),
+        }
+    }
+
+    fn of_control_flow(&mut self, record: &Record) {
+        let writer = &mut self.0;
+        match record {
+            Record::BranchFailure { entry_id, branch, failure, because } => {
+                writer.u8(11);
+                writer.data(entry_id.as_bytes());
+                writer.data(branch.as_bytes());
+                write_failure(writer, failure);
+                write_locations(writer, because);
+            }
+            Record::Pushed { entry_id, attempted } => {
+                writer.u8(12);
+                writer.data(entry_id.as_bytes());
+                writer.u8((*attempted).into());
+            }
+            Record::Popped { location } => {
+                writer.u8(13);
+                write_location(writer, location);
+            }
+            Record::UndoFailed { entry_id, attempts, terminal, failure } => {
+                writer.u8(14);
+                writer.data(entry_id.as_bytes());
+                writer.u32(*attempts);
+                writer.u8((*terminal).into());
+                write_failure(writer, failure);
+            }
+            Record::IterationState { location, iteration, state } => {
+                writer.u8(15);
+                write_location(writer, location);
+                writer.u32(*iteration);
+                writer.data(state);
+            }
+            Record::RollingBack(ending) => {
+                writer.u8(16);
+                write_ending(writer, ending);
+            }
+            Record::Cancelled { reason } => {
+                writer.u8(17);
+                writer.optional_data(reason.as_deref().map(str::as_bytes));
+            }
+            Record::EndedBy { locations } => {
+                writer.u8(18);
+                write_locations(writer, locations);
+            }
+            Record::Recovered { generation } => {
+                writer.u8(19);
+                writer.u64(*generation);
+            }
+            Record::Dropped { location, iterations, entry_ids } => {
+                writer.u8(20);
+                write_location(writer, location);
+                writer.u8(iterations.is_some().into());
+                if let Some((from, to)) = iterations {
+                    writer.u32(*from);
+                    writer.u32(*to);
+                }
+                write_ids(writer, entry_ids);
+            }
+            Record::RetryAt { entry_id, at } => {
+                writer.u8(21);
+                writer.data(entry_id.as_bytes());
+                writer.u64((*at).max(0) as u64);
+            }
+            Record::Answered { message_id, reply } => {
+                writer.u8(22);
+                writer.data(message_id.as_bytes());
+                writer.optional_data(reply.as_deref());
+            }
+            Record::Erased { location } => {
+                writer.u8(23);
+                write_location(writer, location);
+            }
+            _ => {}
+        }
     }
 
     /// The finished record of change number `seq`.
@@ -253,8 +420,100 @@ fn read_record(reader: &mut Reader) -> Result<Record, CodecError> {
         8 => Record::Completed { output: reader.optional("an output", |r| r.data("an output"))? },
         9 => Record::Failed(read_failure(reader)?),
         10 => Record::Parked { times: reader.u32("a count of parks")?, code_version: reader.u64("a code version")? },
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 10)")),
+        tag => read_control_flow(reader, tag, offset)?,
     })
+}
+
+fn read_control_flow(reader: &mut Reader, tag: u8, offset: usize) -> Result<Record, CodecError> {
+    let entry_id = |reader: &mut Reader| reader.string("an entry id");
+    Ok(match tag {
+        11 => Record::BranchFailure {
+            entry_id: entry_id(reader)?,
+            branch: reader.string("a branch's name")?,
+            failure: read_failure(reader)?,
+            because: read_locations(reader)?,
+        },
+        12 => Record::Pushed {
+            entry_id: entry_id(reader)?,
+            attempted: reader.u8("whether a step was only attempted")? == 1,
+        },
+        13 => Record::Popped { location: read_location(reader)? },
+        14 => Record::UndoFailed {
+            entry_id: entry_id(reader)?,
+            attempts: reader.u32("a count of attempts")?,
+            terminal: reader.u8("whether a failure is terminal")? == 1,
+            failure: read_failure(reader)?,
+        },
+        15 => Record::IterationState {
+            location: read_location(reader)?,
+            iteration: reader.u32("an iteration")?,
+            state: reader.data("a loop's state")?,
+        },
+        16 => Record::RollingBack(read_ending(reader)?),
+        17 => Record::Cancelled { reason: reader.optional("a reason", |r| r.string("a reason"))? },
+        18 => Record::EndedBy { locations: read_locations(reader)? },
+        19 => Record::Recovered { generation: reader.u64("a generation")? },
+        20 => Record::Dropped {
+            location: read_location(reader)?,
+            iterations: reader
+                .optional("a range of iterations", |r| Ok((r.u32("an iteration")?, r.u32("an iteration")?)))?,
+            entry_ids: read_ids(reader)?,
+        },
+        21 => Record::RetryAt { entry_id: entry_id(reader)?, at: read_time(reader)? },
+        22 => Record::Answered {
+            message_id: reader.string("a message id")?,
+            reply: reader.optional("a reply", |r| r.data("a reply"))?,
+        },
+        23 => Record::Erased { location: read_location(reader)? },
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 23)")),
+    })
+}
+
+fn write_ending(writer: &mut Writer, ending: &Ending) {
+    match ending {
+        Ending::Failed(failure) => {
+            writer.u8(0);
+            write_failure(writer, failure);
+        }
+        Ending::Cancelled(reason) => {
+            writer.u8(1);
+            writer.optional_data(reason.as_deref().map(str::as_bytes));
+        }
+        Ending::Completed(output) => {
+            writer.u8(2);
+            writer.optional_data(output.as_deref());
+        }
+    }
+}
+
+fn read_ending(reader: &mut Reader) -> Result<Ending, CodecError> {
+    let offset = reader.offset();
+    Ok(match reader.u8("how a run ends")? {
+        0 => Ending::Failed(read_failure(reader)?),
+        1 => Ending::Cancelled(reader.optional("a reason", |r| r.string("a reason"))?),
+        2 => Ending::Completed(reader.optional("an output", |r| r.data("an output"))?),
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "how a run ends (0 to 2)")),
+    })
+}
+
+fn write_ids(writer: &mut Writer, ids: &[String]) {
+    writer.count(ids.len());
+    ids.iter().for_each(|id| writer.data(id.as_bytes()));
+}
+
+fn write_locations(writer: &mut Writer, locations: &[Location]) {
+    writer.count(locations.len());
+    locations.iter().for_each(|location| write_location(writer, location));
+}
+
+fn read_locations(reader: &mut Reader) -> Result<Vec<Location>, CodecError> {
+    let count = reader.count(1, "locations")?;
+    (0..count).map(|_| read_location(reader)).collect()
+}
+
+fn read_ids(reader: &mut Reader) -> Result<Vec<String>, CodecError> {
+    let count = reader.count(1, "entry ids")?;
+    (0..count).map(|_| reader.string("an entry id")).collect()
 }
 
 fn write_failure(writer: &mut Writer, failure: &Failure) {

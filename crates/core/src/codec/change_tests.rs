@@ -15,7 +15,32 @@ fn everything() -> ChangeWriter {
     writer.completed(Some(&Bytes::from_static(&[0xf5])));
     writer.failed(&failure());
     writer.parked(2, 77);
+    control_flow().iter().for_each(|record| writer.record(record));
     writer
+}
+
+fn control_flow() -> Vec<Record> {
+    let location = Location::root().name(0).iteration(0, 3).name(1);
+    let (message_id, reply) = ("5-0".to_owned(), Some(Bytes::from_static(&[0x01])));
+    let branch = "a".to_owned();
+    vec![
+        Record::BranchFailure { entry_id: "id".into(), branch, failure: failure(), because: vec![location.clone()] },
+        Record::Pushed { entry_id: "id".into(), attempted: true },
+        Record::Popped { location: location.clone() },
+        Record::UndoFailed { entry_id: "id".into(), attempts: 3, terminal: true, failure: failure() },
+        Record::IterationState { location: location.clone(), iteration: 3, state: Bytes::from_static(&[0x02]) },
+        Record::RollingBack(Ending::Failed(failure())),
+        Record::RollingBack(Ending::Cancelled(Some("enough".into()))),
+        Record::RollingBack(Ending::Completed(None)),
+        Record::Cancelled { reason: None },
+        Record::EndedBy { locations: vec![location.clone()] },
+        Record::Recovered { generation: 1 },
+        Record::Dropped { location: location.clone(), iterations: Some((0, 3)), entry_ids: vec!["id".into()] },
+        Record::Dropped { location: location.clone(), iterations: None, entry_ids: vec![] },
+        Record::RetryAt { entry_id: "id".into(), at: 1_700_000_000_001 },
+        Record::Answered { message_id, reply },
+        Record::Erased { location },
+    ]
 }
 
 fn entry() -> Entry {
@@ -55,7 +80,7 @@ fn a_change_reads_back_as_it_was_written() {
     let change = read(5, &everything().finish(5)).unwrap();
     assert_eq!((change.id, change.at), (CommitId([7; 16]), 1_700_000_000_000));
     let key = MessageKey { sender: "order/1".into(), sender_seq: 9 };
-    let expected = [
+    let mut expected = vec![
         Record::Created { incarnation: 3, workflow: true, input: Some(Bytes::from_static(&[0x01])) },
         Record::Name { index: 0, name: "charge".into() },
         Record::Entry(entry()),
@@ -68,6 +93,7 @@ fn a_change_reads_back_as_it_was_written() {
         Record::Failed(failure()),
         Record::Parked { times: 2, code_version: 77 },
     ];
+    expected.extend(control_flow());
     assert_eq!(change.records, expected);
 }
 

@@ -206,7 +206,7 @@ fn read_header(reader: &mut Reader) -> Result<(), CodecError> {
     }
 }
 
-fn write_location(writer: &mut Writer, location: &Location) {
+pub(super) fn write_location(writer: &mut Writer, location: &Location) {
     writer.count(location.segments().len());
     for segment in location.segments() {
         match *segment {
@@ -223,7 +223,7 @@ fn write_location(writer: &mut Writer, location: &Location) {
     }
 }
 
-fn read_location(reader: &mut Reader) -> Result<Location, CodecError> {
+pub(super) fn read_location(reader: &mut Reader) -> Result<Location, CodecError> {
     let count = reader.count(5, "the segments of a location")?;
     (0..count).map(|_| read_segment(reader)).collect()
 }

@@ -28,6 +28,8 @@ pub enum Mismatch {
     OtherKind { recorded: Operation, code: Operation },
     /// The code leaves the scope before it has done everything that is recorded.
     EndsBeforeRecorded,
+    /// The code has no handler for a step that is to be undone.
+    NoHandler(Operation),
 }
 
 /// One operation, for people.

@@ -93,7 +93,7 @@ mod tests {
     fn put(history: &mut History, at: NodeId, kind: EntryKind) {
         let location: Location = history.location(at).clone();
         let entry = Entry { id: "id".into(), location, kind };
-        history.put(at, Recorded { entry, metadata: None, failure: None, commit: 1 });
+        history.put(at, Recorded::new(entry, 1, 0));
     }
 
     #[test]

@@ -12,13 +12,13 @@ use std::hash::BuildHasherDefault;
 use indexmap::IndexMap;
 use rustc_hash::FxHasher;
 
-pub use divergence::{Divergence, Mismatch, Operation};
+pub use divergence::{Divergence, Mismatch, Operation, kind_word as divergence_word};
 pub use listing::Listed;
 pub use names::Names;
 
-use crate::codec::record::{Entry, EntryKind, EntryMetadata};
+use crate::codec::record::{Entry, EntryMetadata};
 use crate::failure::{Failure, Terminal};
-use crate::input::ScopeId;
+use crate::input::{ScopeId, Time};
 use crate::key::{Location, Segment};
 
 /// A place in the tree. Valid until the place is pruned.
@@ -32,8 +32,31 @@ pub struct Recorded {
     pub metadata: Option<EntryMetadata>,
     /// The last failure, and whether it is for ever.
     pub failure: Option<(Option<Terminal>, Failure)>,
-    /// The change that wrote it last.
+    /// When a failed step asked to be tried again.
+    pub retry_at: Option<Time>,
+    /// Of a join, race or map: the branches that failed.
+    pub branch_failures: Vec<BranchFailure>,
+    /// The change that wrote it last, and its time.
     pub commit: u64,
+    pub at: Time,
+    /// Its place in the order in which entries came into being.
+    pub birth: u64,
+}
+
+impl Recorded {
+    pub fn new(entry: Entry, commit: u64, at: Time) -> Recorded {
+        let (metadata, failure, retry_at) = (None, None, None);
+        Recorded { entry, metadata, failure, retry_at, branch_failures: Vec::new(), commit, at, birth: 0 }
+    }
+}
+
+/// Why a branch failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BranchFailure {
+    pub branch: String,
+    pub failure: Failure,
+    /// The entries whose failure it was.
+    pub because: Vec<Location>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +67,8 @@ struct Node {
     recorded: Option<Box<Recorded>>,
     /// The scope in which an operation of the running workflow last used this place. 0: none.
     used_in: ScopeId,
+    /// How many steps here and below are on the compensation stack.
+    rows: u32,
 }
 
 #[derive(Debug)]
@@ -51,11 +76,12 @@ pub struct History {
     pub names: Names,
     nodes: Vec<Node>,
     free: Vec<NodeId>,
+    births: u64,
 }
 
 impl Default for History {
     fn default() -> History {
-        History { names: Names::default(), nodes: vec![Node::default()], free: Vec::new() }
+        History { names: Names::default(), nodes: vec![Node::default()], free: Vec::new(), births: 0 }
     }
 }
 
@@ -93,8 +119,50 @@ impl History {
         self.node_mut(at).recorded.as_deref_mut()
     }
 
+    /// Records an entry at a place that has none: the youngest of all.
     pub fn put(&mut self, at: NodeId, recorded: Recorded) {
-        self.node_mut(at).recorded = Some(Box::new(recorded));
+        self.births += 1;
+        let birth = self.births;
+        self.node_mut(at).recorded = Some(Box::new(Recorded { birth, ..recorded }));
+    }
+
+    pub fn parent(&self, at: NodeId) -> Option<NodeId> {
+        self.node(at).parent
+    }
+
+    /// The place at a location, if there is one.
+    pub fn at(&self, location: &Location) -> Option<NodeId> {
+        let mut at = Self::ROOT;
+        for segment in location.segments() {
+            at = *self.node(at).children.get(segment)?;
+        }
+        Some(at)
+    }
+
+    /// How many steps at and below a place are on the compensation stack.
+    pub fn rows_at(&self, at: NodeId) -> u32 {
+        self.node(at).rows
+    }
+
+    /// Notes that a step went onto the compensation stack, or left it.
+    pub fn mark_row(&mut self, at: NodeId, on: bool) {
+        let mut next = Some(at);
+        while let Some(at) = next {
+            let node = self.node_mut(at);
+            node.rows = if on { node.rows + 1 } else { node.rows.saturating_sub(1) };
+            next = node.parent;
+        }
+    }
+
+    /// The scopes of the iterations of a loop that hold steps on the compensation stack, by number.
+    pub fn iterations_with_rows(&self, at: NodeId) -> Vec<(u32, NodeId)> {
+        let numbered = |(segment, child): (&Segment, &NodeId)| match segment {
+            Segment::Iteration { iteration, .. } if self.rows_at(*child) > 0 => Some((*iteration, *child)),
+            _ => None,
+        };
+        let mut found: Vec<_> = self.node(at).children.iter().filter_map(numbered).collect();
+        found.sort_unstable();
+        found
     }
 
     /// Notes that an operation in `scope` uses this place. False if one has already.
@@ -103,32 +171,85 @@ impl History {
         std::mem::replace(&mut self.node_mut(at).used_in, scope) != scope
     }
 
-    /// How many entries are recorded directly in a scope.
+    /// How many entries are recorded directly in a scope; a scope that has no entry of its own (a try block) counts as one
+    /// if something is recorded in it.
     pub fn entries_in(&self, scope: NodeId) -> usize {
-        self.recorded_in(scope).count()
+        self.node(scope).children.values().filter(|child| self.is_recorded_in(**child)).count()
     }
 
-    /// Drops one iteration of the loop at `at` with everything below it.
-    pub fn drop_iteration(&mut self, at: NodeId, iteration: u32) {
-        let segment = self.iteration_segment(at, iteration);
-        if let Some(child) = self.node_mut(at).children.swap_remove(&segment) {
-            self.release(child);
-        }
+    /// Whether there is an entry at a place, or below one that has none.
+    pub fn is_recorded_in(&self, at: NodeId) -> bool {
+        let node = self.node(at);
+        node.recorded.is_some() || node.children.values().any(|child| self.is_recorded_in(*child))
     }
 
-    /// Drops every iteration of the loop at `at` before this one.
-    pub fn drop_iterations_before(&mut self, at: NodeId, iteration: u32) {
-        let earlier = |segment: &Segment| matches!(segment, Segment::Iteration { iteration: n, .. } if *n < iteration);
-        let dropped: Vec<Segment> = self.node(at).children.keys().copied().filter(earlier).collect();
-        for segment in dropped {
-            if let Some(child) = self.node_mut(at).children.swap_remove(&segment) {
-                self.release(child);
+    /// Drops everything below a place, but what is on the compensation stack. `dropped` hears of every entry.
+    pub fn drop_below(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
+        self.drop_children(at, &|_| true, &mut dropped);
+    }
+
+    /// Drops iterations `from..to` of the loop at `at`, likewise.
+    pub fn drop_iterations(&mut self, at: NodeId, from: u32, to: u32, mut dropped: impl FnMut(&Entry)) {
+        let within =
+            |segment: &Segment| matches!(segment, Segment::Iteration { iteration: n, .. } if (from..to).contains(n));
+        self.drop_children(at, &within, &mut dropped);
+    }
+
+    /// The number of the first iteration of a loop that is still there.
+    pub fn first_iteration(&self, at: NodeId) -> Option<u32> {
+        let number = |segment: &Segment| match segment {
+            Segment::Iteration { iteration, .. } => Some(*iteration),
+            Segment::Name(_) => None,
+        };
+        self.node(at).children.keys().filter_map(number).min()
+    }
+
+    fn drop_children(&mut self, at: NodeId, which: &dyn Fn(&Segment) -> bool, dropped: &mut dyn FnMut(&Entry)) {
+        let children: Vec<(Segment, NodeId)> =
+            self.node(at).children.iter().filter(|(segment, _)| which(segment)).map(|(s, n)| (*s, *n)).collect();
+        for (segment, child) in children {
+            if self.node(child).rows == 0 {
+                self.node_mut(at).children.swap_remove(&segment);
+                self.release(child, dropped);
+                continue;
             }
+            // What is on the stack keeps its entry, and the scopes that hold it keep theirs.
+            self.drop_children(child, &|_| true, dropped);
         }
+    }
+
+    /// Drops an entry with everything below it, stack or not.
+    pub fn erase(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
+        let Some(parent) = self.node(at).parent else { return };
+        let rows = self.node(at).rows;
+        let mut next = Some(parent);
+        while let (Some(above), true) = (next, rows > 0) {
+            self.node_mut(above).rows -= rows;
+            next = self.node(above).parent;
+        }
+        let segment = self.location(at).last();
+        if let Some(segment) = segment {
+            // The order of the others is that of their recording: keep it.
+            self.node_mut(parent).children.shift_remove(&segment);
+        }
+        self.release(at, &mut dropped);
+    }
+
+    /// Every place that holds an entry, oldest entry first.
+    pub fn by_birth(&self) -> Vec<(u64, NodeId)> {
+        let mut found = Vec::new();
+        let mut open = vec![Self::ROOT];
+        while let Some(at) = open.pop() {
+            let node = self.node(at);
+            found.extend(node.recorded.as_ref().map(|recorded| (recorded.birth, at)));
+            open.extend(node.children.values());
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Takes up an entry from the store. None if its location uses a name that is not in the registry.
-    pub fn load(&mut self, entry: Entry, commit: u64) -> Option<NodeId> {
+    pub fn load(&mut self, entry: Entry, commit: u64, time: Time) -> Option<NodeId> {
         let segments = entry.location.segments().to_vec();
         let names = segments.iter().map(|segment| match segment {
             Segment::Name(name) => *name,
@@ -138,12 +259,9 @@ impl History {
             return None;
         }
         let at = segments.into_iter().fold(Self::ROOT, |at, segment| self.child(at, segment));
-        if let EntryKind::Loop { iteration, .. } = entry.kind {
-            self.drop_iterations_before(at, iteration);
-        }
         match self.get_mut(at) {
-            Some(recorded) => (recorded.entry, recorded.commit) = (entry, commit),
-            None => self.put(at, Recorded { entry, metadata: None, failure: None, commit }),
+            Some(recorded) => (recorded.entry, recorded.commit, recorded.at) = (entry, commit, time),
+            None => self.put(at, Recorded::new(entry, commit, time)),
         }
         Some(at)
     }
@@ -162,8 +280,13 @@ impl History {
         self.location(at).segments().iter().map(part).collect()
     }
 
-    /// The entries recorded directly in a scope, with the name of each, oldest first.
-    fn recorded_in(&self, scope: NodeId) -> impl Iterator<Item = (NodeId, &Recorded)> {
+    /// Of the entries recorded directly in a scope, those that no operation of it has used.
+    pub fn unused_in(&self, node: NodeId, scope: ScopeId) -> impl Iterator<Item = &Recorded> {
+        self.recorded_in(node).filter(move |(at, _)| self.node(*at).used_in != scope).map(|(_, recorded)| recorded)
+    }
+
+    /// The entries recorded directly in a scope, with the place of each.
+    pub fn recorded_in(&self, scope: NodeId) -> impl Iterator<Item = (NodeId, &Recorded)> {
         self.node(scope).children.values().filter_map(|child| Some((*child, self.get(*child)?)))
     }
 
@@ -196,10 +319,14 @@ impl History {
         child
     }
 
-    fn release(&mut self, at: NodeId) {
+    fn release(&mut self, at: NodeId, dropped: &mut dyn FnMut(&Entry)) {
         let mut open = vec![at];
         while let Some(at) = open.pop() {
-            open.extend(std::mem::take(self.node_mut(at)).children.into_values());
+            let node = std::mem::take(self.node_mut(at));
+            if let Some(recorded) = &node.recorded {
+                dropped(&recorded.entry);
+            }
+            open.extend(node.children.into_values());
             self.free.push(at);
         }
     }
@@ -216,6 +343,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::record::EntryKind;
 
     fn sleep(location: &Location, id: &str) -> Entry {
         let kind = EntryKind::Removed { original_type: "sleep".into(), original_name: None };
@@ -240,9 +368,9 @@ mod tests {
             let scope = history.iteration(at, iteration);
             let place = history.place(scope, "step");
             let entry = sleep(&history.location(place).clone(), "id");
-            history.put(place, Recorded { entry, metadata: None, failure: None, commit: 1 });
+            history.put(place, Recorded::new(entry, 1, 0));
             if iteration >= 3 {
-                history.drop_iteration(at, iteration - 3);
+                history.drop_iterations(at, iteration - 3, iteration - 2, |_| {});
             }
         }
         assert!(history.nodes.len() < 16, "{} nodes", history.nodes.len());
@@ -251,23 +379,45 @@ mod tests {
     #[test]
     fn an_entry_whose_name_is_unknown_is_refused() {
         let mut history = History::default();
-        assert_eq!(history.load(sleep(&Location::root().name(0), "id"), 1), None);
+        assert_eq!(history.load(sleep(&Location::root().name(0), "id"), 1, 0), None);
         assert!(history.names.load(0, "a"));
-        assert!(history.load(sleep(&Location::root().name(0), "id"), 1).is_some());
+        assert!(history.load(sleep(&Location::root().name(0), "id"), 1, 0).is_some());
         assert_eq!(history.entries_in(History::ROOT), 1);
     }
 
     #[test]
-    fn loading_a_loop_at_a_later_iteration_drops_the_earlier_ones() {
+    fn what_is_on_the_compensation_stack_outlives_the_iterations_around_it() {
         let mut history = History::default();
-        assert!(history.names.load(0, "loop") && history.names.load(1, "step"));
-        let place = Location::root().name(0);
-        for iteration in 0..5 {
-            assert!(history.load(sleep(&place.iteration(0, iteration).name(1), "id"), 1).is_some());
-        }
-        let kind = EntryKind::Loop { state: bytes::Bytes::from_static(&[0xf7]), iteration: 4, output: None };
-        assert!(history.load(Entry { id: "l".into(), location: place, kind }, 2).is_some());
         let at = history.place(History::ROOT, "loop");
-        assert_eq!(history.node(at).children.len(), 1);
+        let mut places = Vec::new();
+        for iteration in 0..4 {
+            let scope = history.iteration(at, iteration);
+            for name in ["charge", "mail"] {
+                let place = history.place(scope, name);
+                let entry = sleep(&history.location(place).clone(), &format!("{name}{iteration}"));
+                history.put(place, Recorded::new(entry, 1, 0));
+                places.push(place);
+            }
+        }
+        history.mark_row(places[2], true);
+        let mut dropped = Vec::new();
+        history.drop_iterations(at, 0, 3, |entry| dropped.push(entry.id.clone()));
+        dropped.sort();
+        assert_eq!(dropped, ["charge0", "charge2", "mail0", "mail1", "mail2"]);
+        assert_eq!(history.iterations_with_rows(at).len(), 1);
+        assert_eq!(history.first_iteration(at), Some(1));
+        history.mark_row(places[2], false);
+        history.drop_iterations(at, 0, 3, |entry| dropped.push(entry.id.clone()));
+        assert_eq!(history.first_iteration(at), Some(3));
+    }
+
+    #[test]
+    fn a_scope_without_an_entry_of_its_own_counts_when_something_is_recorded_in_it() {
+        let mut history = History::default();
+        let block = history.place(History::ROOT, "block");
+        let place = history.place(block, "nap");
+        assert_eq!(history.entries_in(History::ROOT), 0);
+        history.put(place, Recorded::new(sleep(&history.location(place).clone(), "id"), 1, 0));
+        assert_eq!(history.entries_in(History::ROOT), 1);
     }
 }

@@ -45,6 +45,8 @@ pub struct Writing {
     id: crate::ids::CommitId,
     put: Vec<Message>,
     take: Vec<MessageKey>,
+    /// Whether nobody waits for it.
+    pub lazy: bool,
 }
 
 impl Writing {
@@ -79,6 +81,8 @@ pub struct Overlay {
     state_version: u32,
     queued: u64,
     durable: u64,
+    /// The newest change that somebody waits for: what came after it is written with the next.
+    eager: u64,
     /// By the change that each waits for; those of one change in the order in which they came.
     gate: VecDeque<(u64, Gated)>,
     turns: Turns,
@@ -97,6 +101,7 @@ impl Overlay {
             state_version: 0,
             queued: 0,
             durable: 0,
+            eager: 0,
             gate: VecDeque::new(),
             turns: Turns::default(),
             standing: Standing::default(),
@@ -149,7 +154,7 @@ impl Overlay {
 
     /// Takes up the number of the newest change in the store, and what its row says.
     pub fn load(&mut self, seq: u64, standing: Standing) {
-        (self.queued, self.durable, self.standing) = (seq, seq, standing);
+        (self.queued, self.durable, self.eager, self.standing) = (seq, seq, seq, standing);
     }
 
     pub fn keep_from(&mut self, oldest_pin: Option<u64>) {
@@ -160,7 +165,7 @@ impl Overlay {
     pub fn begin(&mut self) -> Writing {
         let id = self.ids.commit();
         let writer = ChangeWriter::new(id, self.now);
-        Writing { writer, seq: self.queued + 1, id, put: Vec::new(), take: Vec::new() }
+        Writing { writer, seq: self.queued + 1, id, put: Vec::new(), take: Vec::new(), lazy: false }
     }
 
     /// Judges what an attempt wrote, and applies it if it passes; then a change must follow at once.
@@ -245,19 +250,30 @@ impl Overlay {
         }
     }
 
-    /// Puts a message into the inbox, as part of the change.
-    pub fn put(&mut self, writing: &mut Writing, sender: &str, name: String, body: Bytes) {
+    /// Puts a message into the inbox, as part of the change. Returns its id.
+    pub fn put(&mut self, writing: &mut Writing, sender: &str, name: String, body: Bytes) -> String {
         let sender = sender.to_owned();
         let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
         let message = Message { key, name, body, sent_at: self.now };
+        let id = message.id();
         self.inbox.put(message.clone());
         writing.put.push(message);
+        id
+    }
+
+    /// Puts messages back into the inbox that a change took: whoever took them has not used them.
+    pub fn put_back(&mut self, writing: &mut Writing, messages: Vec<Message>) {
+        writing.put.extend(messages.iter().cloned());
+        self.inbox.put_back(messages.into_iter());
     }
 
     /// Queues the change; returns its number.
     pub fn commit(&mut self, writing: Writing, standing: Standing) -> u64 {
-        let Writing { writer, seq, id, put, take } = writing;
+        let Writing { writer, seq, id, put, take, lazy } = writing;
         (self.queued, self.standing) = (seq, standing);
+        if !lazy {
+            self.eager = seq;
+        }
         self.outputs.push_back(Output::Commit(Change {
             seq,
             id,
@@ -267,6 +283,7 @@ impl Overlay {
             alarm: standing.alarm,
             status: standing.status,
             state_version: self.state_version,
+            lazy,
         }));
         seq
     }
@@ -280,9 +297,20 @@ impl Overlay {
         if seq <= self.durable {
             return Some(gated);
         }
+        if seq > self.eager {
+            self.hurry();
+        }
         let before = self.gate.iter().rposition(|(other, _)| *other <= seq);
         self.gate.insert(before.map_or(0, |at| at + 1), (seq, gated));
         None
+    }
+
+    /// Somebody waits for what was to be written with the next change.
+    pub fn hurry(&mut self) {
+        if self.eager < self.queued {
+            self.eager = self.queued;
+            self.outputs.push_back(Output::Hurry);
+        }
     }
 
     /// Keeps an output back until change `seq` is durable.

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{Kind, Pending, Run};
+use super::facts::fact_commit;
+use super::scopes::Scope;
+use super::{Kind, OPERATIONS_LIMIT, Pending, Run, Wake};
 use crate::codec::cbor;
+use crate::codec::change::Record;
 use crate::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use crate::failure::{Failure, Terminal};
-use crate::history::{Mismatch, NodeId, Operation, Recorded};
+use crate::history::{BranchFailure, Mismatch, NodeId, Operation, Recorded};
 use crate::input::{OpId, ScopeId, Time};
 use crate::output::{Misuse, Output};
 use crate::overlay::{Overlay, Writing};
@@ -30,7 +33,12 @@ impl Run {
         (kind, name): (&'static str, &str),
         expects: impl Fn(&EntryKind) -> bool,
     ) -> Option<Place> {
+        self.facts.asked();
         let pending = self.scopes.get(&scope)?.pending;
+        if self.ops.len() >= OPERATIONS_LIMIT {
+            overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse: Misuse::TooManyOperations });
+            return None;
+        }
         if let Some(pending) = pending.and_then(|pending| self.ops.get(&pending)) {
             let misuse = Misuse::EntryInProgress { pending: pending.name.clone() };
             overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
@@ -49,12 +57,17 @@ impl Run {
         let expected = self.history.get(place).map(|recorded| expects(&recorded.entry.kind));
         match expected {
             Some(true) => {
-                self.visit(scope);
+                self.visit(scope, place);
                 Some(Place::Recorded(place))
             }
             Some(false) => {
                 let recorded = self.history.operation(place)?;
                 self.diverged(overlay, scope, Mismatch::OtherKind { recorded, code: code() });
+                None
+            }
+            None if self.is_rebuilding() => {
+                self.pend(scope, op, place, name.to_owned(), Kind::Marker);
+                self.set_wake(op, Wake::Never);
                 None
             }
             None if self.reach_frontier(scope) => Some(Place::New(place)),
@@ -65,37 +78,72 @@ impl Run {
         }
     }
 
+    /// Finds the place of something that is neither new nor recorded in the way of entries: what decides about versions, or
+    /// opens a scope. It is used once, like all.
+    pub(super) fn enter_freely(
+        &mut self,
+        overlay: &mut Overlay,
+        (scope, op): (ScopeId, OpId),
+        name: &str,
+    ) -> Option<NodeId> {
+        self.facts.asked();
+        let Scope { node, pending, .. } = self.scopes.get(&scope)?;
+        let (node, pending) = (*node, *pending);
+        if let Some(pending) = pending.and_then(|pending| self.ops.get(&pending)) {
+            let misuse = Misuse::EntryInProgress { pending: pending.name.clone() };
+            overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
+            return None;
+        }
+        let place = self.history.place(node, name);
+        if self.history.use_in(place, scope) {
+            return Some(place);
+        }
+        let misuse = Misuse::DuplicateName { name: name.to_owned() };
+        overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
+        None
+    }
+
     pub(super) fn pend(&mut self, scope: ScopeId, op: OpId, place: NodeId, name: String, kind: Kind) {
         if let Some(scope) = self.scopes.get_mut(&scope) {
             scope.pending = Some(op);
+            self.in_user_code -= 1;
         }
-        self.ops.insert(op, Pending { scope, place, name, deadline: None, kind });
+        let pending = Pending { scope, place, name, deadline: None, wake: Wake::Never, outcome: None, kind };
+        self.ops.insert(op, pending);
+        self.set_wake(op, Wake::Now);
     }
 
-    /// The code has come to an entry that is recorded directly in a scope.
-    pub(super) fn visit(&mut self, scope: ScopeId) {
-        if let Some(scope) = self.scopes.get_mut(&scope)
-            && !scope.at_frontier
+    /// The code has come to what is recorded at a place, directly in a scope.
+    pub(super) fn visit(&mut self, scope: ScopeId, place: NodeId) {
+        let Some(scope) = self.scopes.get_mut(&scope) else { return };
+        if scope.at_frontier {
+            return;
+        }
+        scope.unvisited = scope.unvisited.saturating_sub(1);
+        if scope.is_forked()
+            && let Some(commit) = self.history.get(place).and_then(fact_commit)
         {
-            scope.unvisited = scope.unvisited.saturating_sub(1);
+            self.facts.forget(commit);
         }
     }
 
-    /// Before anything new: has the code come to everything that is recorded in the scope?
+    /// Before anything new: has the code come to everything that is recorded in the scope? An embedding host is asked later.
     fn reach_frontier(&mut self, scope: ScopeId) -> bool {
+        let anywhere = self.start.embedded.is_some_and(|embedded| !embedded.frontier);
         let Some(scope) = self.scopes.get_mut(&scope) else { return false };
         scope.at_frontier |= scope.unvisited == 0;
-        scope.at_frontier
+        scope.at_frontier || anywhere
     }
 
     /// Puts an entry at a place, or changes the one that is there, in memory.
     pub(super) fn record(&mut self, overlay: &mut Overlay, place: NodeId, commit: u64, kind: EntryKind) {
+        let at = overlay.now;
         match self.history.get_mut(place) {
-            Some(recorded) => (recorded.entry.kind, recorded.commit) = (kind, commit),
+            Some(recorded) => (recorded.entry.kind, recorded.commit, recorded.at) = (kind, commit, at),
             None => {
                 let location = self.history.location(place).clone();
                 let entry = Entry { id: overlay.ids.entry(), location, kind };
-                self.history.put(place, Recorded { entry, metadata: None, failure: None, commit });
+                self.history.put(place, Recorded::new(entry, commit, at));
             }
         }
     }
@@ -109,6 +157,17 @@ impl Run {
         }
         if let Some((terminal, failure)) = &recorded.failure {
             writing.writer.failure(&recorded.entry.id, *terminal, failure);
+        }
+        if let Some(at) = recorded.retry_at {
+            writing.writer.record(&Record::RetryAt { entry_id: recorded.entry.id.clone(), at });
+        }
+        for BranchFailure { branch, failure, because } in &recorded.branch_failures {
+            writing.writer.record(&Record::BranchFailure {
+                entry_id: recorded.entry.id.clone(),
+                branch: branch.clone(),
+                failure: failure.clone(),
+                because: because.clone(),
+            });
         }
     }
 }

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::entry::{Place, metadata, present, unsigned};
-use super::{Fact, Kind, Run};
-use crate::codec::record::{EntryKind, EntryStatus};
-use crate::history::{Mismatch, NodeId};
+use super::facts::What;
+use super::{Kind, Run, Wake};
+use crate::codec::change::Record;
+use crate::codec::record::{Entry, EntryKind, EntryStatus};
+use crate::history::{History, Mismatch, NodeId};
 use crate::input::{Iterated, OpId, ScopeId};
 use crate::output::{Misuse, Output, Value};
 use crate::overlay::Overlay;
@@ -15,8 +17,7 @@ impl Run {
     pub(super) fn enter_loop(
         &mut self,
         overlay: &mut Overlay,
-        scope: ScopeId,
-        op: OpId,
+        (scope, op): (ScopeId, OpId),
         name: String,
         first: Option<Bytes>,
         keep: u32,
@@ -27,7 +28,10 @@ impl Run {
             Place::New(place) => (place, LoopScope::New),
             Place::Recorded(place) => (place, self.recorded_loop(place)),
         };
-        self.pend(scope, op, place, name, Kind::Loop { state, keep, scope: None, outcome: None });
+        self.pend(scope, op, place, name, Kind::Loop { state, keep, scope: None });
+        if self.is_rebuilding() {
+            return self.rebuild_loop(overlay, op, place, state);
+        }
         let shown = match state {
             LoopScope::New => Value::Encoded(present(first.clone())),
             _ => self.loop_value(place),
@@ -41,14 +45,14 @@ impl Run {
         let Some(pending) = self.ops.get_mut(&op) else { return };
         let place = pending.place;
         let Kind::Loop { state, keep, .. } = &mut pending.kind else { return };
-        let keep = *keep;
+        let keep = (*keep).max(1);
         let (next, action) = state.on(input);
         *state = next;
         match action {
             LoopAction::NoteAndRun(iteration) => {
                 self.note_loop(overlay, place, iteration, present(value));
-                if let Some(old) = iteration.checked_sub(keep.max(1)) {
-                    self.history.drop_iteration(place, old);
+                if iteration > 0 && iteration % keep == 0 {
+                    self.prune(place, iteration, keep);
                 }
                 self.iterate(overlay, op, place, iteration, shown);
             }
@@ -56,20 +60,60 @@ impl Run {
             LoopAction::RecordOutput => self.complete_loop(overlay, op, place, value),
             LoopAction::Resolve => {
                 let value = self.loop_output(place);
-                self.finish(overlay, op, Fact::Resolve(value));
+                self.answer_recorded(overlay, op, place, value);
             }
-            LoopAction::Reject => self.finish(overlay, op, Fact::Rethrow),
+            LoopAction::Reject => self.answer_now(overlay, op, What::Rethrow),
             LoopAction::Ignore => {}
         }
     }
 
     fn iterate(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, iteration: u32, state: Value) {
+        self.set_wake(op, Wake::Never);
         let node = self.history.iteration(place, iteration);
         let inner = self.open_scope(node, Some(op));
+        let replaying = self.is_replaying(inner);
         if let Some(Kind::Loop { scope, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
             *scope = Some(inner);
         }
-        overlay.outputs.push_back(Output::Iterate { op, scope: inner, state });
+        overlay.outputs.push_back(Output::Iterate { op, scope: inner, state, replaying });
+    }
+
+    /// Looks for handlers in the iterations that hold something to undo, and in the one that is not over.
+    fn rebuild_loop(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, state: LoopScope) {
+        self.set_wake(op, Wake::Never);
+        for (iteration, _) in self.history.iterations_with_rows(place) {
+            let known = self.iteration_states.get(&(place, iteration)).cloned();
+            let shown = known.map_or_else(|| self.loop_value(place), Value::Encoded);
+            self.iterate(overlay, op, place, iteration, shown);
+        }
+        if state == LoopScope::Completed {
+            let value = self.loop_output(place);
+            self.answer_recorded(overlay, op, place, value);
+        }
+    }
+
+    /// Drops iterations that are past, `keep` of them excepted, with the run's next change.
+    fn prune(&mut self, place: NodeId, iteration: u32, keep: u32) {
+        let Some(from) = self.history.first_iteration(place) else { return };
+        let to = iteration.saturating_sub(keep);
+        if from >= to {
+            return;
+        }
+        let location = self.history.location(place).clone();
+        let entry_ids = self.dropped_ids(|history, dropped| history.drop_iterations(place, from, to, dropped));
+        self.noted_records.push(Record::Dropped { location, iterations: Some((from, to)), entry_ids });
+    }
+
+    /// Drops something, and lists what was dropped if a host keeps a row for each.
+    pub(super) fn dropped_ids(&mut self, drop: impl FnOnce(&mut History, &mut dyn FnMut(&Entry))) -> Vec<String> {
+        let is_embedded = self.start.embedded.is_some();
+        let mut ids = Vec::new();
+        drop(&mut self.history, &mut |entry: &Entry| {
+            if is_embedded {
+                ids.push(entry.id.clone());
+            }
+        });
+        ids
     }
 
     /// The callback of an iteration has ended.
@@ -80,14 +124,17 @@ impl Run {
         if let (Some(pending), false) = (scope.pending, threw) {
             let pending = self.ops.get(&pending).map(|pending| pending.name.clone()).unwrap_or_default();
             overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse: Misuse::EntryPending { pending } });
-            self.close_scope(overlay, id);
-            return self.finish(overlay, op, Fact::Rethrow);
+            self.close_scope(overlay, id, &mut Vec::new());
+            return self.answer_now(overlay, op, What::Rethrow);
         }
-        if unvisited > 0 {
+        if self.is_rebuilding() {
+            return self.close_scope(overlay, id, &mut Vec::new());
+        }
+        if unvisited > 0 && self.checks_scope(threw) {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);
         }
-        self.close_scope(overlay, id);
+        self.close_scope(overlay, id, &mut Vec::new());
         match outcome {
             Iterated::Continue(state) => self.loop_input(overlay, op, LoopInput::Continue, state, Value::Kept),
             Iterated::Break(output) => self.loop_input(overlay, op, LoopInput::Break, output, Value::Nothing),
@@ -115,12 +162,29 @@ impl Run {
             (metadata.status, metadata.completed_at_ms) = (EntryStatus::Completed, Some(now));
         }
         self.noted.insert(place);
-        let writing = self.begin(overlay);
-        if let Some(pending) = self.ops.get_mut(&op) {
-            *pending.outcome() = Some(Fact::Resolve(Value::Kept));
+        let iteration = self.recorded_iteration(place).saturating_add(1);
+        if let Some(Kind::Loop { keep, .. }) = self.ops.get(&op).map(|pending| &pending.kind) {
+            self.prune(place, iteration, (*keep).max(1));
         }
-        let seq = self.commit(overlay, writing);
-        self.finish_after(overlay, op, seq, Fact::Resolve(Value::Kept));
+        let commit = overlay.queued() + 1;
+        if let Some(recorded) = self.history.get_mut(place) {
+            (recorded.commit, recorded.at) = (commit, overlay.now);
+        }
+        let writing = self.begin(overlay);
+        self.fulfil(overlay, op, writing, Value::Kept);
+    }
+
+    fn recorded_iteration(&self, place: NodeId) -> u32 {
+        match self.history.get(place).map(|recorded| &recorded.entry.kind) {
+            Some(EntryKind::Loop { iteration, .. }) => *iteration,
+            _ => 0,
+        }
+    }
+
+    /// Whether what is recorded in a scope must have been come to at its end. An embedding host's scopes are only checked if
+    /// they went well.
+    pub(super) fn checks_scope(&self, threw: bool) -> bool {
+        !threw || self.start.embedded.is_none_or(|embedded| embedded.frontier)
     }
 
     fn recorded_loop(&self, place: NodeId) -> LoopScope {

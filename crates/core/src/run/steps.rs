@@ -1,27 +1,42 @@
-//! Steps: does what the step machine says.
+//! Steps, and the handlers that undo them: does what the step machine says.
 
 use bytes::Bytes;
 
 use super::entry::{Place, metadata, recorded_failure, signed, unsigned};
-use super::{Fact, Judged, Kind, Run, StepPhase, settle_writes};
+use super::facts::{Fact, What};
+use super::{Judged, Kind, Run, StepPhase, Wake, settle_writes};
 use crate::codec::record::{EntryKind, EntryStatus};
-use crate::failure::{Failure, Terminal};
+use crate::failure::{Failure, FailureKind, Terminal};
 use crate::history::{NodeId, Recorded};
-use crate::input::{Input, OpId, Outcome, ScopeId, Writes};
+use crate::input::{Input, OpId, Outcome, ScopeId, StepTraits, Time, Writes};
 use crate::output::{AbortReason, Attempt, Output, Value, Verdict};
 use crate::overlay::{Held, Overlay};
 use crate::retry::Policy;
 use crate::step::{Step, StepAction, StepInput};
 
 impl Run {
-    pub(super) fn step(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, name: String, policy: Policy) {
+    pub(super) fn step(
+        &mut self,
+        overlay: &mut Overlay,
+        (scope, op): (ScopeId, OpId),
+        name: String,
+        policy: Policy,
+        traits: StepTraits,
+    ) {
         let expects = |kind: &EntryKind| matches!(kind, EntryKind::Step { .. });
         let Some(place) = self.enter(overlay, scope, op, ("step", &name), expects) else { return };
         let (place, step) = match place {
             Place::New(place) => (place, Step::New),
             Place::Recorded(place) => (place, self.history.get(place).map_or(Step::New, recorded_step)),
         };
-        self.pend(scope, op, place, name, Kind::Step { step, policy, phase: StepPhase::Waiting, outcome: None });
+        let phase = StepPhase::Waiting;
+        self.pend(scope, op, place, name, Kind::Step { step, policy, phase, traits, undoes: false });
+        if self.is_on_stack(place) {
+            self.handlers.insert(place, (op, policy));
+        }
+        if self.is_rebuilding() && !matches!(step, Step::Completed | Step::Terminal(_)) {
+            return self.set_wake(op, Wake::Never);
+        }
         self.step_input(overlay, op, StepInput::Call);
     }
 
@@ -34,10 +49,16 @@ impl Run {
         *step = next;
         match action {
             StepAction::Execute { attempts } => self.execute(overlay, op, attempts),
-            StepAction::Wait { retry_at } => self.arm(op, retry_at),
+            StepAction::Wait { retry_at } => {
+                self.arm(op, retry_at);
+                self.set_wake(op, Wake::At(retry_at));
+            }
             StepAction::Resolve => {
-                let value = self.history.get(place).map_or(Value::Nothing, step_output);
-                self.finish(overlay, op, Fact::Resolve(value));
+                if let Some(fact) =
+                    self.history.get(place).map(|recorded| fact_of(recorded, What::Resolve(step_output(recorded))))
+                {
+                    self.answer(overlay, op, fact);
+                }
             }
             StepAction::Reject => self.reject_recorded(overlay, op, place),
             StepAction::RecordTerminal(terminal) if input == StepInput::Call => {
@@ -50,10 +71,17 @@ impl Run {
 
     fn execute(&mut self, overlay: &mut Overlay, op: OpId, attempts: u32) {
         let Some(pending) = self.ops.get_mut(&op) else { return };
-        let Kind::Step { policy, phase, .. } = &mut pending.kind else { return };
+        let place = pending.place;
+        let Kind::Step { policy, phase, undoes, .. } = &mut pending.kind else { return };
         *phase = StepPhase::Executing;
-        let timeout = policy.timeout_ms;
-        overlay.outputs.push_back(Output::Execute { op, attempt: attempts });
+        let (timeout, undoes) = (policy.timeout_ms, *undoes);
+        overlay.outputs.push_back(if undoes {
+            let (attempted, output) = self.to_undo(place);
+            Output::Undo { op, attempt: attempts, attempted, output }
+        } else {
+            Output::Execute { op, attempt: attempts }
+        });
+        self.set_wake(op, Wake::Now);
         match timeout {
             Some(timeout) => self.arm(op, overlay.now.saturating_add(timeout)),
             None => self.disarm(op),
@@ -64,7 +92,8 @@ impl Run {
         let Some(recorded) = self.history.get(place) else { return };
         let (terminal, failure) = recorded_failure(recorded);
         let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
-        self.finish(overlay, op, Fact::Reject { terminal, attempts, failure, reported: true });
+        let fact = fact_of(recorded, What::Reject { terminal, attempts, failure, reported: true });
+        self.answer(overlay, op, fact);
     }
 
     /// A failure that was to be tried again is terminal under the policy of today.
@@ -72,7 +101,7 @@ impl Run {
         let Some(recorded) = self.history.get(place) else { return };
         let failure = recorded_failure(recorded).1;
         let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
-        let failed = Failed { attempt: attempts, failure, reported: true };
+        let failed = Failed { attempt: attempts, failure, retry_at: None, reported: true };
         self.record_failure(overlay, op, failed, StepAction::RecordTerminal(terminal));
     }
 
@@ -84,9 +113,15 @@ impl Run {
             return overlay.verdict(id, Verdict::Stale);
         }
         match outcome {
-            Outcome::Threw { failure, .. } => {
+            Outcome::Threw { failure, retry_at, .. } => {
                 overlay.gave_up(id);
-                self.failed(overlay, op, attempt, failure);
+                self.failed(overlay, op, Failed { attempt, failure, retry_at, reported: false });
+            }
+            Outcome::Done { .. } if self.would_overflow(op) => {
+                overlay.gave_up(id);
+                overlay.verdict(id, Verdict::Stale);
+                let failure = compensation_limit();
+                self.failed(overlay, op, Failed { attempt, failure, retry_at: None, reported: false });
             }
             Outcome::Done { output, writes } => match settle_writes(overlay, id, &writes) {
                 Judged::Passed { .. } => self.succeed(overlay, op, attempt, output, writes),
@@ -98,7 +133,7 @@ impl Run {
                 }
                 Judged::Broken(failure) => {
                     overlay.verdict(id, Verdict::Stale);
-                    self.failed(overlay, op, attempt, failure);
+                    self.failed(overlay, op, Failed { attempt, failure, retry_at: None, reported: false });
                 }
             },
         }
@@ -111,71 +146,109 @@ impl Run {
         })
     }
 
+    fn would_overflow(&self, op: OpId) -> bool {
+        let traits = self.ops.get(&op).and_then(|pending| match &pending.kind {
+            Kind::Step { traits, undoes: false, .. } => Some((pending.place, *traits)),
+            _ => None,
+        });
+        traits.is_some_and(|(place, traits)| traits.undo && self.stack.is_full() && !self.is_on_stack(place))
+    }
+
     fn succeed(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, output: Option<Bytes>, writes: Writes) {
         let Some(step) = self.running(op) else { return };
         let wrote = writes.cells.iter().any(|cell| cell.delta.is_some());
         self.step_input(overlay, op, StepInput::Succeeded);
         let seq = overlay.queued() + 1;
-        let old_error = self.history.get(step.place).and_then(|recorded| match &recorded.entry.kind {
-            EntryKind::Step { error, .. } => error.clone(),
-            _ => None,
-        });
-        self.record(overlay, step.place, seq, EntryKind::Step { output, error: old_error });
-        self.note_attempt(overlay, &step, attempt, EntryStatus::Completed, None);
+        if !step.undoes {
+            let old_error = self.history.get(step.place).and_then(|recorded| match &recorded.entry.kind {
+                EntryKind::Step { error, .. } => error.clone(),
+                _ => None,
+            });
+            self.record(overlay, step.place, seq, EntryKind::Step { output, error: old_error });
+            if let Some(recorded) = self.history.get_mut(step.place) {
+                recorded.retry_at = None;
+            }
+            self.note_attempt(overlay, &step, attempt, EntryStatus::Completed, None);
+        } else {
+            self.note_undone(overlay, step.place);
+        }
         let mut writing = self.begin(overlay);
         self.write_entry(&mut writing, step.place);
+        if step.undoes {
+            self.pop_row(&mut writing, step.place)
+        } else {
+            self.push_row(&mut writing, op, &step, false)
+        }
         overlay.write(&mut writing, writes);
+        // Among others that run side by side, its place in their order must be that of its commit.
+        writing.lazy = step.traits.ephemeral && self.leaves <= 1;
+        let (lazy, verdict_seq) = (writing.lazy, seq);
         self.settled(op);
         let seq = self.commit(overlay, writing);
-        let verdict = if wrote { Verdict::Queued { seq } } else { Verdict::Clean };
+        let verdict = if wrote { Verdict::Queued { seq: verdict_seq } } else { Verdict::Clean };
         overlay.verdict(Attempt::Step { op, attempt }, verdict);
-        self.finish_after(overlay, op, seq, Fact::Resolve(Value::Kept));
+        let what = What::Resolve(Value::Kept);
+        if lazy {
+            let fact = Fact { what, commit: seq, at: overlay.now };
+            self.answer(overlay, op, fact);
+        } else {
+            self.finish_after(overlay, op, seq, what);
+        }
     }
 
-    pub(super) fn failed(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32, failure: Failure) {
-        let action = self.step_input(overlay, op, StepInput::Failed(failure.kind));
-        self.record_failure(overlay, op, Failed { attempt, failure, reported: false }, action);
+    pub(super) fn failed(&mut self, overlay: &mut Overlay, op: OpId, failed: Failed) {
+        let input = StepInput::Failed { kind: failed.failure.kind, not_before: failed.retry_at };
+        let action = self.step_input(overlay, op, input);
+        self.record_failure(overlay, op, failed, action);
     }
 
     /// The failure record is all that a failed attempt writes.
     fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, failed: Failed, action: StepAction) {
-        let Failed { attempt, failure, reported } = failed;
+        let Failed { attempt, failure, retry_at: asked, reported } = failed;
         let Some(step) = self.running(op) else { return };
-        let (terminal, status, fact) = match action {
+        let (terminal, status, what) = match action {
             StepAction::RecordFailure { retry_at } => {
-                (None, EntryStatus::Failed, Fact::Retry { retry_at, failure: failure.clone(), attempts: attempt })
+                (None, EntryStatus::Failed, What::Retry { retry_at, failure: failure.clone(), attempts: attempt })
             }
             StepAction::RecordTerminal(terminal) => {
-                let fact = Fact::Reject { terminal, attempts: attempt, failure: failure.clone(), reported };
-                (Some(terminal), EntryStatus::Exhausted, fact)
+                let what = What::Reject { terminal, attempts: attempt, failure: failure.clone(), reported };
+                (Some(terminal), EntryStatus::Exhausted, what)
             }
             _ => return,
         };
-        let seq = overlay.queued() + 1;
-        let text = failure.text();
-        self.record(overlay, step.place, seq, EntryKind::Step { output: None, error: Some(text.clone()) });
-        self.note_attempt(overlay, &step, attempt, status, Some(text));
-        if let Some(recorded) = self.history.get_mut(step.place) {
-            recorded.failure = Some((terminal, failure));
+        let wake = match &what {
+            What::Retry { retry_at, .. } => Wake::At(*retry_at),
+            _ => Wake::Now,
+        };
+        let mut writing;
+        if step.undoes {
+            self.note_undo_failure(step.place, &failure);
+            writing = self.begin(overlay);
+            self.write_entry(&mut writing, step.place);
+            self.write_undo_failure(&mut writing, step.place, attempt, terminal.is_some(), failure);
+        } else {
+            let seq = overlay.queued() + 1;
+            let text = failure.text();
+            self.record(overlay, step.place, seq, EntryKind::Step { output: None, error: Some(text.clone()) });
+            self.note_attempt(overlay, &step, attempt, status, Some(text));
+            if let Some(recorded) = self.history.get_mut(step.place) {
+                recorded.failure = Some((terminal, failure));
+                recorded.retry_at = asked;
+            }
+            writing = self.begin(overlay);
+            self.write_entry(&mut writing, step.place);
+            self.push_row(&mut writing, op, &step, true);
         }
-        let mut writing = self.begin(overlay);
-        self.write_entry(&mut writing, step.place);
         self.settled(op);
-        if let Some(pending) = self.ops.get_mut(&op) {
-            *pending.outcome() = Some(fact.clone());
-        }
+        self.set_wake(op, wake);
         let seq = self.commit(overlay, writing);
-        self.finish_after(overlay, op, seq, fact);
+        self.finish_after(overlay, op, seq, what);
     }
 
     fn settled(&mut self, op: OpId) {
         self.disarm(op);
-        self.set_phase(op, StepPhase::Settled);
-    }
-
-    fn set_phase(&mut self, op: OpId, next: StepPhase) {
         if let Some(Kind::Step { phase, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
-            *phase = next;
+            *phase = StepPhase::Settled;
         }
     }
 
@@ -189,7 +262,7 @@ impl Run {
                 overlay.gave_up(Attempt::Step { op, attempt });
                 let reason = AbortReason::TimedOut { timeout_ms };
                 overlay.outputs.push_back(Output::Abort { op, attempt, reason });
-                self.failed(overlay, op, attempt, failure);
+                self.failed(overlay, op, Failed { attempt, failure, retry_at: None, reported: false });
             }
             Kind::Step { phase: StepPhase::Waiting, .. } => drop(self.step_input(overlay, op, StepInput::Due)),
             _ => {}
@@ -198,12 +271,12 @@ impl Run {
 
     fn running(&self, op: OpId) -> Option<Running> {
         let pending = self.ops.get(&op)?;
-        let Kind::Step { step, .. } = &pending.kind else { return None };
+        let Kind::Step { step, policy, traits, undoes, .. } = &pending.kind else { return None };
         let started_at = match step {
             Step::Running { started_at, .. } | Step::Failed { started_at, .. } => Some(*started_at),
             _ => None,
         };
-        Some(Running { place: pending.place, started_at })
+        Some(Running { place: pending.place, started_at, traits: *traits, undoes: *undoes, policy: *policy })
     }
 
     fn note_attempt(
@@ -228,17 +301,22 @@ impl Run {
 }
 
 /// A failure that is being recorded.
-struct Failed {
-    attempt: u32,
-    failure: Failure,
+pub(super) struct Failed {
+    pub attempt: u32,
+    pub failure: Failure,
+    /// When the body asks to be tried again.
+    pub retry_at: Option<Time>,
     /// Whether the hook has heard of it already.
-    reported: bool,
+    pub reported: bool,
 }
 
 /// A step whose attempt is being recorded.
-struct Running {
-    place: NodeId,
-    started_at: Option<i64>,
+pub(super) struct Running {
+    pub place: NodeId,
+    pub started_at: Option<i64>,
+    pub traits: StepTraits,
+    pub undoes: bool,
+    pub policy: Policy,
 }
 
 /// The machine's state of a step that is in the history.
@@ -252,13 +330,27 @@ fn recorded_step(recorded: &Recorded) -> Step {
         EntryStatus::Completed => Step::Completed,
         _ if output.is_some() => Step::Completed,
         EntryStatus::Exhausted => Step::Terminal(recorded_failure(recorded).0),
-        EntryStatus::Failed => Step::Failed { attempts, started_at },
+        EntryStatus::Failed => Step::Failed { attempts, started_at, not_before: recorded.retry_at },
         EntryStatus::Running => Step::Running { attempts, started_at },
         EntryStatus::Pending => Step::New,
     }
 }
 
-fn step_output(recorded: &Recorded) -> Value {
+fn fact_of(recorded: &Recorded, what: What) -> Fact {
+    Fact { what, commit: recorded.commit, at: recorded.at }
+}
+
+fn compensation_limit() -> Failure {
+    Failure {
+        kind: FailureKind::Critical,
+        name: "CompensationLimitError".into(),
+        message: format!("the run has {} steps to undo, and may not have more", crate::compensation::STACK_LIMIT),
+        stack: None,
+        fields: None,
+    }
+}
+
+pub(super) fn step_output(recorded: &Recorded) -> Value {
     match &recorded.entry.kind {
         EntryKind::Step { output: Some(output), .. } => Value::Encoded(output.clone()),
         _ => Value::Nothing,

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::entry::{Place, signed, unsigned};
-use super::{Fact, Kind, Run};
+use super::facts::{Fact, What};
+use super::{Kind, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::record::{EntryKind, SleepState};
-use crate::history::{NodeId, Recorded};
+use crate::history::NodeId;
 use crate::inbox::{Message, Wait, WaitAction, WaitInput};
 use crate::input::{NextWait, OpId, ScopeId, Until};
 use crate::output::Value;
@@ -21,38 +22,45 @@ impl Run {
             Place::New(place) => (place, Timer::New { deadline: deadline(overlay, until) }),
             Place::Recorded(place) => (place, self.recorded_timer(place)),
         };
-        self.pend(scope, op, place, name, Kind::Sleep { timer, outcome: None });
+        self.pend(scope, op, place, name, Kind::Sleep { timer });
+        if self.is_rebuilding() && !matches!(timer, Timer::Passed | Timer::Overtaken) {
+            return self.set_wake(op, Wake::Never);
+        }
         self.sleep_input(overlay, op, TimerInput::Call);
     }
 
     fn sleep_input(&mut self, overlay: &mut Overlay, op: OpId, input: TimerInput) {
         let Some(pending) = self.ops.get_mut(&op) else { return };
         let place = pending.place;
-        let Kind::Sleep { timer, .. } = &mut pending.kind else { return };
+        let Kind::Sleep { timer } = &mut pending.kind else { return };
         let (next, action) = timer.on(input, overlay.now);
         *timer = next;
         match action {
             TimerAction::RecordPending { deadline } => {
                 self.arm(op, deadline);
+                self.set_wake(op, Wake::At(deadline));
                 let mut writing = self.begin(overlay);
                 self.write_timer(overlay, &mut writing, place, deadline, SleepState::Pending);
                 self.commit(overlay, writing);
                 // A deadline that has passed already is taken up by the tick that follows every input.
             }
-            TimerAction::Wait { deadline } => self.arm(op, deadline),
+            TimerAction::Wait { deadline } => {
+                self.arm(op, deadline);
+                self.set_wake(op, Wake::At(deadline));
+            }
             TimerAction::RecordPassed => {
                 let deadline = self.recorded_deadline(place);
                 let mut writing = self.begin(overlay);
                 self.write_timer(overlay, &mut writing, place, deadline, SleepState::Completed);
                 self.fulfil(overlay, op, writing, Value::Nothing);
             }
-            TimerAction::Resolve => self.finish(overlay, op, Fact::Resolve(Value::Nothing)),
+            TimerAction::Resolve => self.answer_recorded(overlay, op, place, Value::Nothing),
             TimerAction::RecordOvertaken | TimerAction::Ignore => {}
         }
     }
 
     pub(super) fn next(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, wait: NextWait) {
-        let NextWait { name, names, timeout_ms } = wait;
+        let NextWait { name, names, timeout_ms, count, completable } = wait;
         let count_name = format!("{name}:count");
         let deadline_name = format!("{name}:deadline");
         let expects = |kind: &EntryKind| matches!(kind, EntryKind::Message { .. });
@@ -62,16 +70,16 @@ impl Run {
         if let Some(place) = recorded_timer
             && self.history.use_in(place, scope)
         {
-            self.visit(scope);
+            self.visit(scope, place);
         }
         let Some(place) = self.enter(overlay, scope, op, ("message", &count_name), expects) else { return };
-        let kind = |wait, timer| Kind::Next { wait, names, timer, outcome: None };
+        let kind = |wait, timer| Kind::Next { wait, names, count, completable, timer, taken: Vec::new() };
         match (place, recorded_timer) {
             (Place::Recorded(place), _) => {
-                let message = self.recorded_message(scope, node, &name);
-                let wait = if message.is_some() { Wait::Taken } else { Wait::Missed };
+                let messages = self.recorded_messages(scope, node, place, &name);
+                let wait = if messages.is_empty() { Wait::Missed } else { Wait::Taken };
                 self.pend(scope, op, place, name, kind(wait, None));
-                self.finish(overlay, op, Fact::Resolve(message.map_or(Value::Nothing, Value::Message)));
+                self.answer_recorded(overlay, op, place, Value::Messages(messages));
             }
             (Place::New(place), Some(timer_place)) => {
                 let timer = self.recorded_timer(timer_place);
@@ -87,6 +95,12 @@ impl Run {
                 self.wait_call(overlay, op);
             }
         }
+    }
+
+    /// Answers with what is recorded at a place.
+    pub(super) fn answer_recorded(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, value: Value) {
+        let (commit, at) = self.history.get(place).map_or((0, 0), |recorded| (recorded.commit, recorded.at));
+        self.answer(overlay, op, Fact { what: What::Resolve(value), commit, at });
     }
 
     fn wait_call(&mut self, overlay: &mut Overlay, op: OpId) {
@@ -116,77 +130,81 @@ impl Run {
 
     /// Nothing there yet: a new deadline becomes durable, and the wait goes on.
     fn wait(&mut self, overlay: &mut Overlay, op: OpId) {
-        let Some(Kind::Next { timer: Some((place, timer)), .. }) = self.ops.get_mut(&op).map(|op| &mut op.kind) else {
-            return;
-        };
+        let Some(Kind::Next { names, timer, .. }) = self.ops.get_mut(&op).map(|op| &mut op.kind) else { return };
+        self.waiters.add(op, names);
+        let Some((place, timer)) = timer else { return self.set_wake(op, Wake::Never) };
         let place = *place;
-        match *timer {
-            Timer::New { deadline } => {
-                *timer = Timer::Pending { deadline };
-                self.arm(op, deadline);
-                let mut writing = self.begin(overlay);
-                self.write_timer(overlay, &mut writing, place, deadline, SleepState::Pending);
-                self.commit(overlay, writing);
-            }
-            Timer::Pending { deadline } => self.arm(op, deadline),
-            Timer::Passed | Timer::Overtaken => {}
+        let (deadline, is_new) = match *timer {
+            Timer::New { deadline } => (deadline, true),
+            Timer::Pending { deadline } => (deadline, false),
+            Timer::Passed | Timer::Overtaken => return self.set_wake(op, Wake::Never),
+        };
+        *timer = Timer::Pending { deadline };
+        self.arm(op, deadline);
+        self.set_wake(op, Wake::At(deadline));
+        if is_new {
+            let mut writing = self.begin(overlay);
+            self.write_timer(overlay, &mut writing, place, deadline, SleepState::Pending);
+            self.commit(overlay, writing);
         }
     }
 
-    /// Takes a message: it leaves the inbox in the change that records it.
+    /// Takes messages: they leave the inbox in the change that records them.
     fn take(&mut self, overlay: &mut Overlay, op: OpId) {
-        let Some(Kind::Next { names, .. }) = self.ops.get(&op).map(|pending| &pending.kind) else { return };
-        let names = names.clone();
-        let Some(message) = overlay.inbox.take(&names, 1).pop() else { return };
-        let data = message_data(&message);
-        let row = EntryKind::Message { name: message.name.clone(), data: data.clone() };
-        self.answer(overlay, op, Some((message, row)), SleepState::Interrupted, Value::Message(data));
+        let Some(Kind::Next { names, count, .. }) = self.ops.get(&op).map(|pending| &pending.kind) else { return };
+        let messages = overlay.inbox.take(names, *count as usize);
+        self.answer_wait(overlay, op, messages, SleepState::Interrupted);
     }
 
     fn give_up(&mut self, overlay: &mut Overlay, op: OpId) {
-        self.answer(overlay, op, None, SleepState::Completed, Value::Nothing);
+        self.answer_wait(overlay, op, Vec::new(), SleepState::Completed);
     }
 
-    /// Records the answer of a wait: its deadline, the message if there is one, and their count.
-    fn answer(
-        &mut self,
-        overlay: &mut Overlay,
-        op: OpId,
-        message: Option<(Message, EntryKind)>,
-        timer_state: SleepState,
-        value: Value,
-    ) {
-        let Some(pending) = self.ops.get(&op) else { return };
-        let Kind::Next { names, timer, .. } = &pending.kind else { return };
-        let (place, label, timer) = (pending.place, label(names), *timer);
-        let scope_node = self.scopes.get(&pending.scope).map(|scope| scope.node);
-        let row_name = format!("{}:0", pending.name);
-        let row = message.as_ref().and(scope_node).map(|node| self.history.place(node, &row_name));
-        let count = EntryKind::Message { name: format!("{label}:count"), data: count_data(message.is_some()) };
+    /// Records the answer of a wait: its deadline, the messages, and their count.
+    fn answer_wait(&mut self, overlay: &mut Overlay, op: OpId, messages: Vec<Message>, timer_state: SleepState) {
+        let Some(pending) = self.ops.get_mut(&op) else { return };
+        let Kind::Next { names, timer, taken, completable, .. } = &mut pending.kind else { return };
+        let (place, scope, label, timer, completable) =
+            (pending.place, pending.scope, label(names), *timer, *completable);
+        self.waiters.remove(op, names);
+        taken.clone_from(&messages);
+        let name = pending.name.clone();
+        let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
+        let rows: Vec<NodeId> = (0..messages.len()).map(|i| self.history.place(node, &format!("{name}:{i}"))).collect();
+        let count = EntryKind::Message { name: format!("{label}:count"), data: count_data(messages.len()) };
         let mut writing = self.begin(overlay);
         let seq = writing.seq();
         if let Some((timer_place, Timer::New { deadline } | Timer::Pending { deadline })) = timer {
             self.write_timer(overlay, &mut writing, timer_place, deadline, timer_state);
         }
-        if let (Some((message, kind)), Some(row)) = (message, row) {
-            self.record(overlay, row, seq, kind);
+        let mut values = Vec::with_capacity(messages.len());
+        for (message, row) in messages.into_iter().zip(rows) {
+            let data = message_data(&message, !completable);
+            self.record(overlay, row, seq, EntryKind::Message { name: message.name, data: data.clone() });
             self.write_entry(&mut writing, row);
-            writing.take(message.key);
+            self.leave_inbox(&mut writing, message.key, completable);
+            if completable {
+                self.note_open(row, &data);
+            }
+            values.push(data);
         }
         self.record(overlay, place, seq, count);
         self.write_entry(&mut writing, place);
-        self.fulfil(overlay, op, writing, value);
+        self.fulfil(overlay, op, writing, Value::Messages(values));
+    }
+
+    /// A message leaves the inbox with the change. One of an embedding host that is to be answered stays with the host until
+    /// then.
+    fn leave_inbox(&mut self, writing: &mut Writing, key: crate::inbox::MessageKey, completable: bool) {
+        if self.start.embedded.is_none() || !completable {
+            writing.take(key);
+        }
     }
 
     /// Messages have come in: those that a wait wants are taken at once.
     pub fn messages_came(&mut self, overlay: &mut Overlay) {
-        let waiting = |kind: &Kind| matches!(kind, Kind::Next { wait: Wait::Waiting { .. }, .. });
-        let ops: Vec<OpId> = self.ops.iter().filter(|(_, pending)| waiting(&pending.kind)).map(|(op, _)| *op).collect();
-        for op in ops {
-            let Some(Kind::Next { names, .. }) = self.ops.get(&op).map(|pending| &pending.kind) else { continue };
-            if overlay.inbox.holds(names) {
-                self.wait_input(overlay, op, WaitInput::Message);
-            }
+        while let Some(op) = self.waiters.next(&overlay.inbox) {
+            self.wait_input(overlay, op, WaitInput::Message);
         }
     }
 
@@ -196,16 +214,14 @@ impl Run {
             Some(Kind::Step { .. }) => self.step_due(overlay, op),
             Some(Kind::Sleep { .. }) => self.sleep_input(overlay, op, TimerInput::Due),
             Some(Kind::Next { .. }) => self.wait_input(overlay, op, WaitInput::Due),
-            Some(Kind::Loop { .. }) | None => {}
+            Some(Kind::Loop { .. } | Kind::Fork(_) | Kind::Try { .. } | Kind::Marker) | None => {}
         }
     }
 
-    fn fulfil(&mut self, overlay: &mut Overlay, op: OpId, writing: Writing, value: Value) {
-        if let Some(pending) = self.ops.get_mut(&op) {
-            *pending.outcome() = Some(Fact::Resolve(value.clone()));
-        }
+    pub(super) fn fulfil(&mut self, overlay: &mut Overlay, op: OpId, writing: Writing, value: Value) {
+        self.set_wake(op, Wake::Now);
         let seq = self.commit(overlay, writing);
-        self.finish_after(overlay, op, seq, Fact::Resolve(value));
+        self.finish_after(overlay, op, seq, What::Resolve(value));
     }
 
     fn write_timer(
@@ -238,20 +254,25 @@ impl Run {
         }
     }
 
-    /// The message that a wait took, if it took one; its row counts as visited.
-    fn recorded_message(&mut self, scope: ScopeId, node: NodeId, name: &str) -> Option<Bytes> {
-        let row = self.history.find(node, &format!("{name}:0"))?;
+    /// The messages that a wait took; their rows count as visited.
+    fn recorded_messages(&mut self, scope: ScopeId, node: NodeId, count: NodeId, name: &str) -> Vec<Bytes> {
+        let count = match self.history.get(count).map(|recorded| &recorded.entry.kind) {
+            Some(EntryKind::Message { data, .. }) => cbor::number(data).unwrap_or(0.0) as u32,
+            _ => 0,
+        };
+        (0..count).map_while(|i| self.recorded_message(scope, node, &format!("{name}:{i}"))).collect()
+    }
+
+    fn recorded_message(&mut self, scope: ScopeId, node: NodeId, row: &str) -> Option<Bytes> {
+        let row = self.history.find(node, row)?;
         self.history.get(row)?;
         if self.history.use_in(row, scope) {
-            self.visit(scope);
+            self.visit(scope, row);
         }
-        match self.history.get(row) {
-            Some(Recorded { entry, .. }) => match &entry.kind {
-                EntryKind::Message { data, .. } => Some(data.clone()),
-                _ => None,
-            },
-            None => None,
-        }
+        let EntryKind::Message { data, .. } = &self.history.get(row)?.entry.kind else { return None };
+        let data = data.clone();
+        self.note_open(row, &data);
+        Some(data)
     }
 }
 
@@ -267,16 +288,18 @@ fn label(names: &[String]) -> String {
     if names.is_empty() { "*".to_owned() } else { names.join("|") }
 }
 
-fn count_data(taken: bool) -> Bytes {
-    Bytes::from_static(if taken { &[1] } else { &[0] })
+fn count_data(count: usize) -> Bytes {
+    let mut writer = cbor::Writer::with_capacity(5);
+    writer.uint(count as u64);
+    writer.finish()
 }
 
-/// The record of a message in the history (engine behaviour 4.4.7).
-fn message_data(message: &Message) -> Bytes {
+/// The record of a message in the history (engine behaviour 4.4.7). One that nobody answers is complete when it is taken.
+fn message_data(message: &Message, completed: bool) -> Bytes {
     let mut writer = cbor::Writer::with_capacity(message.body.len() + 96);
     writer.object(6).key(b"__rivetWorkflowQueueMessage").uint(1);
     writer.key(b"id").text(&message.id()).key(b"name").text(&message.name);
     writer.key(b"body").raw(&message.body);
-    writer.key(b"createdAt").number(message.sent_at as f64).key(b"completed").boolean(true);
+    writer.key(b"createdAt").number(message.sent_at as f64).key(b"completed").boolean(completed);
     writer.finish()
 }

@@ -8,7 +8,7 @@ use pawl_core::codec::change::{self, Record};
 use pawl_core::codec::record::{EntryKind, EntryStatus};
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::MessageKey;
-use pawl_core::input::{CellWrites, Create, Ended, Input, Iterated, NextWait, Outcome, ScopeId, Start, Until, Writes};
+use pawl_core::input::{CellWrites, Create, Ended, Input, Iterated, NextWait, Outcome, ScopeId, Start, StepTraits, Until, Writes};
 use pawl_core::output::{Change, Output, RunOutcome, Value};
 use pawl_core::overlay::Standing;
 use pawl_core::retry::Policy;
@@ -123,7 +123,7 @@ impl World {
         }
         if !life.dead {
             life.outcome = life.actor.outcome().cloned();
-            let start = Start { reports: life.world.reports, code_version: 0 };
+            let start = Start { reports: life.world.reports, code_version: 0, embedded: None };
             life.feed(Input::Start(start));
         }
         life
@@ -283,12 +283,12 @@ impl Life<'_> {
                 self.frames.push(Frame { scope, program: body, at: 0, rounds: Some(rounds) });
                 Some(self.call())
             }
-            Output::Resolve { op, value } => {
+            Output::Resolve { op, value, .. } => {
                 self.world.facts.push(format!("{} {}", self.name(op), shown(&value)));
                 self.running.remove(&op);
                 Some(self.call())
             }
-            Output::Reject { op, terminal, attempts, failure } => {
+            Output::Reject { op, terminal, attempts, failure, .. } => {
                 let fact = format!("{} {terminal:?} after {attempts}: {}", self.name(op), failure.text());
                 self.world.facts.push(fact);
                 self.running.remove(&op);
@@ -311,7 +311,7 @@ impl Life<'_> {
                 self.world.parked = Some(divergence);
                 None
             }
-            Output::Reply { .. } | Output::Verdict { .. } | Output::Abort { .. } | Output::Reported { .. } => None,
+            Output::Reply { .. } | Output::Sent { .. } | Output::Hurry | Output::Verdict { .. } | Output::Abort { .. } | Output::Reported { .. } => None,
             output => panic!("unexpected {output:?}"),
         })
     }
@@ -326,10 +326,10 @@ impl Life<'_> {
         frame.at += 1;
         self.running.insert(op, next.clone());
         match next {
-            Do::Step(name, _) => Input::Step { scope, op, name: name.into(), policy: POLICY },
+            Do::Step(name, _) => Input::Step { scope, op, name: name.into(), policy: POLICY, traits: StepTraits::default() },
             Do::Sleep(name, ms) => Input::Sleep { scope, op, name: name.into(), until: Until::After(ms) },
             Do::Next(name, timeout_ms) => {
-                let wait = NextWait { name: name.into(), names: vec![name.into()], timeout_ms };
+                let wait = NextWait { name: name.into(), names: vec![name.into()], timeout_ms, count: 1, completable: false };
                 Input::Next { scope, op, wait }
             }
             Do::Loop(name, ..) => {
@@ -395,7 +395,7 @@ pub fn set(actor: &Actor, field: &str, value: u8) -> CellWrites {
 
 fn threw(kind: FailureKind) -> Outcome {
     let failure = Failure { kind, name: "Error".into(), message: "boom".into(), stack: None, fields: None };
-    Outcome::Threw { failure, pin: None }
+    Outcome::Threw { failure, pin: None, retry_at: None }
 }
 
 fn shown(value: &Value) -> String {
@@ -404,5 +404,7 @@ fn shown(value: &Value) -> String {
         Value::Nothing => "nothing".into(),
         Value::Encoded(bytes) => format!("encoded {}", bytes.len()),
         Value::Message(_) => "message".into(),
+        Value::Messages(messages) => format!("{} messages", messages.len()),
+        Value::Branches { .. } => "branches".into(),
     }
 }

@@ -1,0 +1,213 @@
+//! What operators and hosts ask of a run: cancel it, try again what ended it, go back to an earlier entry.
+
+use super::{Phase, Run};
+use crate::codec::change::{Ending, Record};
+use crate::codec::record::{Entry, EntryKind, EntryStatus};
+use crate::compensation::Rollback;
+use crate::history::{History, NodeId};
+use crate::input::{CallId, ScopeId};
+use crate::key::Segment;
+use crate::output::{Halt, Output, Refusal, RunOutcome};
+use crate::overlay::Overlay;
+
+impl Run {
+    /// Ends the run between two commits.
+    pub(super) fn cancel(&mut self, overlay: &mut Overlay, call: CallId, compensate: bool, reason: Option<String>) {
+        match self.phase {
+            Phase::Ending(RunOutcome::Cancelled(_)) | Phase::Ended(RunOutcome::Cancelled(_)) => {
+                return overlay.leave_after(overlay.queued(), Output::Reply { call });
+            }
+            Phase::Ending(_) | Phase::Ended(_) => return refuse(overlay, call, "the workflow has ended"),
+            Phase::RollingBack => return refuse(overlay, call, "the workflow has ended, and is being undone"),
+            Phase::Idle if self.ending.is_some() => {
+                return refuse(overlay, call, "the workflow has ended, and is being undone");
+            }
+            Phase::Idle | Phase::Running | Phase::Parked { .. } => {}
+        }
+        self.close_all(overlay);
+        let seq = overlay.queued() + 1;
+        if compensate {
+            self.end_or_roll_back(overlay, Ending::Cancelled(reason), Halt::Cancelled);
+        } else {
+            self.finish_run(overlay, Ending::Cancelled(reason));
+        }
+        overlay.leave_after(seq, Output::Reply { call });
+    }
+
+    fn close_all(&mut self, overlay: &mut Overlay) {
+        let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
+        open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));
+        self.unused.clear();
+    }
+
+    /// Tries again what ended the run, the handler that it is stuck at, or the code that did not match.
+    pub(super) fn retry(&mut self, overlay: &mut Overlay, call: CallId) {
+        match self.phase {
+            Phase::Parked { .. } => {
+                self.resume(overlay);
+                overlay.leave_after(overlay.queued(), Output::Reply { call });
+            }
+            Phase::RollingBack | Phase::Idle if self.rollback == Rollback::Stuck => {
+                self.phase = Phase::RollingBack;
+                self.retry_rollback(overlay);
+                overlay.leave_after(overlay.queued(), Output::Reply { call });
+            }
+            Phase::Ended(RunOutcome::Failed(_)) => self.recover(overlay, call),
+            _ => refuse(overlay, call, "nothing of it has failed for good"),
+        }
+    }
+
+    /// The failures that ended the run are as if they had not been, and it goes on. What was caught stays. If it was undone, it
+    /// goes on from before the oldest step of that.
+    fn recover(&mut self, overlay: &mut Overlay, call: CallId) {
+        let undone = self.oldest_undone();
+        let mut writing = overlay.begin();
+        match undone.and_then(|oldest| self.history.get(oldest)).map(|recorded| recorded.birth) {
+            Some(birth) => {
+                self.generation += 1;
+                self.erase_from(&mut writing, birth, |_| true);
+            }
+            None => {
+                for node in std::mem::take(&mut self.ended_by) {
+                    self.reset(node);
+                    self.write_entry(&mut writing, node);
+                }
+            }
+        }
+        writing.writer.record(&Record::Recovered { generation: self.generation });
+        self.restart(overlay, writing, call);
+    }
+
+    fn reset(&mut self, node: NodeId) {
+        self.reset_branches(node);
+        let Some(recorded) = self.history.get_mut(node) else { return };
+        (recorded.failure, recorded.retry_at) = (None, None);
+        if let Some(metadata) = &mut recorded.metadata
+            && metadata.status == EntryStatus::Exhausted
+        {
+            (metadata.status, metadata.attempts, metadata.last_attempt_at_ms) = (EntryStatus::Pending, 0, 0);
+            metadata.error = None;
+        }
+    }
+
+    /// Goes back to before an entry: it and everything that came into being after it is gone. Inside loops, to before the
+    /// innermost loop. Earlier waits, versions and messages stay; so does state.
+    pub(super) fn replay(&mut self, overlay: &mut Overlay, call: CallId, entry_id: Option<&str>) {
+        if matches!(self.phase, Phase::RollingBack | Phase::Ending(_)) || self.ending.is_some() {
+            return refuse(overlay, call, "what it did is being undone");
+        }
+        if self.is_executing_any() {
+            return refuse(overlay, call, "a step is running");
+        }
+        let birth = match entry_id {
+            None => 0,
+            Some(id) => match self.boundary(id) {
+                Some(birth) => birth,
+                None => return refuse(overlay, call, "no step of that id is recorded"),
+            },
+        };
+        self.close_all(overlay);
+        self.clear();
+        let mut writing = overlay.begin();
+        self.history.names.record(|index, name| writing.writer.name(index, name));
+        self.erase_from(&mut writing, birth, |_| true);
+        writing.writer.record(&Record::Recovered { generation: self.generation });
+        overlay.outputs.push_back(Output::Halted { reason: Halt::Restarted });
+        self.restart(overlay, writing, call);
+    }
+
+    fn is_executing_any(&self) -> bool {
+        self.ops
+            .values()
+            .any(|pending| matches!(pending.kind, super::Kind::Step { phase: super::StepPhase::Executing, .. }))
+    }
+
+    /// Where going back to a step begins: at the step, or at the innermost loop around it.
+    fn boundary(&self, id: &str) -> Option<u64> {
+        let is_target = |at: &NodeId| self.history.get(*at).is_some_and(|recorded| recorded.entry.id == id);
+        let at = self.history.by_birth().into_iter().map(|(_, at)| at).find(is_target)?;
+        if !matches!(self.history.get(at)?.entry.kind, EntryKind::Step { .. }) {
+            return None;
+        }
+        let mut next = Some(at);
+        while let Some(node) = next {
+            next = self.history.parent(node);
+            if let (Some(Segment::Iteration { .. }), Some(around)) = (self.history.location(node).last(), next) {
+                return self.history.get(around).map(|recorded| recorded.birth);
+            }
+        }
+        self.history.get(at).map(|recorded| recorded.birth)
+    }
+
+    /// Erases every entry that came into being at or after `birth`, and makes open again what closed around it.
+    fn erase_from(
+        &mut self,
+        writing: &mut crate::overlay::Writing,
+        birth: u64,
+        which: impl Fn(&crate::history::Recorded) -> bool,
+    ) {
+        let gone: Vec<NodeId> =
+            self.history.by_birth().into_iter().filter(|(born, _)| *born >= birth).map(|(_, at)| at).collect();
+        // Youngest first: what is inside goes before what is around it.
+        for at in gone.into_iter().rev() {
+            if !self.history.get(at).is_some_and(&which) {
+                continue;
+            }
+            let location = self.history.location(at).clone();
+            self.reopen_around(writing, at, birth);
+            self.unstack_within(at);
+            let mut entry_ids = Vec::new();
+            let is_embedded = self.start.embedded.is_some();
+            self.history.erase(at, |entry: &Entry| {
+                if is_embedded {
+                    entry_ids.push(entry.id.clone());
+                }
+            });
+            writing.writer.record(&Record::Erased { location: location.clone() });
+            if is_embedded {
+                writing.writer.record(&Record::Dropped { location, iterations: None, entry_ids });
+            }
+        }
+    }
+
+    fn unstack_within(&mut self, at: NodeId) {
+        let within = self.history.location(at).clone();
+        let rows: Vec<NodeId> = self.stack.rows().iter().map(|row| row.node).collect();
+        for node in rows {
+            if self.history.location(node).is_within(&within) {
+                self.stack.pop(node);
+                self.history.mark_row(node, false);
+                self.handlers.remove(&node);
+            }
+        }
+    }
+
+    /// A join or race around an erased entry, older than it, is no longer decided.
+    fn reopen_around(&mut self, writing: &mut crate::overlay::Writing, at: NodeId, birth: u64) {
+        let mut next = self.history.parent(at);
+        let mut branch = at;
+        while let Some(around) = next {
+            let older = self.history.get(around).is_some_and(|recorded| recorded.birth < birth);
+            if older && around != History::ROOT && self.reopen_branch(around, branch) {
+                self.write_entry(writing, around);
+            }
+            branch = around;
+            next = self.history.parent(around);
+        }
+    }
+
+    fn restart(&mut self, overlay: &mut Overlay, writing: crate::overlay::Writing, call: CallId) {
+        self.ended_by.clear();
+        self.parks = 0;
+        self.phase = Phase::Idle;
+        let seq = overlay.commit(writing, self.standing());
+        overlay.leave_after(seq, Output::Reply { call });
+        if self.start.embedded.is_none() {
+            self.resume(overlay);
+        }
+    }
+}
+
+fn refuse(overlay: &mut Overlay, call: CallId, why: &'static str) {
+    overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Nothing(why) });
+}
