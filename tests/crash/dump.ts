@@ -41,6 +41,7 @@ function dumpOutcome(outcome: Inspection["outcome"]): unknown {
   if (outcome === undefined) return undefined;
   if (outcome.kind === "completed")
     return { completed: outcome.output === undefined ? undefined : decode(outcome.output) };
+  if (outcome.kind === "cancelled") return { cancelled: outcome.reason };
   const { name, message, code } = toFailure(outcome.failure);
   return { failed: { name, message, code } };
 }

@@ -115,6 +115,19 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.step_key(handle as u64, op as u64)))
     }
 
+    /// What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running.
+    #[napi(catch_unwind)]
+    pub fn scope_seed(&self, handle: f64, scope: f64) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.scope_seed(handle as u64, scope as u64)))
+    }
+
+    /// The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
+    /// or a byte 1 and the value.
+    #[napi(catch_unwind)]
+    pub fn answer(&self, handle: f64, message_id: String) -> Result<Uint8Array> {
+        with(&self.slot, |inner| Ok(Uint8Array::new(inner.answer(handle as u64, &message_id))))
+    }
+
     /// How many batches were handed to the store, if a fault was asked for.
     #[napi(getter, catch_unwind)]
     pub fn batches(&self) -> f64 {
@@ -169,6 +182,14 @@ impl Inner {
             write_inspection(&actor.entries(), &actor.inbox(), &mut bytes);
         }
         bytes
+    }
+
+    fn answer(&self, handle: u64, message_id: &str) -> Vec<u8> {
+        match self.host.actor(handle).and_then(|actor| actor.answer(message_id)) {
+            None => Vec::new(),
+            Some(None) => vec![0],
+            Some(Some(reply)) => [&[1], &reply[..]].concat(),
+        }
     }
 
     fn read_state(&self, handle: u64, view: &[u8]) -> Result<Uint8Array> {

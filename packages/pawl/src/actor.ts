@@ -2,8 +2,8 @@
 import { milliseconds } from "./duration.ts";
 import type { PawlError } from "./errors.ts";
 import { badArgument, shown } from "./messages.ts";
-import { isSchema, type Schema } from "./schema.ts";
-import type { Actor, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
+import { isSchema, messageKind, type Schema } from "./schema.ts";
+import type { Actor, Ask, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
 
 /** A definition without its types: what the runtime works with. */
 export type AnyDefinition = Definition<
@@ -11,7 +11,7 @@ export type AnyDefinition = Definition<
   unknown,
   unknown,
   unknown,
-  Record<string, Schema>,
+  Record<string, Schema | Ask>,
   Actions,
   unknown,
   Types
@@ -70,8 +70,12 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
     throw wrong(name, "`input` that is no schema", "type<T>(), or a schema of zod, valibot, ...");
   for (const [message, schema] of Object.entries(definition.messages ?? {})) {
     checkName(message, `a message of actor "${name}"`);
-    if (!isSchema(schema))
-      throw wrong(name, `message "${message}" that is no schema`, "type<T>(), or a schema of zod, valibot, ...");
+    if (messageKind(schema) === undefined)
+      throw wrong(
+        name,
+        `message "${message}" that is no schema`,
+        "type<T>(), a schema of zod, valibot, ..., or ask(body, reply)",
+      );
   }
   for (const [action, run] of Object.entries(definition.actions ?? {})) {
     if (action === "then")

@@ -2,11 +2,12 @@
  * One attempt: of a step, an action, or the failure hook. Owns its draft, its vars and what it wants to send, from the start of
  * the body to the verdict.
  */
+import { createHash } from "node:crypto";
 import { refuseUnknown } from "./actor.ts";
 import { PawlError } from "./errors.ts";
 import { type Logger, withFields } from "./log.ts";
 import { badArgument, noState, notStorable, refused, runEnded, shown, stale, unknownMember } from "./messages.ts";
-import { checked, type Schema } from "./schema.ts";
+import { checked, type MessageKind } from "./schema.ts";
 import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
 import type { AttemptContext, Types } from "./types.ts";
@@ -23,7 +24,7 @@ export interface AttemptOwner {
   readonly mirror: Mirror | undefined;
   readonly vars: unknown;
   readonly log: Logger;
-  readonly messages: ReadonlyMap<string, Schema>;
+  readonly messages: ReadonlyMap<string, MessageKind>;
   /** Whether its workflow has ended, so that nobody would take a message. */
   readonly hasEnded: boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
@@ -51,12 +52,17 @@ export class Attempt {
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
-  /** `keyOf` is asked at most once, and gives nothing once the attempt is over. */
-  constructor(owner: AttemptOwner, number: number, keyOf: () => string | undefined) {
+  /** `keyOf` is asked at most once, and gives nothing once the attempt is over. `undoes`: of a handler that undoes a step. */
+  constructor(owner: AttemptOwner, number: number, keyOf: () => string | undefined, undoes = false) {
     this.owner = owner;
     this.number = number;
     this.#keyOf = keyOf;
-    this.context = new Context(this) as AttemptContext<Types>;
+    this.context = (undoes ? new UndoContext(this) : new Context(this)) as AttemptContext<Types>;
+  }
+
+  /** An attempt at undoing a step, of which `keyOf` gives the key. It has a key of its own. */
+  static undoing(owner: AttemptOwner, number: number, keyOf: () => string | undefined): Attempt {
+    return new Attempt(owner, number, keyOf, true);
   }
 
   get isRunning(): boolean {
@@ -101,7 +107,7 @@ export class Attempt {
     this.mustRun("c.queue");
     refuseUnknown(options, [], "c.queue.send");
     const { messages, type, limits } = this.owner;
-    const schema = typeof name === "string" ? messages.get(name) : undefined;
+    const schema = typeof name === "string" ? messages.get(name)?.body : undefined;
     if (typeof name !== "string" || schema === undefined)
       throw unknownMember("message", String(name), type, [...messages.keys()]);
     if (this.owner.hasEnded) throw runEnded(this.owner.name);
@@ -279,6 +285,11 @@ class Context {
   }
 
   get idempotencyKey(): string {
+    return this.keyOfAttempt;
+  }
+
+  /** The key that the engine gave. */
+  protected get keyOfAttempt(): string {
     return this.#attempt.idempotencyKey;
   }
 
@@ -305,5 +316,16 @@ class Context {
 
   afterCommit(fn: unknown): void {
     this.#attempt.afterCommit(fn);
+  }
+}
+
+/** What a handler that undoes a step sees. */
+class UndoContext extends Context {
+  get stepIdempotencyKey(): string {
+    return this.keyOfAttempt;
+  }
+
+  override get idempotencyKey(): string {
+    return createHash("sha256").update(this.keyOfAttempt).update("#undo").digest("hex").slice(0, 32);
   }
 }

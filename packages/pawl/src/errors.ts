@@ -1,4 +1,5 @@
 /** The errors that users meet: one base class with a stable `code`. */
+import type { Duration } from "./duration.ts";
 
 /** What is known of an error beside its message. */
 export interface PawlErrorOptions extends ErrorOptions {
@@ -49,16 +50,43 @@ export class AppError extends PawlError {
 /** Thrown in a step: trying again is useless. */
 export class CriticalError extends PawlError {
   static override readonly brand: symbol = Symbol.for(`${BRAND}.critical`);
+  /** The code of its instances. */
+  protected static readonly word: string = "critical";
 
   constructor(message: string, options?: ErrorOptions) {
-    super("critical", message, options);
+    super(new.target.word, message, options);
+  }
+}
+
+/** Thrown anywhere in a workflow: undo what it did, and fail. */
+export class RollbackError extends CriticalError {
+  static override readonly brand: symbol = Symbol.for(`${BRAND}.rollback`);
+  protected static override readonly word: string = "rollback";
+}
+
+/** Thrown in a step: try again, but not before then. It uses up an attempt like any failure. */
+export class RetryAfterError extends PawlError {
+  static override readonly brand: symbol = Symbol.for(`${BRAND}.retry_after`);
+  readonly after: Duration | Date;
+
+  /** `after`: how long from now, or when. */
+  constructor(message: string, after: Duration | Date) {
+    super("retry_after", message, { retryable: true });
+    this.after = after;
   }
 }
 
 /** By the name under which each is recorded, a derived class before its base. Not `type.name`: bundlers change that. */
-type ClassName = "CriticalError" | "AppError" | "PawlError";
-const CLASSES: Readonly<Record<ClassName, typeof PawlError | typeof AppError | typeof CriticalError>> = {
+type ClassName = "RollbackError" | "CriticalError" | "RetryAfterError" | "AppError" | "PawlError";
+const CLASSES: Readonly<
+  Record<
+    ClassName,
+    typeof PawlError | typeof AppError | typeof CriticalError | typeof RollbackError | typeof RetryAfterError
+  >
+> = {
+  RollbackError: RollbackError,
   CriticalError: CriticalError,
+  RetryAfterError: RetryAfterError,
   AppError: AppError,
   PawlError: PawlError,
 };

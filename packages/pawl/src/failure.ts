@@ -4,7 +4,14 @@
  * What is thrown to user code is always rebuilt from the record, on the first run as on replay, so that nobody can come to
  * rely on identity or on a class that a replay cannot restore.
  */
-import { CriticalError, PawlError, type PawlErrorOptions, pawlClassName, rebuildPawlError } from "./errors.ts";
+import {
+  CriticalError,
+  PawlError,
+  type PawlErrorOptions,
+  pawlClassName,
+  RollbackError,
+  rebuildPawlError,
+} from "./errors.ts";
 import { decode, encode, ValueError } from "./values/index.ts";
 
 export const FAILURE_KINDS = ["error", "critical", "rollback", "timeout"] as const;
@@ -32,7 +39,30 @@ export interface Failure {
 /** How deep a chain of causes is kept. */
 const CAUSES = 4;
 
+/** Whose failure an error is: of a step, or of something that has branches. */
+export interface FailedPart {
+  readonly kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map";
+  readonly name: string;
+  readonly attempts: number;
+}
+
+/** Errors that operations rejected with, by the operation. */
+const parts = new WeakMap<object, { readonly part: FailedPart; readonly op: number }>();
+
+/** Notes whose failure an error is, for whoever catches it. */
+export function attribute(error: Error, part: FailedPart, op: number): Error {
+  parts.set(error, { part, op });
+  return error;
+}
+
+/** Whose failure an error is, if it is an operation's. */
+export function attributed(error: unknown): { readonly part: FailedPart; readonly op: number } | undefined {
+  return typeof error === "object" && error !== null ? parts.get(error) : undefined;
+}
+
 interface Fields {
+  /** Of a branch that failed: whose failure it was. */
+  part?: FailedPart;
   pawl?: { code: string; retryable: boolean; outcome: "no" | "unknown"; data?: unknown };
   own?: Record<string, unknown>;
   cause?: { name: string; message: string; stack: string | undefined; fields: Fields };
@@ -51,12 +81,17 @@ function errorRecord(error: unknown, kind: FailureKind | undefined): FailureReco
   if (!(error instanceof Error)) return plainRecord(error, kind ?? "error");
   const fields = fieldsOf(error, CAUSES);
   return {
-    kind: kind ?? (error instanceof CriticalError ? "critical" : "error"),
+    kind: kind ?? kindOf(error),
     name: nameOf(error),
     message: String(error.message),
     stack: typeof error.stack === "string" ? error.stack : undefined,
     fields: encodeFields(fields),
   };
+}
+
+function kindOf(error: Error): FailureKind {
+  if (error instanceof RollbackError) return "rollback";
+  return error instanceof CriticalError ? "critical" : "error";
 }
 
 /** Fields that are storable one by one may be too much together: then only what names the error is kept. */
@@ -66,6 +101,24 @@ function encodeFields(fields: Fields): Uint8Array | undefined {
   if (fields.pawl === undefined) return undefined;
   const { code, retryable, outcome } = fields.pawl;
   return encode({ pawl: { code, retryable, outcome } } satisfies Fields);
+}
+
+/** The same, with whose failure it is. */
+export function toBranchRecord(error: unknown): FailureRecord {
+  const record = toRecord(error);
+  const part = attributed(error)?.part ?? (record.kind === "rollback" ? blockPart(record) : undefined);
+  if (part === undefined) return record;
+  const fields: Fields = record.fields === undefined ? {} : (decode(record.fields) as Fields);
+  return { ...record, fields: encodeFields({ ...fields, part }) };
+}
+
+function blockPart(record: FailureRecord): FailedPart {
+  return { kind: "rollback", name: record.name, attempts: 0 };
+}
+
+/** Whose failure a recorded one was, if it was an operation's. */
+export function partOf(record: FailureRecord): FailedPart | undefined {
+  return record.fields === undefined ? undefined : (decode(record.fields) as Fields).part;
 }
 
 /** The error that user code gets for a recorded failure. */

@@ -1,29 +1,47 @@
 /** Durable actors and workflows: a step commits, with everything it did, or it never happened. */
 export { actor } from "./actor.ts";
 export type { Duration, Time } from "./duration.ts";
-export { AppError, CriticalError, PawlError, type PawlErrorOptions } from "./errors.ts";
+export {
+  AppError,
+  CriticalError,
+  PawlError,
+  type PawlErrorOptions,
+  RetryAfterError,
+  RollbackError,
+} from "./errors.ts";
 export type { Failure } from "./failure.ts";
+export type { EntryRecord, MessageRecord } from "./inspection.ts";
 export type { Limits } from "./loaded.ts";
 export type { Logger } from "./log.ts";
 export {
+  type Admin,
   type CallOptions,
   type Client,
   createRuntime,
   type Handle,
   type Runtime,
   type RuntimeOptions,
+  type Shown,
 } from "./runtime.ts";
-export { type Schema, type StandardSchemaV1, type } from "./schema.ts";
+export { ask, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
 export { RAW_STATE } from "./symbols.ts";
 export type {
   ActionContext,
   Actor,
+  Ask,
+  Asks,
   AttemptContext,
   Bag,
+  BodyIn,
+  BodyOut,
+  Branches,
   Calls,
   Definition,
+  Each,
+  EntryKind,
   ErrorEvent,
+  Failed,
   Given,
   InOf,
   LoopNext,
@@ -34,6 +52,8 @@ export type {
   OutOf,
   OutputOf,
   Queue,
+  ReplyOf,
+  RollbackContext,
   Sender,
   StepOptions,
   StepPolicy,
@@ -42,4 +62,4 @@ export type {
   TypesOf,
   WorkflowContext,
 } from "./types.ts";
-export { Loop } from "./workflow.ts";
+export { Loop } from "./workflow/loop.ts";

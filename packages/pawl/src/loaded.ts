@@ -13,23 +13,28 @@ import { type Inspection, readInspection } from "./inspection.ts";
 import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import type { Schema } from "./schema.ts";
+import { type MessageKind, messageKind } from "./schema.ts";
 import { Mirror } from "./state/index.ts";
-import type { ActionContext, AttemptContext, ErrorEvent, Types } from "./types.ts";
+import type { ActionContext, AttemptContext, ErrorEvent, Types, WorkflowContext } from "./types.ts";
 import { ByteWriter, decode } from "./values/index.ts";
 import type {
   DivergenceRecord,
   EventRecord,
   Facts,
+  Halt,
   Misuse,
   Refusal,
   ResolvedValue,
   RunOutcome,
   StoreProblem,
   Terminal,
+  Told,
   Verdict,
+  WorkflowCall,
 } from "./wire.ts";
-import { Run, type RunOwner } from "./workflow.ts";
+import type { Dialect } from "./workflow/dialect.ts";
+import { PawlDialect } from "./workflow/pawl-dialect.ts";
+import { Run, type RunOwner } from "./workflow/run.ts";
 
 export interface Limits {
   /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
@@ -91,7 +96,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly log: Logger;
   readonly limits: Limits;
   readonly policy: Policy;
-  readonly messages: ReadonlyMap<string, Schema>;
+  readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly dialect: Dialect;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -106,6 +112,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
   #problem: StoreProblem | undefined;
+  /** Whoever waits for the answer to a message, by its id. */
+  readonly #askers = new Map<string, Pick<Call, "resolve" | "reject">>();
   readonly #results = new Set<{ resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
 
   constructor(options: LoadedOptions) {
@@ -120,7 +128,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.log = options.log;
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
-    this.messages = new Map(Object.entries(definition.messages ?? {}));
+    const kinds = Object.entries(definition.messages ?? {}).map(([name, declared]) => [name, messageKind(declared)]);
+    this.messages = new Map(kinds as [string, MessageKind][]);
+    this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
     pump.input.open(handle, this.name);
@@ -228,10 +238,50 @@ export class LoadedActor implements PumpedActor, RunOwner {
     callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
   }
 
-  /** Sends a message; resolves when it is durable. */
-  async send(name: string, body: Uint8Array): Promise<void> {
+  /** Sends a message; resolves to its id when it is durable. */
+  async send(name: string, body: Uint8Array): Promise<string> {
     await this.exist();
-    await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }));
+    return (await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }))) as string;
+  }
+
+  /** Sends a message and waits for its answer, across restarts of the actor. */
+  async ask(name: string, body: Uint8Array): Promise<unknown> {
+    const messageId = await this.send(name, body);
+    return new Promise((resolve, reject) => {
+      this.#askers.set(messageId, { resolve, reject });
+      this.#answerAskers();
+    });
+  }
+
+  /** Answers whoever asked what has been answered in the meantime. */
+  #answerAskers(): void {
+    for (const messageId of [...this.#askers.keys()]) {
+      const answer = this.pump.engine.answer(this.handle, messageId);
+      if (answer.length > 0) this.answered(messageId, answer[0] === 0 ? undefined : answer.subarray(1));
+    }
+  }
+
+  #failAskers(error: PawlError): void {
+    for (const asker of this.#askers.values()) asker.reject(error);
+    this.#askers.clear();
+  }
+
+  /** Ends the run between two commits; resolves when that is durable. */
+  async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
+    await this.exist();
+    await this.#submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
+  }
+
+  /** Tries again what ended the run, the handler that it is stuck at, or the code that did not match. */
+  async retry(): Promise<void> {
+    await this.exist();
+    await this.#submit((call) => this.pump.input.retry(this.handle, call));
+  }
+
+  /** Goes back to before the entry of this id; none: to the start. */
+  async replay(entryId: string | undefined): Promise<void> {
+    await this.exist();
+    await this.#submit((call) => this.pump.input.replay(this.handle, call, entryId));
   }
 
   /** The output of the run, once it has ended. */
@@ -253,6 +303,12 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   #ofOutcome(outcome: RunOutcome): unknown {
     if (outcome.kind === "completed") return outcome.output === undefined ? undefined : decode(outcome.output);
+    if (outcome.kind === "cancelled")
+      throw new PawlError(
+        "cancelled",
+        `the workflow of ${this.name} was cancelled${outcome.reason === undefined ? "" : `: ${outcome.reason}`}`,
+        { data: { reason: outcome.reason } },
+      );
     const { failure } = outcome;
     throw new PawlError("workflow_failed", `the workflow of ${this.name} has failed: ${failure.message}`, {
       cause: toError(failure),
@@ -299,6 +355,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     for (const [id] of [...this.#calls]) this.#fail(id, error);
     for (const waiter of this.#results) waiter.reject(error);
     this.#results.clear();
+    this.#failAskers(error);
     this.#opened.reject(error);
     this.pump.remove(this.handle);
   }
@@ -368,6 +425,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#outcome = facts.outcome;
     this.vars = this.definition.vars?.({ key: this.key, log: this.log });
     if (facts.outcome !== undefined) this.#tellResult(facts.outcome);
+    this.#answerAskers();
     this.pump.input.start(this.handle, this.definition.onError !== undefined, this.#options.codeVersion);
     this.pump.schedule();
   }
@@ -431,35 +489,83 @@ export class LoadedActor implements PumpedActor, RunOwner {
     });
   }
 
-  runWorkflow(scope: number, input: Uint8Array | undefined): void {
+  runWorkflow(call: WorkflowCall): void {
+    const { workflow } = this.definition;
+    if (workflow === undefined) return;
     this.#parked = undefined;
-    this.#run?.drop(undefined);
-    this.#run = new Run(this);
-    this.#run.start(scope, input === undefined ? undefined : decode(input));
+    this.#outcome = undefined;
+    // A rebuild finds handlers again: those of the run that is known stay.
+    if (!call.rebuild || this.#run === undefined) {
+      this.#run?.drop(undefined);
+      this.#run = new Run(this);
+    }
+    const input = call.input === undefined ? undefined : decode(call.input);
+    this.#run.start(call, (ctx) => workflow(ctx as WorkflowContext<Types>, input));
   }
 
   execute(op: number, attempt: number): void {
     this.#run?.execute(op, attempt);
   }
 
+  undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
+    this.#run?.undo(op, attempt, attempted, output);
+  }
+
   abort(op: number, attempt: number, timeout: number | undefined): void {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue): void {
-    this.#run?.iterate(op, scope, state);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
+    this.#run?.iterate(op, scope, state, replaying);
   }
 
-  resolve(op: number, value: ResolvedValue): void {
-    this.#run?.resolve(op, value);
+  branch(op: number, scope: number, index: number, replaying: boolean): void {
+    this.#run?.branch(op, scope, index, replaying);
   }
 
-  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord): void {
-    this.#run?.reject(op, terminal, attempts, failure);
+  enter(op: number, scope: number, replaying: boolean): void {
+    this.#run?.enter(op, scope, replaying);
+  }
+
+  cancelled(scope: number): void {
+    this.#run?.cancelled(scope);
+  }
+
+  halted(reason: Halt): void {
+    const why = { rolling_back: "is undone", cancelled: "was cancelled", restarted: "begins anew" }[reason];
+    const error = new PawlError("cancelled", `the run of ${this.name} ${why}`);
+    if (reason !== "restarted") return this.#run?.halt(error);
+    this.#run?.drop(error);
+    this.#run = undefined;
+    this.#outcome = undefined;
+  }
+
+  resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#run?.resolve(op, value, told);
+  }
+
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
+    this.#run?.reject(op, terminal, attempts, failure, told);
   }
 
   rethrow(op: number): void {
     this.#run?.rethrow(op);
+  }
+
+  /** Runs of an embedding host alone are told. */
+  suspended(): void {}
+
+  sent(id: number, messageId: string): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.resolve(messageId);
+  }
+
+  answered(messageId: string, reply: Uint8Array | undefined): void {
+    const asker = this.#askers.get(messageId);
+    this.#askers.delete(messageId);
+    asker?.resolve(reply === undefined ? undefined : decode(reply));
   }
 
   stepVerdict(op: number, attempt: number, verdict: Verdict): void {
@@ -552,9 +658,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #errorEvent(event: EventRecord): ErrorEvent {
-    const { step, attempt, retryAt, failure } = event;
+    const { part, step, attempt, retryAt, failure } = event;
     return {
-      kind: step === undefined ? "workflow" : "step",
+      kind: part,
       name: step ?? this.type,
       attempt,
       willRetry: retryAt !== undefined,
@@ -569,6 +675,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run = undefined;
     if (outcome.kind === "failed" && this.#results.size === 0)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
+    this.#failAskers(say.runEnded(this.name));
     this.#tellResult(outcome);
   }
 
@@ -594,10 +701,20 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   misuse(op: number | undefined, misuse: Misuse, name: string): void {
-    const entry = { kind: "step" as const, name };
-    const error =
-      misuse === "duplicate_name" ? say.duplicateName(this.name, "entry", name) : say.entryPending(this.name, entry);
-    this.#run?.misuse(op, error);
+    this.#run?.misuse(op, this.#misuse(misuse, name));
+  }
+
+  #misuse(misuse: Misuse, name: string): PawlError {
+    switch (misuse) {
+      case "duplicate_name":
+        return say.duplicateName(this.name, "entry", name);
+      case "too_many_operations":
+        return say.tooManyOperations(this.name);
+      case "not_completable":
+        return say.notCompletable(this.name, name);
+      default:
+        return say.entryPending(this.name, { kind: "step", name });
+    }
   }
 
   /** Asks the engine for something whose answer is that it is durable. */

@@ -52,19 +52,29 @@ export function noName(what: string, name: unknown): PawlError {
   expected  text of 1 to 512 bytes, without lone surrogates: by its name a replay finds what was recorded`);
 }
 
+/** How an entry is called. */
+function callOf(kind: string): string {
+  if (kind === "message") return "queue.next";
+  return kind === "version_check" ? "getVersion" : kind;
+}
+
 export function entryInProgress(
   actor: string,
   kind: string,
   name: string,
   pending: { kind: string; name: string },
 ): PawlError {
+  const first = `ctx.${callOf(pending.kind)}`;
+  const second = `ctx.${callOf(kind)}`;
   return new PawlError(
     "entry_in_progress",
     `${kind} "${name}" was started while ${pending.kind} "${pending.name}" is still running, in ${actor}.
   found     two entries at once on one ctx
   expected  one after another, so that a replay can follow them
-  do        forgotten await?  await ctx.${pending.kind === "message" ? "queue.next" : pending.kind}("${pending.name}", ...)
-            Promise.all over entries is not supported${at()}`,
+  do        forgotten await?       await ${first}("${pending.name}", ...)
+            both at once, please?  await ctx.join("both", { a: (ctx) => ${first}(...), b: (ctx) => ${second}(...) })
+            one for each of many?  await ctx.map("${name}s", list, (ctx, item) => ${second}("${name}", ...), { concurrency: 10 })
+            Promise.all over entries is not supported: use join or map.${at()}`,
     { data: { actor, entry: name, pending: pending.name } },
   );
 }
@@ -75,19 +85,28 @@ export function entryPending(actor: string, pending: { kind: string; name: strin
     `a callback of ${actor} has ended while ${pending.kind} "${pending.name}" is still running.
   found     an entry that nobody waits for
   expected  every entry to have ended before the function that started it: what it did is not committed
-  do        forgotten await?  await ctx.${pending.kind === "message" ? "queue.next" : pending.kind}("${pending.name}", ...)`,
+  do        forgotten await?  await ctx.${callOf(pending.kind)}("${pending.name}", ...)`,
     { data: { actor, pending: pending.name } },
   );
 }
 
-export function wrongContext(actor: string, kind: string, name: string, inside: string): PawlError {
+/** `around`: what the callback is one of. */
+export function wrongContext(actor: string, kind: string, name: string, around: string, inside: string): PawlError {
+  const example = {
+    loop: `await ctx.loop("${inside}", async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) })`,
+    map: `await ctx.map("${inside}", list, async (ctx, item) => { await ctx.${callOf(kind)}("${name}", ...) })`,
+    try: `await ctx.try("${inside}", async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) })`,
+  }[around];
+  const shown =
+    example ??
+    `await ctx.${around}("${inside}", { a: async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) }, ... })`;
   return new PawlError(
     "wrong_context",
-    `${kind} "${name}" was started on the ctx outside of loop "${inside}", in ${actor}.
+    `${kind} "${name}" was started on the ctx outside of ${around} "${inside}", in ${actor}.
   found     the ctx of the enclosing function
-  expected  the ctx that the callback was given: each round is a scope of its own
-  do        await ctx.loop("${inside}", async (ctx) => { await ctx.${kind}("${name}", ...) })${at()}`,
-    { data: { actor, entry: name, loop: inside } },
+  expected  the ctx that the callback was given: each callback is a scope of its own
+  do        ${shown}${at()}`,
+    { data: { actor, entry: name, [around]: inside } },
   );
 }
 
@@ -97,9 +116,27 @@ export function duplicateName(actor: string, kind: string, name: string): PawlEr
     `${kind} "${name}" was already used in this scope of ${actor}.
   found     a second "${name}"
   expected  each name once per scope: by its name a replay finds what was recorded
-  do        in a loop?       await ctx.loop("${name}s", async (ctx) => { ... })    each round is a scope of its own
+  do        in a loop?       await ctx.loop("${name}s", async (ctx) => { ... })            each round is a scope of its own
+            over a list?     await ctx.map("${name}s", list, (ctx, item) => ctx.${callOf(kind)}("${name}", ...))
             something else?  give it a name of its own${at()}`,
     { data: { actor, entry: name } },
+  );
+}
+
+export function tooManyOperations(actor: string): PawlError {
+  return new PawlError(
+    "bad_argument",
+    `${actor} has 100000 operations at once, and may not have more.
+  do        wait for some of them first: ctx.map takes a list with a limit`,
+  );
+}
+
+export function notCompletable(actor: string, messageId: string): PawlError {
+  return new PawlError(
+    "bad_argument",
+    `message ${messageId} of ${actor} cannot be answered.
+  found     a message that has been answered already, or is not one of this run's
+  expected  one answer to each message that is asked`,
   );
 }
 
@@ -234,6 +271,8 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
       return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
     case "lost":
       return lost(actor, undefined);
+    case "nothing":
+      return new PawlError("bad_argument", `what was asked of ${actor} cannot be done: ${why}.`, { data: { why } });
   }
 }
 
@@ -261,6 +300,7 @@ export function ofStore(problem: StoreProblem): PawlError {
 export function diverged(actor: string, divergence: DivergenceRecord): PawlError {
   const { scope, recorded, code, mismatch } = divergence;
   const type = actor.split("/")[0];
+  if (mismatch.kind === "no_handler") return noHandler(actor, type ?? actor, mismatch.recorded, divergence);
   const listed = (operations: readonly OperationRecord[]) =>
     operations.map((operation, i) => `${i + 1} ${describe(operation)}`).join("    ");
   const found = listed([...code, ...(mismatch.kind === "ends" ? [] : [mismatch.code])]);
@@ -271,8 +311,25 @@ export function diverged(actor: string, divergence: DivergenceRecord): PawlError
     `the code of "${type}" does not match what ${actor} has recorded. The actor is parked, undamaged.
   recorded  ${listed(recorded)}${scope === "" ? "" : `    (in ${scope})`}
   code      ${found === "" ? "nothing" : found}    ${note}
-  do        ${culprit === undefined ? "bring back the entries that were dropped" : `keep ${describe(culprit)} for new runs, under a name that old ones do not have`}
+  do        ${culprit === undefined ? "bring back the entries that were dropped, or say so: await ctx.removed(name, kind)" : wayOut(culprit)}
             a development database?  delete it and start again
+  then      it goes on by itself as soon as matching code is loaded`,
+    { data: divergence },
+  );
+}
+
+function wayOut(culprit: OperationRecord): string {
+  return `leave old runs on the old path:  if (await ctx.getVersion("with ${culprit.name}", 2) >= 2) ...
+            renamed or dropped something?    await ctx.removed(name, kind)   before the new code`;
+}
+
+function noHandler(actor: string, type: string, step: OperationRecord, divergence: DivergenceRecord): PawlError {
+  return new PawlError(
+    "history_diverged",
+    `the code of "${type}" does not say how ${describe(step)} of ${actor} is undone. The actor is parked, undamaged.
+  recorded  ${describe(step)}${divergence.scope === "" ? "" : `    (in ${divergence.scope})`}, which had a handler
+  code      does not come to that step, or it has no \`rollback\` there
+  do        bring the step back, with its handler
   then      it goes on by itself as soon as matching code is loaded`,
     { data: divergence },
   );

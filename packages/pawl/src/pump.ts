@@ -45,6 +45,7 @@ export class Pump implements EngineSink {
   readonly #now: () => number;
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
   #scheduled = false;
+  #pulsing = false;
   #turns = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -198,11 +199,26 @@ export class Pump implements EngineSink {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);
     }
-    const { next, pending } = dispatch(this.#output, length, this);
+    const { next, pending, pulse } = dispatch(this.#output, length, this);
+    if (pulse) this.#wantPulse();
     this.#deadline = next;
     this.#noteStore(pending);
     this.#arm(next, now);
   }
+
+  /** Facts of callbacks that run side by side are released one per turn of the event loop. */
+  #wantPulse(): void {
+    if (this.#pulsing) return;
+    this.#pulsing = true;
+    setImmediate(this.#pulse);
+  }
+
+  readonly #pulse = (): void => {
+    this.#pulsing = false;
+    if (this.#closed) return;
+    this.input.pulse();
+    this.#turnSafely();
+  };
 
   #writePins(): void {
     for (const handle of this.#settling.keys()) this.input.pins(handle, this.#actors.get(handle)?.oldestPin());

@@ -3,14 +3,14 @@ import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./
 import { encodeGiven } from "./attempt.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import type { Inspection } from "./inspection.ts";
+import type { EntryRecord, Inspection, MessageRecord } from "./inspection.ts";
 import { type Limits, LoadedActor, randomKey } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import { Pump, type PumpListener } from "./pump.ts";
-import { checked } from "./schema.ts";
-import type { Actor, Calls, Given, InOf, Names, OutputOf, TypesOf } from "./types.ts";
+import { checked, messageKind } from "./schema.ts";
+import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, TypesOf } from "./types.ts";
 
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   actors: A;
@@ -50,6 +50,26 @@ export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends 
   start(): Promise<void>;
   /** Lets running bodies end, writes what is queued, releases the store. */
   close(options?: { grace?: Duration }): Promise<void>;
+  readonly admin: Admin;
+}
+
+/** What operators do. Actors are named by type and key. */
+export interface Admin {
+  /** What is recorded of an actor, as of the newest queued change. */
+  show(type: string, key: string): Promise<Shown>;
+  /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
+  retry(type: string, key: string): Promise<void>;
+  cancel(type: string, key: string): Promise<void>;
+  /** Goes back to before a step, and on from there. State, earlier waits, versions and messages stay; so do idempotency keys. */
+  replay(type: string, key: string, from: { entry: string }): Promise<void>;
+}
+
+export interface Shown {
+  readonly type: string;
+  readonly key: string;
+  readonly history: readonly EntryRecord[];
+  readonly actorState: unknown;
+  readonly inbox: readonly MessageRecord[];
 }
 
 /** One actor, from outside. */
@@ -61,7 +81,18 @@ export interface Handle<D extends Actor> {
   /** The same actor, with other options for its calls. */
   with(options: CallOptions): Handle<D>;
   /** Resolves when the message is durable. */
-  send<K extends Names<TypesOf<D>["messages"]>>(name: K, body: InOf<TypesOf<D>["messages"][K]>): Promise<void>;
+  send<K extends Names<TypesOf<D>["messages"]>>(name: K, body: BodyIn<TypesOf<D>["messages"][K]>): Promise<void>;
+  /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
+  ask<K extends Asks<D>>(
+    name: K,
+    body: BodyIn<TypesOf<D>["messages"][K]>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
+  /**
+   * Ends the workflow between two commits: no user code sees an exception, and no `finally` runs; what steps did is undone by
+   * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
+   */
+  cancel(options?: { compensate?: boolean; reason?: string }): Promise<void>;
   /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
   result(options?: CallOptions): Promise<OutputOf<D>>;
 }
@@ -112,6 +143,7 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
     start: () => local.start(),
     close: (close?: { grace?: Duration }) => local.close(close),
     [Symbol.asyncDispose]: () => local.close(),
+    admin: local.admin(),
     [internals]: local,
   };
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
@@ -212,15 +244,39 @@ export class LocalRuntime implements PumpListener {
       const call = () => this.#working(async () => (await this.#actor(type, key)).act(name, encoded, randomKey()));
       return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
     };
-    const send = async (name: string, body: unknown, own: object = {}): Promise<void> => {
-      refuseUnknown(own, [], "send");
-      const schema = Object.hasOwn(messages, name) ? messages[name] : undefined;
+    const encodeBody = (name: string, body: unknown): Uint8Array | Promise<Uint8Array> => {
+      const schema = Object.hasOwn(messages, name) ? messageKind(messages[name])?.body : undefined;
       if (schema === undefined) throw say.unknownMember("message", String(name), type, Object.keys(messages));
       const what = `message "${name}" to ${type}/${key}`;
       const encode = (value: unknown) => encodeGiven(value, `${what} has a body`, this.#limits.messageBytes);
-      const encoded = await checked(schema, body, what, encode);
+      return checked(schema, body, what, encode);
+    };
+    const send = async (name: string, body: unknown, own: object = {}): Promise<void> => {
+      refuseUnknown(own, [], "send");
+      const encoded = await encodeBody(name, body);
       const call = () => this.#working(async () => (await this.#actor(type, key)).send(name, encoded));
       await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
+    };
+    const ask = async (name: string, body: unknown, own: CallOptions = {}): Promise<unknown> => {
+      refuseUnknown(own, CALL_OPTIONS, "ask");
+      if (Object.hasOwn(messages, name) && messageKind(messages[name])?.reply === undefined)
+        throw say.badArgument(`message "${name}" of "${type}" is not answered.
+  found     a message without a reply
+  expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or send it: handle.send("${name}", ...)`);
+      const encoded = await encodeBody(name, body);
+      const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of ask()");
+      const call = () => this.#working(async () => (await this.#actor(type, key)).ask(name, encoded));
+      return bounded(`message "${name}"`, call, ms ?? CALL_TIMEOUT_MS, own);
+    };
+    const cancel = async (own: { compensate?: boolean; reason?: string } = {}): Promise<void> => {
+      refuseUnknown(own, ["compensate", "reason"], "cancel");
+      const { compensate = true, reason } = own;
+      if (typeof compensate !== "boolean" || (reason !== undefined && typeof reason !== "string"))
+        throw say.badArgument(`cancel() was given options of the wrong kind.
+  found     compensate: ${say.shown(compensate)}, reason: ${say.shown(reason)}
+  expected  true or false, and text`);
+      const call = () => this.#working(async () => (await this.#actor(type, key)).cancel(compensate, reason));
+      await bounded("cancel()", call, timeout ?? CALL_TIMEOUT_MS);
     };
     const result = async (own: CallOptions = {}) => {
       refuseUnknown(own, CALL_OPTIONS, "result");
@@ -236,8 +292,35 @@ export class LocalRuntime implements PumpListener {
         return this.handle(actor, key, { ...options, ...next });
       },
       send,
+      ask,
+      cancel,
       result,
     } as unknown as Handle<Actor>;
+  }
+
+  admin(): Admin {
+    const loaded = async <R>(type: string, key: string, use: (actor: LoadedActor) => Promise<R>): Promise<R> => {
+      this.#find(type, key);
+      return this.#working(async () => use(await this.#actor(type, key)));
+    };
+    return {
+      show: async (type, key) => {
+        const { history, state, inbox } = await loaded(type, key, (actor) => actor.inspect());
+        return { type, key, history, actorState: state, inbox };
+      },
+      retry: (type, key) => loaded(type, key, (actor) => actor.retry()),
+      cancel: (type, key) => loaded(type, key, (actor) => actor.cancel(true, undefined)),
+      replay: async (type, key, from) => {
+        refuseUnknown(from ?? {}, ["entry"], "replay");
+        if (typeof from?.entry !== "string")
+          throw say.badArgument(
+            `replay() was not told where from.
+  found     ${say.shown(from?.entry)}
+  expected  { entry: the id of a step, as admin.show() lists it }`,
+          );
+        await loaded(type, key, (actor) => actor.replay(from.entry));
+      },
+    };
   }
 
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */

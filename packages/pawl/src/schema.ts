@@ -1,5 +1,6 @@
 /** Schemas: what checks a value where it enters. Pawl brings no validator; any library with Standard Schema will do. */
 import { PawlError } from "./errors.ts";
+import type { Ask } from "./types.ts";
 
 /** The part of Standard Schema (version 1, <https://standardschema.dev>) that Pawl uses. Its licence invites the copy. */
 export interface StandardSchemaV1<In = unknown, Out = In> {
@@ -28,6 +29,25 @@ const UNCHECKED: Schema = { "~standard": { version: 1, vendor: "pawl", validate:
 /** A type and no check. */
 export function type<T>(): Schema<T> {
   return UNCHECKED as Schema<T>;
+}
+
+/** A message that is answered: with `message.complete(reply)`. */
+export function ask<In, Out, R>(body: Schema<In, Out>, reply: Schema<unknown, R>): Ask<In, Out, R> {
+  return Object.freeze({ body, reply });
+}
+
+/** A message's schemas; `reply`: it is answered. */
+export interface MessageKind {
+  readonly body: Schema;
+  readonly reply: Schema | undefined;
+}
+
+/** What `messages` declares under a name; `undefined` if that is nothing of the kind. */
+export function messageKind(declared: unknown): MessageKind | undefined {
+  if (isSchema(declared)) return { body: declared, reply: undefined };
+  if (typeof declared !== "object" || declared === null) return undefined;
+  const { body, reply } = declared as Partial<Ask>;
+  return isSchema(body) && isSchema(reply) ? { body, reply } : undefined;
 }
 
 export function isSchema(value: unknown): value is Schema {

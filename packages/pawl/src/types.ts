@@ -39,6 +39,24 @@ export interface Actor<out N extends string = string, out T extends Types = Type
 export type Names<X> = keyof X & string;
 export type TypesOf<D extends Actor> = D[typeof TYPES]["bag"];
 export type OutputOf<D extends Actor> = D[typeof TYPES]["output"];
+/** A message that is answered: what `ask()` makes. */
+export interface Ask<In = unknown, Out = unknown, R = unknown> {
+  readonly body: Schema<In, Out>;
+  readonly reply: Schema<unknown, R>;
+}
+
+/** What a sender gives as a message's body. */
+export type BodyIn<X> = X extends Ask<infer I, infer _A, infer _B> ? I : InOf<X>;
+/** What a receiver is given of it. */
+export type BodyOut<X> = X extends Ask<infer _A, infer O, infer _B> ? O : OutOf<X>;
+/** What a message is answered with. */
+export type ReplyOf<X> = X extends Ask<infer _A, infer _B, infer R> ? R : void;
+/** The messages of an actor that are answered. */
+export type Asks<D extends Actor, M = TypesOf<D>["messages"]> = {
+  [K in keyof M]: M[K] extends Ask ? K : never;
+}[keyof M] &
+  Names<TypesOf<D>["messages"]>;
+
 /** What a caller gives where a schema is declared. */
 export type InOf<X> = X extends Schema<infer I, infer _> ? I : never;
 /** What a schema lets in. */
@@ -71,11 +89,23 @@ export interface StepPolicy {
 export interface StepOptions<T extends Types, R> extends StepPolicy {
   name: string;
   run: (c: AttemptContext<T>) => R | Promise<R>;
+  /** Whether its result may be used before it is durable: it becomes so with the next entry. Default: false. */
+  ephemeral?: boolean;
+  /** Undoes the step, once it has committed, if the workflow fails, is cancelled or calls `ctx.rollback`. Newest first. */
+  rollback?: (c: RollbackContext<T>, output: R) => unknown;
+  /** Undoes the step if it was tried and never committed: its effect is unknown. */
+  rollbackAttempted?: (c: RollbackContext<T>) => unknown;
+}
+
+/** What a handler that undoes a step is given. */
+export interface RollbackContext<T extends Types> extends AttemptContext<T> {
+  /** The key of the step that is undone. `idempotencyKey` is the handler's own. */
+  readonly stepIdempotencyKey: string;
 }
 
 /** A failure, as `onError` hears of it. */
 export interface ErrorEvent {
-  kind: "step" | "workflow";
+  kind: "step" | "rollback" | "workflow";
   /** The step's name; for the workflow, the actor's type. */
   name: string;
   /** From 1. */
@@ -86,18 +116,18 @@ export interface ErrorEvent {
   error: Failure;
 }
 
-/** What `tryStep` gives. */
-export type Tried<R> =
-  | { ok: true; value: R }
-  | {
-      ok: false;
-      failure: {
-        kind: "critical" | "timeout" | "exhausted" | "rollback";
-        name: string;
-        attempts: number;
-        error: Failure;
-      };
-    };
+/** What `tryStep`, `try` and `mapSettled` give. */
+export type Tried<R> = { ok: true; value: R } | { ok: false; failure: Failed };
+
+/** Whose failure it was. `error`: of code that is part of no entry. */
+export interface Failed {
+  kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "error";
+  /** The step's, join's, race's or map's name. */
+  name: string;
+  /** Of a step; 0 for what has none. */
+  attempts: number;
+  error: Failure;
+}
 
 /** One attempt: of a step, an action, or the failure hook. All that it does commits together, or none of it. */
 export interface AttemptContext<T extends Types> {
@@ -124,12 +154,17 @@ export interface AttemptContext<T extends Types> {
 
 /** Messages that leave with the commit. */
 export interface Sender<T extends Types> {
-  send<K extends Names<T["messages"]>>(name: K, body: InOf<T["messages"][K]>): void;
+  send<K extends Names<T["messages"]>>(name: K, body: BodyIn<T["messages"][K]>): void;
 }
 
 /** A message that a workflow has taken. */
 export type Message<T extends Types, K extends keyof T["messages"]> = {
-  [N in K]: { readonly id: string; readonly name: N; readonly body: OutOf<T["messages"][N]>; readonly sentAt: number };
+  [N in K]: {
+    readonly id: string;
+    readonly name: N;
+    readonly body: BodyOut<T["messages"][N]>;
+    readonly sentAt: number;
+  } & (T["messages"][N] extends Ask ? { complete(reply: ReplyOf<T["messages"][N]>): Promise<void> } : unknown);
 }[K];
 
 type TimedOut<W> = W extends { timeout: Duration } ? undefined : never;
@@ -138,25 +173,79 @@ export type LoopNext<L, R> =
   | { readonly continue: true; readonly state: L }
   | { readonly break: true; readonly value: R };
 
-/** The workflow's context: named entries, one at a time. It has no state and no effects of its own: those belong to steps. */
+/** The branches of a join or a race, by name. */
+export type Branches<T extends Types> = Record<string, (ctx: WorkflowContext<T>) => Promise<unknown>>;
+export type Each<T extends Types, X, R> = (ctx: WorkflowContext<T>, item: X, index: number) => Promise<R>;
+/** What `removed` can name. */
+export type EntryKind =
+  | "step"
+  | "loop"
+  | "sleep"
+  | "message"
+  | "join"
+  | "race"
+  | "map"
+  | "try"
+  | "rollback"
+  | "version_check";
+
+/**
+ * The workflow's context: named entries, one at a time. It has no state and no effects of its own: those belong to steps. Every
+ * callback is given a context of its own.
+ */
 export interface WorkflowContext<T extends Types> {
   readonly type: string;
   readonly key: string;
-  /** Aborted when the actor is evicted. */
+  /** Aborted when the actor is evicted, the run cancelled, or this branch has lost. */
   readonly abortSignal: AbortSignal;
+  /** Silent on replay. */
+  readonly log: Logger;
+  /** The time of the newest fact, in milliseconds since the epoch: the same on replay. */
+  now(): number;
+  /** From 0 up to, but without, 1: the same on replay. */
+  random(): number;
+  /** The same on replay. */
+  uuid(): string;
   /** Runs `run` until it succeeds, and records the result at most once. Rejects if it fails for good. */
   step<R>(name: string, run: (c: AttemptContext<T>) => R | Promise<R>): Promise<R>;
   step<R>(options: StepOptions<T, R>): Promise<R>;
   /** Like `step`, but a failure for good is a result. */
   tryStep<R>(name: string, run: (c: AttemptContext<T>) => R | Promise<R>): Promise<Tried<R>>;
   tryStep<R>(options: StepOptions<T, R>): Promise<Tried<R>>;
+  /** Runs `run` in a scope of its own. The failure of a step, join, race or map in it is a result; any other error is thrown. */
+  try<R>(name: string, run: (ctx: WorkflowContext<T>) => Promise<R>): Promise<Tried<R>>;
   /** Calls `run` again and again, each time in a scope of its own, until it returns `Loop.break(value)`. */
   loop<R = never>(name: string, run: (ctx: WorkflowContext<T>) => Promise<LoopNext<void, R> | void>): Promise<R>;
   loop<L, R = never>(options: LoopOptions<T, L, R>): Promise<R>;
+  /** Runs all branches side by side and waits for all. Rejects with `join_failed` if one has failed; `data` has the others' values. */
+  join<B extends Branches<T>>(
+    name: string,
+    branches: B,
+  ): Promise<{ -readonly [K in keyof B]: Awaited<ReturnType<B[K]>> }>;
+  /** Runs all branches side by side until one returns; the others are cancelled. Rejects with `race_failed` if all fail. */
+  race<B extends Branches<T>>(
+    name: string,
+    branches: B,
+  ): Promise<{ [K in keyof B]: { winner: K; value: Awaited<ReturnType<B[K]>> } }[keyof B]>;
+  /** Runs `run` for each item, 16 at once. The first failure stops it: `map_failed`, with the values so far in `data`. */
+  map<X, R>(name: string, items: readonly X[], run: Each<T, X, R>, options?: { concurrency?: number }): Promise<R[]>;
+  /** Runs `run` for each item, 16 at once. A failure is a result. */
+  mapSettled<X, R>(
+    name: string,
+    items: readonly X[],
+    run: Each<T, X, R>,
+    options?: { concurrency?: number },
+  ): Promise<Tried<R>[]>;
   /** Waits, across restarts. */
   sleep(name: string, duration: Duration): Promise<void>;
   sleepUntil(name: string, time: Time): Promise<void>;
   readonly queue: Queue<T>;
+  /** `return ctx.rollback(output)`: undoes everything, newest first, and completes with `output`. Nothing runs after it. */
+  rollback<R>(output: R): Promise<R>;
+  /** The version of the code that this run follows from here on: `latest`, or 1 for a run that had come past here before. */
+  getVersion(name: string, latest: number): Promise<number>;
+  /** Says that the code no longer has an entry, so that runs which have it recorded go on. */
+  removed(name: string, kind: EntryKind): Promise<void>;
 }
 
 export interface LoopOptions<T extends Types, L, R> {
@@ -179,6 +268,14 @@ export interface Queue<T extends Types> {
     name: string,
     options: W & { names: readonly K[] },
   ): Promise<Message<T, K> | TimedOut<W>>;
+  /**
+   * Up to `count` messages of `names`: what is there, or the first to come; none when `timeout` has passed. `timeout: 0` takes
+   * what is there and does not wait.
+   */
+  nextBatch<K extends Names<T["messages"]>>(
+    name: string,
+    options: { names: readonly K[]; count: number; timeout?: Duration },
+  ): Promise<Message<T, K>[]>;
 }
 
 /** What an action is given. */
@@ -189,7 +286,7 @@ export interface Definition<I, G, S, V, M, A, O, T extends Types> {
   /** What `create` takes; an actor that declares it must be created. */
   input?: Schema<G, I>;
   /** What can be sent to it, by name. */
-  messages?: M & Record<string, Schema>;
+  messages?: M & Record<string, Schema | Ask>;
   /** The version of the shape of its state. Default: 1. */
   version?: number;
   /** Brings state of an older version to this one; once, as a change of its own, when the actor is next loaded. */

@@ -64,10 +64,14 @@ export class InputWriter {
     this.out.varint(version);
   }
 
-  start(handle: number, reports: boolean, codeVersion: number): void {
+  start(handle: number, reports: boolean, codeVersion: number, embedded?: EmbeddedRecord): void {
     this.#record(6, handle);
     this.#flag(reports);
     this.out.varint(codeVersion);
+    this.#flag(embedded !== undefined);
+    if (embedded === undefined) return;
+    this.#flag(embedded.frontier);
+    this.out.f64(embedded.patience);
   }
 
   send(handle: number, call: number, send: Send): void {
@@ -77,13 +81,14 @@ export class InputWriter {
     this.#bytes(send.body);
   }
 
-  step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord): void {
+  step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord, traits: number): void {
     this.#operation(8, handle, scope, op, name);
     this.out.varint(policy.maxRetries);
     this.out.f64(policy.backoffBase);
     this.out.f64(policy.backoffMax);
     this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
     this.#flag(policy.retryOnTimeout);
+    this.out.u8(traits);
   }
 
   sleepFor(handle: number, scope: number, op: number, name: string, ms: number): void {
@@ -98,18 +103,13 @@ export class InputWriter {
     this.out.f64(at);
   }
 
-  next(
-    handle: number,
-    scope: number,
-    op: number,
-    name: string,
-    names: readonly string[],
-    timeout: number | undefined,
-  ): void {
-    this.#operation(10, handle, scope, op, name);
-    this.out.varint(names.length);
-    for (const wanted of names) this.#text(wanted);
-    this.#optionalTime(timeout);
+  next(handle: number, scope: number, op: number, wait: WaitRecord): void {
+    this.#operation(10, handle, scope, op, wait.name);
+    this.out.varint(wait.names.length);
+    for (const wanted of wait.names) this.#text(wanted);
+    this.#optionalTime(wait.timeout);
+    this.out.varint(wait.count);
+    this.#flag(wait.completable);
   }
 
   loop(handle: number, scope: number, op: number, name: string, state: Uint8Array | undefined, keep: number): void {
@@ -125,11 +125,12 @@ export class InputWriter {
     this.#done(output, writes);
   }
 
-  failed(handle: number, op: number, attempt: number, failure: FailureRecord): void {
+  /** `retryAt`: when the body asks to be tried again. */
+  failed(handle: number, op: number, attempt: number, failure: FailureRecord, retryAt?: number): void {
     this.#record(12, handle);
     this.out.varint(op);
     this.out.varint(attempt);
-    this.#threw(failure, undefined);
+    this.#threw(failure, undefined, retryAt);
   }
 
   acted(handle: number, call: number, writes: Writes): void {
@@ -177,11 +178,95 @@ export class InputWriter {
     this.#optionalBytes(output);
   }
 
-  workflowThrew(handle: number, scope: number, failure: FailureRecord): void {
+  /** `because`: the operation whose failure it is. */
+  workflowThrew(handle: number, scope: number, failure: FailureRecord, because: number | undefined): void {
     this.#record(16, handle);
+    this.#endThrew(scope, failure, because);
+  }
+
+  fork(handle: number, scope: number, op: number, fork: ForkRecord): void {
+    this.#operation(20, handle, scope, op, fork.name);
+    this.out.u8(FORK_RULES.indexOf(fork.rule));
+    this.out.varint(fork.concurrency);
+    this.out.varint(fork.count);
+    for (const branch of fork.branches) this.#text(branch);
+  }
+
+  branchReturned(handle: number, scope: number, output: Uint8Array | undefined): void {
+    this.#record(21, handle);
     this.out.varint(scope);
-    this.#flag(true);
-    this.#failure(failure);
+    this.#flag(false);
+    this.#optionalBytes(output);
+  }
+
+  branchThrew(handle: number, scope: number, failure: FailureRecord, because: number | undefined): void {
+    this.#record(21, handle);
+    this.#endThrew(scope, failure, because);
+  }
+
+  tryBlock(handle: number, scope: number, op: number, name: string): void {
+    this.#operation(22, handle, scope, op, name);
+  }
+
+  left(handle: number, scope: number, threw: boolean): void {
+    this.#record(23, handle);
+    this.out.varint(scope);
+    this.#flag(threw);
+  }
+
+  version(handle: number, scope: number, op: number, name: string, latest: number): void {
+    this.#operation(24, handle, scope, op, name);
+    this.out.varint(latest);
+  }
+
+  removed(handle: number, scope: number, op: number, name: string, kind: string): void {
+    this.#operation(25, handle, scope, op, name);
+    this.#text(kind);
+  }
+
+  checkpoint(handle: number, scope: number, op: number, name: string): void {
+    this.#operation(26, handle, scope, op, name);
+  }
+
+  post(handle: number, scope: number, op: number, name: string, body: Uint8Array): void {
+    this.#operation(27, handle, scope, op, name);
+    this.#bytes(body);
+  }
+
+  complete(handle: number, op: number, messageId: string, reply: Uint8Array | undefined): void {
+    this.#record(28, handle);
+    this.out.varint(op);
+    this.#text(messageId);
+    this.#optionalBytes(reply);
+  }
+
+  rollBack(handle: number, scope: number, op: number, output: Uint8Array | undefined): void {
+    this.#record(29, handle);
+    this.out.varint(scope);
+    this.out.varint(op);
+    this.#optionalBytes(output);
+  }
+
+  cancel(handle: number, call: number, compensate: boolean, reason: string | undefined): void {
+    this.#record(30, handle);
+    this.out.varint(call);
+    this.#flag(compensate);
+    this.#optionalText(reason);
+  }
+
+  retry(handle: number, call: number): void {
+    this.#record(31, handle);
+    this.out.varint(call);
+  }
+
+  replay(handle: number, call: number, entryId: string | undefined): void {
+    this.#record(32, handle);
+    this.out.varint(call);
+    this.#optionalText(entryId);
+  }
+
+  pulse(): void {
+    this.#record(19, 0);
   }
 
   pins(handle: number, oldest: number | undefined): void {
@@ -229,11 +314,25 @@ export class InputWriter {
     }
   }
 
-  #threw(failure: FailureRecord, pin: number | undefined): void {
+  #threw(failure: FailureRecord, pin: number | undefined, retryAt?: number): void {
     this.#flag(true);
     this.#failure(failure);
     this.#flag(pin !== undefined);
     if (pin !== undefined) this.out.varint(pin);
+    this.#optionalTime(retryAt);
+  }
+
+  #endThrew(scope: number, failure: FailureRecord, because: number | undefined): void {
+    this.out.varint(scope);
+    this.#flag(true);
+    this.#failure(failure);
+    this.#flag(because !== undefined);
+    if (because !== undefined) this.out.varint(because);
+  }
+
+  #optionalText(text: string | undefined): void {
+    this.#flag(text !== undefined);
+    if (text !== undefined) this.#text(text);
   }
 
   #failure(failure: FailureRecord): void {
@@ -301,10 +400,67 @@ export interface CreateRecord {
   readonly version: number;
 }
 
+/** How an embedding host runs a workflow: `patience` is how long it waits in memory, in milliseconds. */
+export interface EmbeddedRecord {
+  readonly frontier: boolean;
+  readonly patience: number;
+}
+
+/** A step's traits, as bits. */
+export const EPHEMERAL = 1;
+export const UNDO = 2;
+export const UNDO_ATTEMPTED = 4;
+
+export interface WaitRecord {
+  readonly name: string;
+  /** None: any message. */
+  readonly names: readonly string[];
+  readonly timeout: number | undefined;
+  readonly count: number;
+  readonly completable: boolean;
+}
+
+export const FORK_RULES = ["join", "race", "map", "mapSettled"] as const;
+export type ForkRule = (typeof FORK_RULES)[number];
+
+export interface ForkRecord {
+  readonly name: string;
+  readonly rule: ForkRule;
+  readonly concurrency: number;
+  readonly count: number;
+  /** The branches' names; of a map none, for its items are known by their places. */
+  readonly branches: readonly string[];
+}
+
 /** What the engine says of a value that resolves an operation. */
 export type ResolvedValue =
   | { readonly kind: "kept" | "nothing" }
-  | { readonly kind: "encoded" | "message"; readonly bytes: Uint8Array };
+  | { readonly kind: "encoded" | "message"; readonly bytes: Uint8Array }
+  | { readonly kind: "messages"; readonly messages: readonly Uint8Array[] }
+  | {
+      readonly kind: "branches";
+      readonly winner: number | undefined;
+      readonly branches: readonly BranchRecord[];
+    };
+
+/** What became of a branch. */
+export type BranchRecord =
+  | { readonly kind: "kept" | "nothing" | "cancelled" }
+  | { readonly kind: "encoded"; readonly bytes: Uint8Array }
+  | { readonly kind: "failed"; readonly failure: FailureRecord };
+
+/** What goes with a fact: when it became one (0: unknown), and whether more is recorded that the code has not come to. */
+export interface Told {
+  readonly at: number;
+  readonly replaying: boolean;
+}
+
+export const HALTS = ["rolling_back", "cancelled", "restarted"] as const;
+export type Halt = (typeof HALTS)[number];
+
+const BRANCH_KEPT: BranchRecord = { kind: "kept" };
+const BRANCH_NOTHING: BranchRecord = { kind: "nothing" };
+const BRANCH_CANCELLED: BranchRecord = { kind: "cancelled" };
 
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
@@ -317,12 +473,13 @@ export type Verdict =
   | { readonly kind: "clean" | "stale" }
   | { readonly kind: "conflict"; readonly path: string; readonly alone: boolean };
 
-export const REFUSALS = ["exists", "run_ended", "inbox_full", "busy", "broken", "lost"] as const;
+export const REFUSALS = ["exists", "run_ended", "inbox_full", "busy", "broken", "lost", "nothing"] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 export type RunOutcome =
   | { readonly kind: "completed"; readonly output: Uint8Array | undefined }
-  | { readonly kind: "failed"; readonly failure: FailureRecord };
+  | { readonly kind: "failed"; readonly failure: FailureRecord }
+  | { readonly kind: "cancelled"; readonly reason: string | undefined };
 
 export interface OperationRecord {
   readonly kind: string;
@@ -337,10 +494,14 @@ export interface DivergenceRecord {
   readonly mismatch:
     | { readonly kind: "new"; readonly code: OperationRecord }
     | { readonly kind: "other"; readonly recorded: OperationRecord; readonly code: OperationRecord }
-    | { readonly kind: "ends" };
+    | { readonly kind: "ends" }
+    | { readonly kind: "no_handler"; readonly recorded: OperationRecord };
 }
 
+export const FAILED_PARTS = ["step", "rollback", "workflow"] as const;
+
 export interface EventRecord {
+  readonly part: (typeof FAILED_PARTS)[number];
   readonly step: string | undefined;
   readonly attempt: number;
   readonly retryAt: number | undefined;
@@ -364,22 +525,51 @@ export interface StoreProblem {
   readonly data: Readonly<Record<string, string>>;
 }
 
-export const MISUSES = ["entry_in_progress", "entry_pending", "duplicate_name", "too_many_operations"] as const;
+export const MISUSES = [
+  "entry_in_progress",
+  "entry_pending",
+  "duplicate_name",
+  "too_many_operations",
+  "not_completable",
+] as const;
 export type Misuse = (typeof MISUSES)[number];
+
+/** How the workflow's function is called. */
+export interface WorkflowCall {
+  readonly scope: number;
+  readonly input: Uint8Array | undefined;
+  readonly replaying: boolean;
+  /** Only to find handlers: nothing is decided. */
+  readonly rebuild: boolean;
+  /** When the actor was created. */
+  readonly at: number;
+}
 
 /** Whoever an actor's outputs are for. */
 export interface ActorSink {
   stepVerdict(op: number, attempt: number, verdict: Verdict): void;
   actionVerdict(call: number, verdict: Verdict): void;
   reportVerdict(report: number, verdict: Verdict): void;
-  runWorkflow(scope: number, input: Uint8Array | undefined): void;
+  runWorkflow(call: WorkflowCall): void;
   execute(op: number, attempt: number): void;
+  /** Run the handler that undoes a step; `attempted`: the one for a step that never committed. */
+  undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
   /** `timeout` is undefined if the attempt was cancelled. */
   abort(op: number, attempt: number, timeout: number | undefined): void;
-  iterate(op: number, scope: number, state: ResolvedValue): void;
-  resolve(op: number, value: ResolvedValue): void;
-  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord): void;
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  branch(op: number, scope: number, index: number, replaying: boolean): void;
+  enter(op: number, scope: number, replaying: boolean): void;
+  /** A branch has lost: what is pending in this scope rejects. */
+  cancelled(scope: number): void;
+  /** The workflow's function is over, whatever it still does. */
+  halted(reason: Halt): void;
+  resolve(op: number, value: ResolvedValue, told: Told): void;
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void;
   rethrow(op: number): void;
+  sent(call: number, messageId: string): void;
+  answered(messageId: string, reply: Uint8Array | undefined): void;
+  /** The run waits, durably; `names` undefined: for no message; empty: for any. */
+  suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
   report(report: number, event: EventRecord): void;
   /** What the failure hook did is durable. */
   reported(report: number): void;
@@ -406,11 +596,19 @@ export interface EngineSink {
   defect(error: unknown): void;
 }
 
-/** Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none) and what the store is doing. */
-export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): { next: number; pending: number } {
+/**
+ * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
+ * whether a pulse is wanted.
+ */
+export function dispatch(
+  bytes: Uint8Array,
+  length: number,
+  sink: EngineSink,
+): { next: number; pending: number; pulse: boolean } {
   const reader = new OutputReader(bytes, length);
   const next = reader.time();
   const pending = reader.number();
+  const pulse = reader.flag();
   while (reader.hasMore) {
     const start = reader.offset;
     try {
@@ -420,13 +618,14 @@ export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): {
       sink.defect(error);
     }
   }
-  return { next, pending };
+  return { next, pending, pulse };
 }
 
 /** Reads what is needed before anything is called, so that a callback that throws leaves the reader in its place. */
 function dispatchOne(reader: OutputReader, sink: EngineSink): void {
   const kind = reader.byte();
   const handle = reader.number();
+  if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
     return dispatchLife(kind, reader, sink.actor(handle));
@@ -436,8 +635,8 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     case 1:
       return dispatchVerdict(reader, actor);
     case 2: {
-      const [scope, input] = [reader.number(), reader.optionalBytes()];
-      return actor?.runWorkflow(scope, input);
+      const [scope, input, replaying] = [reader.number(), reader.optionalBytes(), reader.flag()];
+      return actor?.runWorkflow({ scope, input, replaying, rebuild: reader.flag(), at: reader.number() });
     }
     case 3: {
       const [op, attempt] = [reader.number(), reader.number()];
@@ -449,18 +648,20 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
       return actor?.abort(op, attempt, timeout);
     }
     case 5: {
-      const [op, scope, state] = [reader.number(), reader.number(), reader.value()];
-      return actor?.iterate(op, scope, state);
+      const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
+      return actor?.iterate(op, scope, state, replaying);
     }
     case 6: {
       const op = reader.number();
+      const told = reader.told();
       const value = reader.value();
-      return actor?.resolve(op, value);
+      return actor?.resolve(op, value, told);
     }
     case 7: {
-      const [op, terminal, attempts] = [reader.number(), TERMINALS[reader.byte()] as Terminal, reader.number()];
+      const [op, told] = [reader.number(), reader.told()];
+      const [terminal, attempts] = [TERMINALS[reader.byte()] as Terminal, reader.number()];
       const failure = reader.failure();
-      return actor?.reject(op, terminal, attempts, failure);
+      return actor?.reject(op, terminal, attempts, failure, told);
     }
     case 8: {
       const op = reader.number();
@@ -494,6 +695,46 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     case 15: {
       const report = reader.number();
       return actor?.reported(report);
+    }
+    default:
+      throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
+  }
+}
+
+function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
+  switch (kind) {
+    case 16: {
+      const [op, attempt, attempted, output] = [reader.number(), reader.number(), reader.flag(), reader.value()];
+      return actor?.undo(op, attempt, attempted, output);
+    }
+    case 17: {
+      const [op, scope, index, replaying] = [reader.number(), reader.number(), reader.number(), reader.flag()];
+      return actor?.branch(op, scope, index, replaying);
+    }
+    case 18: {
+      const [op, scope, replaying] = [reader.number(), reader.number(), reader.flag()];
+      return actor?.enter(op, scope, replaying);
+    }
+    case 19: {
+      const scope = reader.number();
+      return actor?.cancelled(scope);
+    }
+    case 29: {
+      const reason = HALTS[reader.byte()] as Halt;
+      return actor?.halted(reason);
+    }
+    case 30: {
+      const [call, messageId] = [reader.number(), reader.text()];
+      return actor?.sent(call, messageId);
+    }
+    case 31: {
+      const [messageId, reply] = [reader.text(), reader.optionalBytes()];
+      return actor?.answered(messageId, reply);
+    }
+    case 32: {
+      const alarm = reader.flag() ? reader.time() : undefined;
+      const names = reader.flag() ? Array.from({ length: reader.number() }, () => reader.text()) : undefined;
+      return actor?.suspended(alarm, names);
     }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
@@ -596,9 +837,34 @@ export class OutputReader {
         return NOTHING;
       case 2:
         return { kind: "encoded", bytes: this.bytes() };
-      default:
+      case 3:
         return { kind: "message", bytes: this.bytes() };
+      case 4:
+        return { kind: "messages", messages: Array.from({ length: this.number() }, () => this.bytes()) };
+      default: {
+        const winner = this.flag() ? this.number() : undefined;
+        return { kind: "branches", winner, branches: Array.from({ length: this.number() }, () => this.branch()) };
+      }
     }
+  }
+
+  branch(): BranchRecord {
+    switch (this.byte()) {
+      case 0:
+        return BRANCH_KEPT;
+      case 1:
+        return BRANCH_NOTHING;
+      case 2:
+        return { kind: "encoded", bytes: this.bytes() };
+      case 3:
+        return { kind: "failed", failure: this.failure() };
+      default:
+        return BRANCH_CANCELLED;
+    }
+  }
+
+  told(): Told {
+    return { at: this.number(), replaying: this.flag() };
   }
 
   verdict(): Verdict {
@@ -622,16 +888,22 @@ export class OutputReader {
   }
 
   event(): EventRecord {
+    const part = FAILED_PARTS[this.byte()] ?? "step";
     const step = this.flag() ? this.text() : undefined;
     const attempt = this.number();
     const retryAt = this.flag() ? this.time() : undefined;
-    return { step, attempt, retryAt, failure: this.failure() };
+    return { part, step, attempt, retryAt, failure: this.failure() };
   }
 
   outcome(): RunOutcome {
-    return this.byte() === 0
-      ? { kind: "completed", output: this.optionalBytes() }
-      : { kind: "failed", failure: this.failure() };
+    switch (this.byte()) {
+      case 0:
+        return { kind: "completed", output: this.optionalBytes() };
+      case 1:
+        return { kind: "failed", failure: this.failure() };
+      default:
+        return { kind: "cancelled", reason: this.flag() ? this.text() : undefined };
+    }
   }
 
   facts(): Facts {
@@ -656,6 +928,7 @@ export class OutputReader {
     const kind = this.byte();
     if (kind === 0) return { scope, recorded, code, mismatch: { kind: "new", code: this.operation() } };
     if (kind === 2) return { scope, recorded, code, mismatch: { kind: "ends" } };
+    if (kind === 3) return { scope, recorded, code, mismatch: { kind: "no_handler", recorded: this.operation() } };
     return { scope, recorded, code, mismatch: { kind: "other", recorded: this.operation(), code: this.operation() } };
   }
 

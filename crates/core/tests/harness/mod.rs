@@ -8,7 +8,9 @@ use pawl_core::codec::change::{self, Record};
 use pawl_core::codec::record::{EntryKind, EntryStatus};
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::MessageKey;
-use pawl_core::input::{CellWrites, Create, Ended, Input, Iterated, NextWait, Outcome, ScopeId, Start, StepTraits, Until, Writes};
+use pawl_core::input::{
+    CellWrites, Create, Ended, Input, Iterated, NextWait, Outcome, ScopeId, Start, StepTraits, Until, Writes,
+};
 use pawl_core::output::{Change, Output, RunOutcome, Value};
 use pawl_core::overlay::Standing;
 use pawl_core::retry::Policy;
@@ -311,7 +313,12 @@ impl Life<'_> {
                 self.world.parked = Some(divergence);
                 None
             }
-            Output::Reply { .. } | Output::Sent { .. } | Output::Hurry | Output::Verdict { .. } | Output::Abort { .. } | Output::Reported { .. } => None,
+            Output::Reply { .. }
+            | Output::Sent { .. }
+            | Output::Hurry
+            | Output::Verdict { .. }
+            | Output::Abort { .. }
+            | Output::Reported { .. } => None,
             output => panic!("unexpected {output:?}"),
         })
     }
@@ -326,10 +333,13 @@ impl Life<'_> {
         frame.at += 1;
         self.running.insert(op, next.clone());
         match next {
-            Do::Step(name, _) => Input::Step { scope, op, name: name.into(), policy: POLICY, traits: StepTraits::default() },
+            Do::Step(name, _) => {
+                Input::Step { scope, op, name: name.into(), policy: POLICY, traits: StepTraits::default() }
+            }
             Do::Sleep(name, ms) => Input::Sleep { scope, op, name: name.into(), until: Until::After(ms) },
             Do::Next(name, timeout_ms) => {
-                let wait = NextWait { name: name.into(), names: vec![name.into()], timeout_ms, count: 1, completable: false };
+                let wait =
+                    NextWait { name: name.into(), names: vec![name.into()], timeout_ms, count: 1, completable: false };
                 Input::Next { scope, op, wait }
             }
             Do::Loop(name, ..) => {

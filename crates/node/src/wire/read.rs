@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::input::{
-    CellWrites, Create, Ended, Input as ActorInput, Iterated, NextWait, Outcome, Start, Until, Writes,
+    CellWrites, Create, Embedded, Ended, Fork, Input as ActorInput, Iterated, NextWait, Outcome, Start, StepTraits,
+    Until, Writes,
 };
 use pawl_core::retry::Policy;
+use pawl_core::scope::ForkRule;
 use pawl_core::state::{Delta, Reads};
 use pawl_host::Input;
 use thiserror::Error;
@@ -58,13 +60,18 @@ impl<'a> Reader<'a> {
                 state_version: self.small()?,
             }),
             5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
-            6 => ActorInput::Start(Start { reports: self.flag()?, code_version: self.number()? }),
+            6 => ActorInput::Start(Start {
+                reports: self.flag()?,
+                code_version: self.number()?,
+                embedded: self.optional(Self::embedded)?,
+            }),
             7 => ActorInput::Send { call: self.number()?, name: self.text()?, body: self.copied()? },
             8 => ActorInput::Step {
                 scope: self.number()?,
                 op: self.number()?,
                 name: self.text()?,
                 policy: self.policy()?,
+                traits: self.traits()?,
             },
             9 => ActorInput::Sleep {
                 scope: self.number()?,
@@ -87,6 +94,44 @@ impl<'a> Reader<'a> {
             16 => ActorInput::Ended { scope: self.number()?, outcome: self.ended()? },
             17 => ActorInput::Pins { oldest: self.optional(Self::number)? },
             18 => ActorInput::Suspend,
+            19 => return Ok(Input::Pulse),
+            20 => {
+                ActorInput::Fork { scope: self.number()?, op: self.number()?, name: self.text()?, fork: self.fork()? }
+            }
+            21 => ActorInput::Branched { scope: self.number()?, outcome: self.ended()? },
+            22 => ActorInput::Try { scope: self.number()?, op: self.number()?, name: self.text()? },
+            23 => ActorInput::Left { scope: self.number()?, threw: self.flag()? },
+            24 => ActorInput::Version {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                latest: self.small()?,
+            },
+            25 => ActorInput::Removed {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                kind: self.text()?,
+            },
+            26 => ActorInput::Checkpoint { scope: self.number()?, op: self.number()?, name: self.text()? },
+            27 => {
+                ActorInput::Post { scope: self.number()?, op: self.number()?, name: self.text()?, body: self.copied()? }
+            }
+            28 => ActorInput::Complete {
+                op: self.number()?,
+                message_id: self.text()?,
+                reply: self.optional(Self::copied)?,
+            },
+            29 => {
+                ActorInput::RollBack { scope: self.number()?, op: self.number()?, output: self.optional(Self::copied)? }
+            }
+            30 => ActorInput::Cancel {
+                call: self.number()?,
+                compensate: self.flag()?,
+                reason: self.optional(Self::text)?,
+            },
+            31 => ActorInput::Retry { call: self.number()? },
+            32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
@@ -102,6 +147,30 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn traits(&mut self) -> Result<StepTraits> {
+        let bits = self.byte()?;
+        Ok(StepTraits { ephemeral: bits & 1 != 0, undo: bits & 2 != 0, undo_attempted: bits & 4 != 0 })
+    }
+
+    fn embedded(&mut self) -> Result<Embedded> {
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()? })
+    }
+
+    fn fork(&mut self) -> Result<Fork> {
+        let rule = match self.byte()? {
+            0 => ForkRule::Join,
+            1 => ForkRule::Race,
+            2 => ForkRule::Map,
+            3 => ForkRule::MapSettled,
+            kind => return Err(self.wrong(format!("a fork of kind {kind}"))),
+        };
+        let concurrency = self.small()?;
+        let count = self.number()?;
+        let is_map = matches!(rule, ForkRule::Map | ForkRule::MapSettled);
+        let name = |i: u64| if is_map { Ok(i.to_string()) } else { self.text() };
+        Ok(Fork { rule, branches: (0..count).map(name).collect::<Result<_>>()?, concurrency })
+    }
+
     fn until(&mut self) -> Result<Until> {
         Ok(if self.flag()? { Until::At(self.time()?) } else { Until::After(self.time()?) })
     }
@@ -110,12 +179,14 @@ impl<'a> Reader<'a> {
         let name = self.text()?;
         let count = self.number()?;
         let names = (0..count).map(|_| self.text()).collect::<Result<_>>()?;
-        Ok(NextWait { name, names, timeout_ms: self.optional(Self::time)? })
+        let (timeout_ms, count, completable) = (self.optional(Self::time)?, self.small()?, self.flag()?);
+        Ok(NextWait { name, names, timeout_ms, count, completable })
     }
 
     fn outcome(&mut self) -> Result<Outcome> {
         if self.flag()? {
-            return Ok(Outcome::Threw { failure: self.failure()?, pin: self.optional(Self::number)? });
+            let (failure, pin) = (self.failure()?, self.optional(Self::number)?);
+            return Ok(Outcome::Threw { failure, pin, retry_at: self.optional(Self::time)? });
         }
         Ok(Outcome::Done { output: self.optional(Self::copied)?, writes: self.writes()? })
     }
@@ -152,7 +223,10 @@ impl<'a> Reader<'a> {
     }
 
     fn ended(&mut self) -> Result<Ended> {
-        Ok(if self.flag()? { Ended::Threw(self.failure()?) } else { Ended::Returned(self.optional(Self::copied)?) })
+        if self.flag()? {
+            return Ok(Ended::Threw { failure: self.failure()?, because: self.optional(Self::number)? });
+        }
+        Ok(Ended::Returned(self.optional(Self::copied)?))
     }
 
     fn failure(&mut self) -> Result<Failure> {

@@ -4,16 +4,19 @@ use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
 use pawl_core::output::{
-    AbortReason, Attempt, FailureEvent, Misuse, Output as ActorOutput, Refusal, RunOutcome, Value, Verdict,
+    AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
+    RunOutcome, Told, Value, Verdict,
 };
 use pawl_host::{Facts, Handle, Output, Problem, Turn};
 use pawl_store::{Code, StoreError};
 
-/// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, then the records.
+/// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
+/// then the records.
 pub fn write_turn(turn: &Turn, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     writer.time(turn.next.map_or(f64::NAN, |next| next as f64));
     writer.number(turn.pending as u64);
+    writer.byte(turn.pulse.into());
     for (handle, attempt, verdict) in &turn.verdicts {
         writer.record(1, *handle);
         writer.verdict(*attempt, verdict);
@@ -68,11 +71,14 @@ impl Writer<'_> {
     fn actor_output(&mut self, handle: Handle, output: &ActorOutput) {
         match output {
             // The host takes both out before they come here.
-            ActorOutput::Commit(_) | ActorOutput::Verdict { .. } => {}
-            ActorOutput::RunWorkflow { scope, input } => {
+            ActorOutput::Commit(_) | ActorOutput::Hurry | ActorOutput::Verdict { .. } => {}
+            ActorOutput::RunWorkflow { scope, input, replaying, rebuild, at } => {
                 self.record(2, handle);
                 self.number(*scope);
                 self.optional(input.as_ref(), |w, input| w.bytes(input));
+                self.byte((*replaying).into());
+                self.byte((*rebuild).into());
+                self.number((*at).max(0) as u64);
             }
             ActorOutput::Execute { op, attempt } => {
                 self.record(3, handle);
@@ -91,20 +97,23 @@ impl Writer<'_> {
                     AbortReason::Cancelled => self.byte(1),
                 }
             }
-            ActorOutput::Iterate { op, scope, state } => {
+            ActorOutput::Iterate { op, scope, state, replaying } => {
                 self.record(5, handle);
                 self.number(*op);
                 self.number(*scope);
                 self.value(state);
+                self.byte((*replaying).into());
             }
-            ActorOutput::Resolve { op, value } => {
+            ActorOutput::Resolve { op, value, told } => {
                 self.record(6, handle);
                 self.number(*op);
+                self.told(told);
                 self.value(value);
             }
-            ActorOutput::Reject { op, terminal, attempts, failure } => {
+            ActorOutput::Reject { op, terminal, attempts, failure, told } => {
                 self.record(7, handle);
                 self.number(*op);
+                self.told(told);
                 self.terminal(*terminal);
                 self.number((*attempts).into());
                 self.failure(failure);
@@ -139,16 +148,78 @@ impl Writer<'_> {
                 self.record(13, handle);
                 self.divergence(divergence);
             }
+            rest => self.control_output(handle, rest),
+        }
+    }
+
+    fn control_output(&mut self, handle: Handle, output: &ActorOutput) {
+        match output {
+            ActorOutput::Undo { op, attempt, attempted, output } => {
+                self.record(16, handle);
+                self.number(*op);
+                self.number((*attempt).into());
+                self.byte((*attempted).into());
+                self.value(output);
+            }
+            ActorOutput::Branch { op, scope, index, replaying } => {
+                self.record(17, handle);
+                self.number(*op);
+                self.number(*scope);
+                self.number((*index).into());
+                self.byte((*replaying).into());
+            }
+            ActorOutput::Enter { op, scope, replaying } => {
+                self.record(18, handle);
+                self.number(*op);
+                self.number(*scope);
+                self.byte((*replaying).into());
+            }
+            ActorOutput::Cancelled { scope } => {
+                self.record(19, handle);
+                self.number(*scope);
+            }
+            ActorOutput::Halted { reason } => {
+                self.record(29, handle);
+                self.byte(match reason {
+                    Halt::RollingBack => 0,
+                    Halt::Cancelled => 1,
+                    Halt::Restarted => 2,
+                });
+            }
+            ActorOutput::Sent { call, message_id } => {
+                self.record(30, handle);
+                self.number(*call);
+                self.text(message_id);
+            }
+            ActorOutput::Answered { message_id, reply } => {
+                self.record(31, handle);
+                self.text(message_id);
+                self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
+            }
+            ActorOutput::Suspended { alarm, names } => {
+                self.record(32, handle);
+                self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));
+                self.optional(names.as_ref(), |w, names| {
+                    w.number(names.len() as u64);
+                    names.iter().for_each(|name| w.text(name));
+                });
+            }
             ActorOutput::Misuse { op, misuse } => {
                 self.record(14, handle);
                 self.optional(op.as_ref(), |w, op| w.number(*op));
                 self.misuse(misuse);
             }
+            _ => {}
         }
     }
 
+    fn told(&mut self, told: &Told) {
+        self.number(told.at.max(0) as u64);
+        self.byte(told.replaying.into());
+    }
+
     fn entry(&mut self, entry: &Listed<'_>) {
-        let Recorded { entry: record, metadata, failure, commit } = entry.recorded;
+        let Recorded { entry: record, metadata, failure, commit, .. } = entry.recorded;
         self.text(&record.id);
         self.text(&entry.path);
         self.text(entry.kind());
@@ -218,10 +289,42 @@ impl Writer<'_> {
                 self.byte(3);
                 self.bytes(bytes);
             }
+            Value::Messages(messages) => {
+                self.byte(4);
+                self.number(messages.len() as u64);
+                messages.iter().for_each(|message| self.bytes(message));
+            }
+            Value::Branches { winner, branches } => {
+                self.byte(5);
+                self.optional(winner.as_ref(), |w, winner| w.number((*winner).into()));
+                self.number(branches.len() as u64);
+                branches.iter().for_each(|branch| self.branch(branch));
+            }
+        }
+    }
+
+    fn branch(&mut self, branch: &BranchValue) {
+        match branch {
+            BranchValue::Kept => self.byte(0),
+            BranchValue::Nothing => self.byte(1),
+            BranchValue::Encoded(bytes) => {
+                self.byte(2);
+                self.bytes(bytes);
+            }
+            BranchValue::Failed(failure) => {
+                self.byte(3);
+                self.failure(failure);
+            }
+            BranchValue::Cancelled => self.byte(4),
         }
     }
 
     fn event(&mut self, event: &FailureEvent) {
+        self.byte(match event.part {
+            FailedPart::Step => 0,
+            FailedPart::Rollback => 1,
+            FailedPart::Workflow => 2,
+        });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());
         self.optional(event.retry_at.as_ref(), |w, at| w.time(*at as f64));
@@ -236,6 +339,7 @@ impl Writer<'_> {
             Refusal::Busy => (3, ""),
             Refusal::Broken(why) => (4, why.as_str()),
             Refusal::Lost => (5, ""),
+            Refusal::Nothing(why) => (6, *why),
         };
         self.byte(kind);
         self.text(text);
@@ -247,6 +351,7 @@ impl Writer<'_> {
             Misuse::EntryPending { pending } => (1, pending.as_str()),
             Misuse::DuplicateName { name } => (2, name.as_str()),
             Misuse::TooManyOperations => (3, ""),
+            Misuse::NotCompletable { message_id } => (4, message_id.as_str()),
         };
         self.byte(kind);
         self.text(name);
@@ -261,6 +366,10 @@ impl Writer<'_> {
             RunOutcome::Failed(failure) => {
                 self.byte(1);
                 self.failure(failure);
+            }
+            RunOutcome::Cancelled(reason) => {
+                self.byte(2);
+                self.optional(reason.as_ref(), |w, reason| w.text(reason));
             }
         }
     }
@@ -302,6 +411,10 @@ impl Writer<'_> {
                 self.operation(code);
             }
             Mismatch::EndsBeforeRecorded => self.byte(2),
+            Mismatch::NoHandler(operation) => {
+                self.byte(3);
+                self.operation(operation);
+            }
         }
     }
 

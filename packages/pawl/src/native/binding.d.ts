@@ -24,6 +24,13 @@ export declare class Engine {
   inspect(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
+  /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
+  scopeSeed(handle: number, scope: number): string | null
+  /**
+   * The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
+   * or a byte 1 and the value.
+   */
+  answer(handle: number, messageId: string): Uint8Array
   /** How many batches were handed to the store, if a fault was asked for. */
   get batches(): number
   /** Whether the fault asked for has happened. */

@@ -1,0 +1,41 @@
+/** What differs between Pawl's own workflows and an embedding host's: contexts, errors, values. The engine is the same. */
+import type { Attempt } from "../attempt.ts";
+import type { FailureRecord } from "../failure.ts";
+import type { Terminal } from "../wire.ts";
+import type { ForkOperation, Kept, Operation } from "./operation.ts";
+import type { PendingEntry, ScopeContext } from "./scope-context.ts";
+
+/** What became of the branches of a fork: the values of those that returned, the failures of those that threw. */
+export interface Branches {
+  readonly winner: number | undefined;
+  /** By place; absent for a branch that did not return. */
+  readonly values: ReadonlyMap<number, unknown>;
+  readonly failures: ReadonlyMap<number, FailureRecord>;
+}
+
+export interface Dialect {
+  /** What user code is given in the place of a scope. */
+  facade(context: ScopeContext): unknown;
+  /** What a step's body is given. */
+  attempt(attempt: Attempt): unknown;
+  /** What a handler that undoes a step is given. */
+  undoing(attempt: Attempt): unknown;
+  /** The result of a fork. Throws its failure. */
+  forkResult(operation: ForkOperation, branches: Branches): unknown;
+  stepError(step: string, terminal: Terminal, attempts: number, failure: FailureRecord, actor: string): Error;
+  /** Records what user code threw. */
+  toRecord(error: unknown, kind?: "critical"): FailureRecord;
+  toBranchRecord(error: unknown): FailureRecord;
+  /** When a body that threw asks to be tried again, in milliseconds since the epoch. */
+  retryAt(error: unknown, now: number): number | undefined;
+  /** Encodes what user code returned. Throws what is to be thrown to it. */
+  encode(value: unknown, what: string, effect: string): { readonly bytes: Uint8Array | undefined; readonly kept: Kept };
+  decode(bytes: Uint8Array): unknown;
+  /** A message that was taken, for user code. */
+  message(bytes: Uint8Array, context: ScopeContext | undefined): unknown;
+  entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error;
+  entryPending(actor: string, pending: PendingEntry): Error;
+  wrongContext(actor: string, kind: string, name: string, around: Operation["kind"], inside: string): Error;
+  duplicateName(actor: string, kind: string, name: string, context: ScopeContext): Error;
+  badNext(loop: string, found: unknown, stateless: boolean, actor: string): Error;
+}

@@ -1,0 +1,548 @@
+/**
+ * A run of a workflow's function: contexts in, callbacks out. The engine decides; this file only calls user code and settles
+ * its promises.
+ *
+ * Owns the resolvers of pending operations, and nobody else does: an operation of a run that has been dropped never settles.
+ */
+import type { AnyDefinition, Policy } from "../actor.ts";
+import { Attempt, type AttemptOwner, callUser, encodeGiven } from "../attempt.ts";
+import type { CallersContext } from "../callers-context.ts";
+import { PawlError } from "../errors.ts";
+import { attribute, attributed, type FailureRecord, toFailure } from "../failure.ts";
+import type { Pump } from "../pump.ts";
+import { checked, type Schema } from "../schema.ts";
+import { type Seam, seamOf } from "../seam.ts";
+import type { ResolvedValue, Terminal, Told, Verdict, WorkflowCall } from "../wire.ts";
+import { Chance } from "./chance.ts";
+import type { Branches, Dialect } from "./dialect.ts";
+import { readNext } from "./loop.ts";
+import {
+  type ForkOperation,
+  type Handlers,
+  type Kept,
+  type LoopOperation,
+  NOTHING,
+  type Operation,
+  type Settler,
+  type StepOperation,
+  type TryOperation,
+} from "./operation.ts";
+import { branchCancelled, ScopeContext } from "./scope-context.ts";
+
+/** What a run needs of its actor. */
+export interface RunOwner extends AttemptOwner {
+  readonly handle: number;
+  readonly pump: Pump;
+  readonly definition: AnyDefinition;
+  /** The policy of steps that have none of their own. */
+  readonly policy: Policy;
+  readonly dialect: Dialect;
+  nextOp(): number;
+}
+
+/** An undo handler whose step has committed, or was tried. */
+interface Undo {
+  readonly name: string;
+  readonly handlers: Handlers;
+  readonly callersContext: CallersContext;
+  attempt: Attempt | undefined;
+}
+
+type Encoded = { readonly bytes: Uint8Array | undefined; readonly kept: Kept } | { readonly error: unknown };
+
+const EFFECT = "the body had finished; what it did outside has happened. It is not run again.";
+
+export class Run {
+  readonly owner: RunOwner;
+  /** Of tests. */
+  readonly seam: Seam | undefined;
+  readonly #operations = new Map<number, Operation>();
+  readonly #contexts = new Map<number, ScopeContext>();
+  readonly #undo = new Map<number, Undo>();
+  readonly #attempts = new Set<Attempt>();
+  #controller: AbortController | undefined;
+  #abortReason: unknown;
+  #now = 0;
+  #rebuilding = false;
+  /** Whether the function still counts: no operation starts or settles otherwise. */
+  #halted = false;
+  #dropped = false;
+  #draining = false;
+
+  constructor(owner: RunOwner) {
+    this.owner = owner;
+    this.seam = seamOf(owner.definition);
+  }
+
+  get abortSignal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why it was aborted, if it was. */
+  get abortReason(): unknown {
+    return this.#abortReason;
+  }
+
+  /** The time of the newest fact, in milliseconds since the epoch: the same on every replay. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Whether no operation may start any more. */
+  get isOver(): boolean {
+    return this.#halted || this.#dropped || this.#draining;
+  }
+
+  chance(scope: number): Chance {
+    const seed = this.owner.pump.engine.scopeSeed(this.owner.handle, scope);
+    return new Chance(seed ?? "0".repeat(32));
+  }
+
+  /** Calls the workflow's function. */
+  start(call: WorkflowCall, run: (ctx: unknown) => unknown): void {
+    this.#halted = false;
+    this.#rebuilding = call.rebuild;
+    this.#now = call.at;
+    const { pump, handle, dialect, name } = this.owner;
+    const context = this.#open(call.scope, undefined, false, call.replaying);
+    const threw = (error: unknown) =>
+      this.#ended(context, () =>
+        pump.input.workflowThrew(handle, call.scope, dialect.toRecord(error), attributed(error)?.op),
+      );
+    const returned = (output: unknown) => {
+      if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
+      const encoded = this.#encode(output, `the workflow of ${name} returned something`);
+      if ("error" in encoded) threw(encoded.error);
+      else this.#ended(context, () => pump.input.returned(handle, call.scope, encoded.bytes));
+    };
+    callUser(() => run(dialect.facade(context)), returned, threw);
+  }
+
+  #open(scope: number, around: ScopeContext | undefined, isBranch: boolean, replaying: boolean): ScopeContext {
+    const context = new ScopeContext(this, scope, around, isBranch, replaying);
+    this.#contexts.set(scope, context);
+    return context;
+  }
+
+  /** A callback has ended: says so, unless nobody wants to know any more. */
+  #ended(context: ScopeContext, write: () => void): void {
+    if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return;
+    this.#contexts.delete(context.scope);
+    context.close();
+    write();
+    this.owner.pump.schedule();
+  }
+
+  /** No new operation starts; the attempts that run may end and commit. */
+  drain(): void {
+    this.#draining = true;
+    this.#abort(new PawlError("cancelled", `${this.owner.name} is being evicted`));
+  }
+
+  /** The function is over: operations never settle. Handlers that undo steps are kept. */
+  halt(reason: unknown): void {
+    this.#halted = true;
+    for (const [op, operation] of this.#operations) this.#keepHandlers(op, operation);
+    this.#operations.clear();
+    this.#contexts.forEach((context) => {
+      context.close();
+    });
+    this.#abort(reason);
+    this.#contexts.clear();
+  }
+
+  /** Forgets everything: operations never settle, attempts are dead. */
+  drop(reason: unknown): void {
+    this.#dropped = true;
+    this.#operations.clear();
+    this.#undo.clear();
+    for (const attempt of this.#attempts) this.#end(attempt, reason);
+    this.#abort(reason);
+    this.#contexts.clear();
+  }
+
+  #abort(reason: unknown): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(reason);
+    for (const context of this.#contexts.values()) context.abort(reason);
+  }
+
+  /** Starts an operation: `write` tells the engine. */
+  begin(
+    operation: (settler: Omit<Settler, "context">) => Operation,
+    write: (op: number) => void,
+  ): { readonly op: number; readonly promise: Promise<unknown> } {
+    if (this.isOver) return { op: 0, promise: new Promise(() => {}) };
+    const op = this.owner.nextOp();
+    const promise = new Promise<unknown>((resolve, reject) => this.#operations.set(op, operation({ resolve, reject })));
+    write(op);
+    this.owner.pump.schedule();
+    return { op, promise };
+  }
+
+  /** Answers a message that was taken. Resolves when the answer is durable. */
+  async complete(id: string, name: string, schema: Schema, answer: unknown): Promise<void> {
+    const { pump, handle, limits } = this.owner;
+    const what = `the answer to message "${name}" of ${this.owner.name}`;
+    const encoded = (value: unknown) =>
+      value === undefined ? undefined : encodeGiven(value, `${what} is a value`, limits.messageBytes);
+    const reply = await checked(schema, answer, what, encoded);
+    const { promise } = this.begin(
+      (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
+      (op) => pump.input.complete(handle, op, id, reply),
+    );
+    await promise;
+  }
+
+  execute(op: number, number: number): void {
+    const operation = this.#operations.get(op);
+    if (operation?.kind !== "step") return;
+    const attempt = new Attempt(this.owner, number, () => this.#keyOf(op));
+    operation.attempt = attempt;
+    this.#hold(attempt);
+    const given = this.owner.dialect.attempt(attempt);
+    callUser(
+      () => operation.callersContext.run(() => operation.body(given)),
+      (output) => this.#stepDone(op, operation, attempt, output),
+      (error) => this.#attemptThrew(op, operation.name, attempt, error),
+    );
+  }
+
+  /** Runs the handler that undoes a step. */
+  undo(op: number, number: number, attempted: boolean, output: ResolvedValue): void {
+    const undo = this.#undo.get(op);
+    if (undo === undefined) return;
+    const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
+    undo.attempt = attempt;
+    this.#hold(attempt);
+    const given = this.owner.dialect.undoing(attempt);
+    const { committed, attempted: ofAttempted } = undo.handlers;
+    const handler = () =>
+      attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined));
+    callUser(
+      () => undo.callersContext.run(handler),
+      () => this.#attemptDone(op, attempt, undefined, undo.name),
+      (error) => this.#attemptThrew(op, undo.name, attempt, error),
+    );
+  }
+
+  #hold(attempt: Attempt): void {
+    this.#attempts.add(attempt);
+    this.owner.pump.hold("work");
+  }
+
+  #keyOf(op: number): string | undefined {
+    return this.#dropped ? undefined : (this.owner.pump.engine.stepKey(this.owner.handle, op) ?? undefined);
+  }
+
+  #stepDone(op: number, operation: StepOperation, attempt: Attempt, output: unknown): void {
+    if (!attempt.isRunning) return;
+    const encoded = this.#encode(output, `step "${operation.name}" of ${this.owner.name} returned something`);
+    if ("error" in encoded) return this.#attemptThrew(op, operation.name, attempt, encoded.error, "critical");
+    operation.kept = encoded.kept;
+    this.#attemptDone(op, attempt, encoded.bytes, operation.name);
+  }
+
+  #attemptDone(op: number, attempt: Attempt, output: Uint8Array | undefined, step: string): void {
+    if (!attempt.isRunning) return;
+    const { pump, handle } = this.owner;
+    try {
+      const writes = attempt.seal(() => pump.settling(handle));
+      pump.input.settled(handle, op, attempt.number, output, writes);
+      pump.schedule();
+    } catch (error) {
+      this.#attemptThrew(op, step, attempt, error, "critical");
+    }
+  }
+
+  /** `kind` is given where trying again would repeat the body's effects only to fail again. */
+  #attemptThrew(op: number, step: string, attempt: Attempt, error: unknown, kind?: "critical"): void {
+    if (!attempt.isRunning) return;
+    this.#end(attempt, undefined);
+    const { dialect, pump, handle } = this.owner;
+    const failure = dialect.toRecord(error, kind);
+    this.#logFailure(step, attempt.number, `${failure.name}: ${failure.message}`);
+    pump.input.failed(handle, op, attempt.number, failure, dialect.retryAt(error, pump.now()));
+    pump.schedule();
+  }
+
+  #logFailure(step: string, attempt: number, failure: string): void {
+    this.owner.log.warn({ actor: this.owner.name, step, attempt, failure }, "an attempt of a step failed");
+  }
+
+  #attemptOf(op: number, number: number): { readonly attempt: Attempt; readonly name: string } | undefined {
+    const operation = this.#operations.get(op);
+    const holder = operation?.kind === "step" ? operation : this.#undo.get(op);
+    const attempt = holder?.attempt;
+    return attempt?.number === number ? { attempt, name: holder?.name ?? "" } : undefined;
+  }
+
+  verdict(op: number, number: number, verdict: Verdict): void {
+    const found = this.#attemptOf(op, number);
+    if (found === undefined) return;
+    const again = found.attempt.verdict(verdict);
+    if (again || verdict.kind === "stale") this.#end(found.attempt, undefined);
+  }
+
+  /** The engine gave the attempt up. */
+  abort(op: number, number: number, timeout: number | undefined): void {
+    const found = this.#attemptOf(op, number);
+    if (found === undefined) return;
+    const { attempt, name } = found;
+    const step = `step "${name}" of ${this.owner.name}`;
+    const reason =
+      timeout === undefined
+        ? new PawlError("cancelled", `${step} was cancelled: its scope has ended without it`)
+        : new PawlError("step_timeout", `attempt ${number} of ${step} has taken longer than ${timeout} ms`);
+    this.#logFailure(name, number, reason.message);
+    this.#end(attempt, reason);
+  }
+
+  #end(attempt: Attempt, reason: unknown): void {
+    attempt.fail(reason);
+    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+  }
+
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
+    const operation = this.#operations.get(op);
+    if (operation?.kind !== "loop") return;
+    const context = this.#open(scope, operation.context, false, replaying);
+    const { pump, handle, dialect } = this.owner;
+    const threw = (error: unknown) => {
+      operation.thrown = error;
+      this.#ended(context, () => pump.input.iterationThrew(handle, scope));
+    };
+    const returned = (next: unknown) => this.#iterated(operation, context, next, threw);
+    const value = this.#read(state, operation.kept, undefined);
+    callUser(() => operation.callersContext.run(() => operation.body(dialect.facade(context), value)), returned, threw);
+  }
+
+  #iterated(operation: LoopOperation, context: ScopeContext, next: unknown, threw: (error: unknown) => void): void {
+    const { pump, handle, dialect, name } = this.owner;
+    if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
+    const read = readNext(next, operation.stateless);
+    if (read === undefined) return threw(dialect.badNext(operation.name, next, operation.stateless, name));
+    const { ends } = read;
+    const encoded = this.#encode(
+      read.value,
+      `loop "${operation.name}" of ${name} ${ends ? "ends" : "goes on"} with something`,
+    );
+    if ("error" in encoded) return threw(encoded.error);
+    // A rebuild looks at several rounds side by side: none of them says what the next begins with.
+    if (!this.#rebuilding) operation.kept = encoded.kept;
+    this.#ended(context, () =>
+      ends
+        ? pump.input.broke(handle, context.scope, encoded.bytes)
+        : pump.input.continued(handle, context.scope, encoded.bytes),
+    );
+  }
+
+  branch(op: number, scope: number, index: number, replaying: boolean): void {
+    const operation = this.#operations.get(op);
+    if (!isFork(operation)) return;
+    const context = this.#open(scope, operation.context, true, replaying);
+    const { pump, handle, dialect, name } = this.owner;
+    const threw = (error: unknown) =>
+      this.#ended(context, () =>
+        pump.input.branchThrew(handle, scope, dialect.toBranchRecord(error), attributed(error)?.op),
+      );
+    const returned = (output: unknown) => {
+      if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
+      const branch = operation.branches[index] ?? String(index);
+      const encoded = this.#encode(
+        output,
+        `branch "${branch}" of ${operation.kind} "${operation.name}" of ${name} returned something`,
+      );
+      if ("error" in encoded) return threw(encoded.error);
+      operation.kept.set(index, encoded.kept);
+      this.#ended(context, () => pump.input.branchReturned(handle, scope, encoded.bytes));
+    };
+    callUser(() => operation.callersContext.run(() => operation.body(dialect.facade(context), index)), returned, threw);
+  }
+
+  enter(op: number, scope: number, replaying: boolean): void {
+    const operation = this.#operations.get(op);
+    if (operation?.kind !== "try") return;
+    const context = this.#open(scope, operation.context, false, replaying);
+    const { pump, handle, dialect, name } = this.owner;
+    const threw = (error: unknown) => {
+      operation.thrown = error;
+      this.#ended(context, () => pump.input.left(handle, scope, true));
+    };
+    const returned = (value: unknown) => {
+      if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
+      operation.value = value;
+      this.#ended(context, () => pump.input.left(handle, scope, false));
+    };
+    callUser(() => operation.callersContext.run(() => operation.body(dialect.facade(context))), returned, threw);
+  }
+
+  /** A branch has lost: what is pending in this scope rejects, and so does whatever it starts. */
+  cancelled(scope: number): void {
+    const context = this.#contexts.get(scope);
+    if (context === undefined) return;
+    const reason = branchCancelled(this.owner.name);
+    const { pendingOp } = context;
+    context.cancel(reason);
+    this.#contexts.delete(scope);
+    const operation = pendingOp === undefined ? undefined : this.#take(pendingOp);
+    if (operation === undefined || pendingOp === undefined) return;
+    this.#keepHandlers(pendingOp, operation);
+    operation.reject(reason);
+  }
+
+  /** A step that was tried and never committed may have to be undone. */
+  #keepHandlers(op: number, operation: Operation): void {
+    if (operation.kind !== "step" || operation.handlers?.attempted === undefined) return;
+    const { name, handlers, callersContext } = operation;
+    this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
+  }
+
+  resolve(op: number, value: ResolvedValue, told: Told): void {
+    const undo = this.#undo.get(op);
+    if (undo?.attempt !== undefined) return this.#undone(op, undo);
+    const operation = this.#take(op);
+    if (operation === undefined) return;
+    this.#heard(operation, told);
+    switch (operation.kind) {
+      case "step":
+        return this.#stepResolved(op, operation, value);
+      case "join":
+      case "race":
+      case "map":
+        return this.#forkResolved(op, operation, value);
+      case "loop":
+        return operation.resolve(this.#read(value, operation.kept, operation.context));
+      case "try":
+        return operation.resolve(operation.wrap(operation.value));
+      default: {
+        const result = this.#read(value, NOTHING, operation.context);
+        return operation.resolve(operation.read === undefined ? result : operation.read(result));
+      }
+    }
+  }
+
+  #heard(operation: Operation, told: Told): void {
+    if (told.at > this.#now) this.#now = told.at;
+    if (operation.context !== undefined) operation.context.replaying = told.replaying;
+  }
+
+  #stepResolved(op: number, operation: StepOperation, value: ResolvedValue): void {
+    this.#settled(operation.attempt);
+    const { handlers, name, callersContext, wrap } = operation;
+    if (handlers?.committed !== undefined) this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
+    const result = this.#read(value, operation.kept, undefined);
+    operation.resolve(wrap === undefined ? result : wrap(result));
+  }
+
+  #undone(op: number, undo: Undo): void {
+    this.#settled(undo.attempt);
+    this.#undo.delete(op);
+  }
+
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
+    const undo = this.#undo.get(op);
+    if (undo?.attempt !== undefined) {
+      this.#settled(undo.attempt);
+      undo.attempt = undefined;
+      return;
+    }
+    const operation = this.#take(op);
+    if (operation?.kind !== "step") return;
+    this.#heard(operation, told);
+    this.#settled(operation.attempt);
+    this.#keepHandlers(op, operation);
+    const { name } = operation;
+    const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure) });
+    if (caught !== undefined) return operation.resolve(caught);
+    const error = this.owner.dialect.stepError(name, terminal, attempts, failure, this.owner.name);
+    operation.reject(attribute(error, { kind: terminal, name, attempts }, op));
+  }
+
+  #forkResolved(op: number, operation: ForkOperation, value: ResolvedValue): void {
+    if (value.kind !== "branches") return;
+    const [values, failures] = [new Map<number, unknown>(), new Map<number, FailureRecord>()];
+    value.branches.forEach((branch, index) => {
+      if (branch.kind === "failed") failures.set(index, branch.failure);
+      else if (branch.kind === "encoded") values.set(index, this.owner.dialect.decode(branch.bytes));
+      else if (branch.kind === "nothing") values.set(index, undefined);
+      else if (branch.kind === "kept") values.set(index, this.#unkept(operation.kept.get(index) ?? NOTHING));
+    });
+    const branches: Branches = { winner: value.winner, values, failures };
+    try {
+      operation.resolve(this.owner.dialect.forkResult(operation, branches));
+    } catch (error) {
+      const { kind, name } = operation;
+      operation.reject(error instanceof Error ? attribute(error, { kind, name, attempts: 0 }, op) : error);
+    }
+  }
+
+  /** The loop or try block ends with what its callback threw. */
+  rethrow(op: number): void {
+    const operation = this.#take(op);
+    if (operation?.kind === "loop") return operation.reject(operation.thrown);
+    if (operation?.kind === "try") this.#tried(operation);
+  }
+
+  #tried(operation: TryOperation): void {
+    const caught = operation.caught(operation.thrown);
+    if (caught === undefined) operation.reject(operation.thrown);
+    else operation.resolve(caught);
+  }
+
+  misuse(op: number | undefined, error: Error): void {
+    if (op !== undefined) this.#take(op)?.reject(error);
+  }
+
+  /** The outcome of an attempt is durable. */
+  #settled(attempt: Attempt | undefined): void {
+    if (attempt === undefined) return;
+    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+    attempt.committed();
+  }
+
+  #take(op: number): Operation | undefined {
+    const operation = this.#operations.get(op);
+    this.#operations.delete(op);
+    operation?.context?.done();
+    return operation;
+  }
+
+  #read(value: ResolvedValue, kept: Kept, context: ScopeContext | undefined): unknown {
+    const { dialect } = this.owner;
+    switch (value.kind) {
+      case "kept":
+        return this.#unkept(kept);
+      case "encoded":
+        return dialect.decode(value.bytes);
+      case "message":
+        return dialect.message(value.bytes, context);
+      case "messages":
+        return value.messages.map((message) => dialect.message(message, context));
+      default:
+        return undefined;
+    }
+  }
+
+  #unkept(kept: Kept): unknown {
+    return "bytes" in kept ? this.owner.dialect.decode(kept.bytes) : kept.value;
+  }
+
+  /** Encodes what a callback returned; `undefined` is no bytes. */
+  #encode(value: unknown, what: string): Encoded {
+    if (value === undefined) return { bytes: undefined, kept: NOTHING };
+    try {
+      return this.owner.dialect.encode(value, what, EFFECT);
+    } catch (error) {
+      return { error };
+    }
+  }
+}
+
+function isFork(operation: Operation | undefined): operation is ForkOperation {
+  return operation?.kind === "join" || operation?.kind === "race" || operation?.kind === "map";
+}

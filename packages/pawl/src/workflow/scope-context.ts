@@ -1,0 +1,134 @@
+/**
+ * A callback's context: one pending operation at a time, each name once. What users see is made of it by a dialect.
+ */
+import { isShortText } from "../actor.ts";
+import { PawlError } from "../errors.ts";
+import * as say from "../messages.ts";
+import type { Chance } from "./chance.ts";
+import type { Operation } from "./operation.ts";
+import type { Run } from "./run.ts";
+
+/** What is pending, for messages. */
+export interface PendingEntry {
+  readonly kind: Operation["kind"];
+  readonly name: string;
+}
+
+export class ScopeContext {
+  readonly run: Run;
+  readonly scope: number;
+  /** Whether its branch can lose: then it has a signal of its own. */
+  readonly isBranch: boolean;
+  /** The context around it. */
+  readonly around: ScopeContext | undefined;
+  /** Whether more is recorded than the code has come to. */
+  replaying: boolean;
+  readonly #used = new Set<string>();
+  #pending: (PendingEntry & { readonly op: number }) | undefined;
+  #closed = false;
+  #cancelled: unknown;
+  #controller: AbortController | undefined;
+  #chance: Chance | undefined;
+
+  constructor(run: Run, scope: number, around: ScopeContext | undefined, isBranch: boolean, replaying: boolean) {
+    this.run = run;
+    this.scope = scope;
+    this.around = around;
+    this.isBranch = isBranch;
+    this.replaying = replaying;
+  }
+
+  get pending(): PendingEntry | undefined {
+    return this.#pending;
+  }
+
+  /** The operation that is pending. */
+  get pendingOp(): number | undefined {
+    return this.#pending?.op;
+  }
+
+  /** Its branch's, which follows the run's; the one around, if it is no branch. */
+  get abortSignal(): AbortSignal {
+    if (!this.isBranch) return this.around?.abortSignal ?? this.run.abortSignal;
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      const reason = this.#cancelled ?? this.run.abortReason;
+      if (reason !== undefined) this.#controller.abort(reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get chance(): Chance {
+    this.#chance ??= this.run.chance(this.scope);
+    return this.#chance;
+  }
+
+  abort(reason: unknown): void {
+    this.#controller?.abort(reason);
+  }
+
+  /** Its operation has settled. */
+  done(): void {
+    this.#pending = undefined;
+  }
+
+  /** Its callback has ended. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Its branch has lost: what it starts from now on rejects. */
+  cancel(reason: unknown): void {
+    this.#cancelled = reason;
+    this.abort(reason);
+  }
+
+  /**
+   * Checks that an entry may start here and now, and starts it. What is wrong rejects, so that a missing `await` ends no
+   * process. `rows` end the names of what the history keeps beside the entry: nothing else may have those.
+   */
+  enter(
+    kind: Operation["kind"],
+    name: unknown,
+    begin: (name: string) => { readonly op: number; readonly promise: Promise<unknown> },
+    rows: readonly string[] = [],
+  ): Promise<unknown> {
+    try {
+      if (typeof name !== "string" || name === "" || !isShortText(name)) throw say.noName(kind, name);
+      this.#check(kind, name, rows);
+      const { op, promise } = begin(name);
+      this.#used.add(name);
+      for (const row of rows) this.#used.add(name + row);
+      this.#pending = { kind, name, op };
+      promise.catch(ignored);
+      return promise;
+    } catch (error) {
+      const refused = Promise.reject(error);
+      refused.catch(ignored);
+      return refused;
+    }
+  }
+
+  #check(kind: Operation["kind"], name: string, rows: readonly string[]): void {
+    const { name: actor, dialect } = this.run.owner;
+    const pending = this.#pending;
+    if (pending !== undefined && SCOPED.has(pending.kind))
+      throw dialect.wrongContext(actor, kind, name, pending.kind, pending.name);
+    if (pending !== undefined) throw dialect.entryInProgress(actor, kind, name, pending);
+    if (this.#cancelled !== undefined) throw this.#cancelled;
+    if (this.#closed) throw say.stale(`ctx, for ${kind} "${name}",`, actor);
+    if (this.#used.has(name)) throw dialect.duplicateName(actor, kind, name, this);
+    for (const row of rows) if (this.#used.has(name + row)) throw dialect.duplicateName(actor, kind, name + row, this);
+  }
+}
+
+/** What has callbacks with contexts of their own. */
+const SCOPED: ReadonlySet<string> = new Set(["loop", "join", "race", "map", "try"]);
+
+/** A rejection that nobody awaits fails the run where it matters; it need not end the process. */
+function ignored(): void {}
+
+/** Why a branch's operations reject once it has lost. */
+export function branchCancelled(actor: string): PawlError {
+  return new PawlError("cancelled", `a branch of ${actor} was cancelled: the others have decided without it`);
+}
