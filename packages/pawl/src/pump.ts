@@ -16,6 +16,8 @@ const LONGEST_NAP_MS = 60_000;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
 const RESOLVED = Promise.resolve();
+/** As they are when this is loaded: a test that puts fake ones in their place must not stop the pump. */
+const { setImmediate, setInterval, clearInterval } = globalThis;
 
 /** What the pump tells the runtime. */
 export interface PumpListener {
@@ -26,7 +28,18 @@ export interface PumpListener {
   resumeFailed(problem: Parameters<EngineSink["storeFailed"]>[0]): void;
   /** Something went wrong that must not happen; the pump goes on. */
   defect(error: unknown): void;
+  /** A turn is over. */
+  turned?(): void;
 }
+
+/** The time, and what may wake the pump when some of it has passed. */
+export interface PumpClock {
+  readonly now: () => number;
+  /** False: the pump sets no timer. Whoever moves the clock calls `schedule`. */
+  readonly wakes: boolean;
+}
+
+const REAL_CLOCK: PumpClock = { now: Date.now, wakes: true };
 
 /** An actor as the pump knows it: outputs go in, and its oldest pin is asked for before a turn that settles something. */
 export interface PumpedActor extends ActorSink {
@@ -43,6 +56,7 @@ export class Pump implements EngineSink {
   /** Actors that settle something in the coming turn, with how many settle calls are queued. */
   readonly #settling = new Map<number, number>();
   readonly #now: () => number;
+  readonly #wakes: boolean;
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
   #scheduled = false;
   #pulsing = false;
@@ -52,15 +66,19 @@ export class Pump implements EngineSink {
   #deadline = Number.NaN;
   #keepAlive: NodeJS.Timeout | undefined;
   #working = 0;
+  /** How many of those are not waited for. */
+  #overlooked = 0;
   #waiting = 0;
   #storePending = 0;
+  #told = 0;
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
 
-  constructor(options: EngineOptions, listener: PumpListener, now: () => number = Date.now) {
+  constructor(options: EngineOptions, listener: PumpListener, clock: PumpClock = REAL_CLOCK) {
     this.#listener = listener;
-    this.#now = now;
+    this.#now = clock.now;
+    this.#wakes = clock.wakes;
     this.#engine = new (native().Engine)(options, () => this.#turnSafely());
     this.#advance = this.#engine.advance;
     this.schedule();
@@ -73,6 +91,11 @@ export class Pump implements EngineSink {
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
   get deadline(): number {
     return this.#deadline;
+  }
+
+  /** Grows with everything that the engine says. A deadline that has passed and made it say nothing was not needed any more. */
+  get told(): number {
+    return this.#told;
   }
 
   /** For what is rare: reading state, keys, counters. */
@@ -89,6 +112,7 @@ export class Pump implements EngineSink {
   }
 
   actor(handle: number): PumpedActor | undefined {
+    this.#told += 1;
     return this.#actors.get(handle);
   }
 
@@ -116,9 +140,27 @@ export class Pump implements EngineSink {
   }
 
   release(why: "work" | "wait"): void {
-    if (why === "work") this.#working -= 1;
-    else this.#waiting -= 1;
+    if (why === "work") {
+      this.#working -= 1;
+      this.#overlooked = Math.min(this.#overlooked, this.#working);
+    } else this.#waiting -= 1;
     if (this.#working + this.#waiting === 0) this.#setAlive();
+    this.#tellIdle();
+  }
+
+  /** Whether a call or an attempt is under way that is not overlooked. */
+  get isWorking(): boolean {
+    return this.#working > this.#overlooked;
+  }
+
+  /** Whether anything is: that, the store, or a turn that is about to come. */
+  get isBusy(): boolean {
+    return this.isWorking || this.#storePending > 0 || this.#scheduled;
+  }
+
+  /** What is under way now is not waited for any more: it waits for something else, perhaps for ever. */
+  overlook(): void {
+    this.#overlooked = this.#working;
     this.#tellIdle();
   }
 
@@ -158,6 +200,7 @@ export class Pump implements EngineSink {
   }
 
   wake(name: string): void {
+    this.#told += 1;
     this.#listener.wake(name);
   }
 
@@ -186,6 +229,7 @@ export class Pump implements EngineSink {
     } catch (error) {
       this.#listener.defect(error);
     }
+    this.#listener.turned?.();
   }
 
   #turn(): void {
@@ -247,12 +291,12 @@ export class Pump implements EngineSink {
   #tellIdle(): void {
     if (this.#storePending > 0 || this.#scheduled) return;
     if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve();
-    if (this.#working === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (!this.isWorking && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** A timer that is early is harmless: the engine says again when it wants to be called. */
   #arm(next: number, began: number): void {
-    if (Number.isNaN(next)) return;
+    if (Number.isNaN(next) || !this.#wakes) return;
     // One that is overdue by the clock has slept through a jump of it.
     if (next >= this.#timerAt && this.#timerAt > began) return;
     clearTimeout(this.#timer);

@@ -100,6 +100,15 @@ export interface Handle<D extends Actor> {
 /** What only tests set. */
 export interface Hooks {
   readonly now?: () => number;
+  /**
+   * Calls `run` when `ms` have passed on the clock that `now` reads; returns what calls that off. Given, nothing else waits for
+   * time: whoever moves that clock tells the pump by `schedule()`.
+   */
+  readonly after?: (ms: number, run: () => void) => () => void;
+  /** What an actor is, in place of its own definition. */
+  readonly define?: (type: string, definition: AnyDefinition) => AnyDefinition;
+  /** Called after each turn of the pump. */
+  readonly turned?: () => void;
   readonly seed?: number;
   /** How long to try for the lock of a store that is in use, in milliseconds. */
   readonly lockPatience?: number;
@@ -175,7 +184,8 @@ export class LocalRuntime implements PumpListener {
     this.#log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     for (const actor of options.actors) {
-      const definition = definitionOf(actor);
+      const own = definitionOf(actor);
+      const definition = hooks.define?.(actor.name, own) ?? own;
       if (this.#definitions.has(actor.name))
         throw say.badArgument(
           `two actors of one runtime are called "${actor.name}".\n  expected  each name once: it is stored with the actor's data`,
@@ -187,6 +197,12 @@ export class LocalRuntime implements PumpListener {
   /** For tests: the engine behind it, once it is open. */
   get pump(): Pump | undefined {
     return this.#pump;
+  }
+
+  /** Opens the store and resumes every actor that has work, without keeping the process alive for them. */
+  async open(): Promise<void> {
+    await this.#open();
+    await this.#resuming?.promise;
   }
 
   async start(): Promise<void> {
@@ -232,7 +248,9 @@ export class LocalRuntime implements PumpListener {
     const { type, definition } = this.#find(actor, key);
     const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
     const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
-      boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal);
+      boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, (ms, run) =>
+        this.#after(ms, run),
+      );
     const { actions = {}, messages = {} } = definition;
     const act = async (name: string, args: unknown[]) => {
       if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, type, Object.keys(actions));
@@ -324,7 +342,7 @@ export class LocalRuntime implements PumpListener {
   }
 
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
-  async inspect(actor: Actor, key: string): Promise<Inspection> {
+  async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.#find(actor, key);
     return this.#working(async () => (await this.#actor(type, key)).inspect());
   }
@@ -412,7 +430,8 @@ export class LocalRuntime implements PumpListener {
       this.#opening = opening();
       this.#resuming = opening();
       try {
-        this.#pump = new Pump(this.#engineOptions(), this, this.#hooks.now);
+        const { now = Date.now, after } = this.#hooks;
+        this.#pump = new Pump(this.#engineOptions(), this, { now, wakes: after === undefined });
         this.#pump.hold("wait");
       } catch (error) {
         const reason =
@@ -485,9 +504,17 @@ export class LocalRuntime implements PumpListener {
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",
           );
-          setTimeout(again, backoff).unref();
+          this.#after(backoff, again);
         },
       );
+  }
+
+  #after(ms: number, run: () => void): () => void {
+    return (this.#hooks.after ?? afterRealTime)(ms, run);
+  }
+
+  turned(): void {
+    this.#hooks.turned?.();
   }
 
   resumed(): void {
@@ -576,17 +603,16 @@ function boundedBy<R>(
   what: string,
   ms: number | undefined,
   signal: AbortSignal | undefined,
+  after: NonNullable<Hooks["after"]>,
 ): Promise<R> {
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   if (ms === undefined && signal === undefined) return call();
   return new Promise((resolve, reject) => {
-    const timer =
-      ms === undefined
-        ? undefined
-        : setTimeout(() => end(() => reject(callTimeout(what, ms))), Math.min(ms, 0x7fff_ffff));
+    const timeUp = () => end(() => reject(callTimeout(what, ms ?? 0)));
+    const callOff = ms === undefined ? undefined : after(ms, timeUp);
     const aborted = () => end(() => reject(signal?.reason));
     const end = (settle: () => void) => {
-      clearTimeout(timer);
+      callOff?.();
       signal?.removeEventListener("abort", aborted);
       settle();
     };
@@ -607,6 +633,12 @@ function callTimeout(what: string, ms: number): PawlError {
       outcome: "unknown",
     },
   );
+}
+
+function afterRealTime(ms: number, run: () => void): () => void {
+  // What waits for a call keeps the process alive, and nothing else need.
+  const timer = setTimeout(run, Math.min(ms, 0x7fff_ffff)).unref();
+  return () => clearTimeout(timer);
 }
 
 function elapsed(ms: number): Promise<void> {
