@@ -38,7 +38,7 @@ const steps = {
       "packages/pawl/package.json",
       "packages/pawl/tsdown.config.ts",
     ],
-    outputs: () => ["packages/pawl/dist/index.mjs"],
+    outputs: () => ["packages/pawl/dist/index.mjs", "packages/pawl/dist/testing.mjs"],
     make: buildTypeScript,
   },
 };

@@ -1,11 +1,12 @@
 import { defineConfig, type UserConfig } from "tsdown";
 
 /**
- * One CommonJS core per entry; `scripts/esm-fronts.mjs` puts an ESM front before it. So both module systems load the same
- * core, and with it the same native engine: two of them in one process would fight over one store.
+ * One CommonJS core per entry, with what they share in chunks; `scripts/esm-fronts.mjs` puts an ESM front before each. So both
+ * module systems and all entries load the same code, and with it the same native engine: two of them in one process would
+ * fight over one store.
  */
 const config: UserConfig = defineConfig({
-  entry: ["src/index.ts"],
+  entry: { index: "src/index.ts", testing: "src/testing/index.ts" },
   format: "cjs",
   platform: "node",
   target: "node20.9",
