@@ -13,7 +13,7 @@ export interface TestOptions<A extends readonly Actor[] = readonly Actor[]> {
   /** When the clock starts. Default: 2000-01-01T00:00:00Z. */
   now?: Time;
   /** What makes the `vars` of an actor, by its type, in place of its definition's `vars`. */
-  vars?: { [D in A[number] as D["name"]]?: () => TypesOf<D>["vars"] };
+  vars?: { [N in A[number]["name"]]?: () => TypesOf<Extract<A[number], { name: N }>>["vars"] };
   /** The bodies of steps, by actor type and step name, in place of the workflow's own. */
   steps?: {
     [N in A[number]["name"]]?: Record<string, (c: AttemptContext<TypesOf<Extract<A[number], { name: N }>>>) => unknown>;
