@@ -121,28 +121,32 @@ async function recorded(world: World, type: string, key: string) {
 
 /** A handle whose every call goes to the process that is alive. */
 function handleIn(world: World, actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
-  const inProcess = (local: LocalRuntime) => local.handle(actor, key, options);
+  const inProcess = (local: LocalRuntime) => local.handle(actor, key, options) as unknown as Members;
   const first = inProcess(world.local);
-  const actions = new Proxy(first.actions as Record<string, unknown>, {
+  const calls: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(first))
+    calls[name] = isCall(member) ? outliving(world, (local) => inProcess(local)[name]) : member;
+  const actions = new Proxy(first["actions"] as Members, {
     get: (own, name) =>
-      typeof own[name as string] === "function"
-        ? (...args: unknown[]) =>
-            world.outliving(
-              (local) =>
-                (inProcess(local).actions as Record<string, Call>)[name as string]?.(...args) as Promise<unknown>,
-            )
+      typeof name === "string" && isCall(own[name])
+        ? outliving(world, (local) => (inProcess(local)["actions"] as Members)[name])
         : undefined,
   });
-  return {
-    ...first,
-    actions,
-    with: (next: CallOptions) => {
-      first.with(next);
-      return handleIn(world, actor, key, { ...options, ...next });
-    },
-    send: (...args: Parameters<typeof first.send>) => world.outliving((local) => inProcess(local).send(...args)),
-    result: (...args: Parameters<typeof first.result>) => world.outliving((local) => inProcess(local).result(...args)),
-  } as unknown as Handle<Actor>;
+  const chosen = (next: CallOptions) => {
+    (first["with"] as (next: CallOptions) => void)(next);
+    return handleIn(world, actor, key, { ...options, ...next });
+  };
+  return { ...calls, actions, with: chosen } as unknown as Handle<Actor>;
 }
 
+type Members = Readonly<Record<string, unknown>>;
 type Call = (...args: unknown[]) => Promise<unknown>;
+
+function isCall(member: unknown): member is Call {
+  return typeof member === "function";
+}
+
+/** A call that is made in the process that is alive, and again in the next one if that dies meanwhile. */
+function outliving(world: World, callIn: (local: LocalRuntime) => unknown): Call {
+  return (...args) => world.outliving(async (local) => (callIn(local) as Call)(...args));
+}

@@ -168,7 +168,8 @@ export class World {
     for (;;) {
       const life = this.#life;
       try {
-        await this.open();
+        this.open().catch(() => {});
+        // In the same breath as the call, which takes its arguments as they are now.
         return await Promise.race([act(life.local), life.death]);
       } catch (error) {
         if (this.#isClosed || life === this.#life || !isRuntimeClosed(error)) throw error;

@@ -94,6 +94,40 @@ test("crash(n) loses the nth batch from now, and the runtime opens again by itse
   expect(await handle.actions.balance()).toBe(0);
 });
 
+test("a call that a crash cuts off takes the arguments as they were, and is made again", async () => {
+  const t = createTestRuntime({ actors: [account] });
+  const handle = await t.create(account, "a", { balance: 1 });
+  const body = { text: "first" };
+  const notes = actor("notes", {
+    messages: { note: type<{ text: string }>() },
+    workflow: async (ctx) => (await ctx.queue.next("note")).body.text,
+  });
+  const u = createTestRuntime({ actors: [notes] });
+  const noted = u.get(notes, "1").send("note", body);
+  body.text = "second";
+  await noted;
+  expect(await u.get(notes, "1").result()).toBe("first");
+  const deposit = handle.actions.deposit(2, "two");
+  const crashed = t.crash();
+  expect(await deposit).toBe(3);
+  await crashed;
+  expect(await t.state("account", "a")).toEqual({ balance: 3, entries: ["two"] });
+});
+
+test("a body may end its own process", async () => {
+  const lives: number[] = [];
+  const job = actor("job", {
+    workflow: (ctx) =>
+      ctx.step("work", async () => {
+        if (lives.push(lives.length) === 1) await t.crash();
+        return lives.length;
+      }),
+  });
+  const t = createTestRuntime({ actors: [job] });
+  expect(await t.get(job, "1").result()).toBe(2);
+  expect(lives).toEqual([0, 1]);
+});
+
 test("crash refuses a number that numbers no batch", async () => {
   const t = createTestRuntime({ actors: [account] });
   for (const at of [0, -1, 1.5, Number.NaN, "2" as unknown as number])
