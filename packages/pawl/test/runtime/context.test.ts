@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { expect, test } from "vitest";
 import { actor, Loop, type } from "../../src/index.ts";
-import { gate, turns, World } from "./harness.ts";
+import { createTestRuntime } from "../../src/testing/index.ts";
+import { turns } from "./harness.ts";
 
 test("a context says whose attempt it is, and its log says so, too", async () => {
-  const world = new World("memory");
   const seen: unknown[] = [];
   const job = actor("job", {
     actions: { who: (c) => [c.type, c.key, c.attempt] },
@@ -18,7 +18,8 @@ test("a context says whose attempt it is, and its log says so, too", async () =>
       });
     },
   });
-  const handle = world.open([job]).get(job, "a/b");
+  const t = createTestRuntime({ actors: [job] });
+  const handle = t.get(job, "a/b");
   await handle.result();
   expect(seen).toEqual([
     ["job", "a/b"],
@@ -26,7 +27,7 @@ test("a context says whose attempt it is, and its log says so, too", async () =>
     ["job", "a/b", 2],
   ]);
   expect(await handle.actions.who()).toEqual(["job", "a/b", 1]);
-  const logged = world.log.lines.filter(({ message }) => message === "working").map(({ fields }) => fields);
+  const logged = t.logs.filter(({ message }) => message === "working").map(({ fields }) => fields);
   expect(logged).toEqual([1, 2].map((attempt) => ({ actor: "job/a/b", attempt, line: 1 })));
 });
 
@@ -58,7 +59,7 @@ test("attempts and callbacks run in the async context of the call that asked for
       );
     },
   });
-  const runtime = new World("memory").open([job]);
+  const runtime = createTestRuntime({ actors: [job] });
   await who.run("creator", () => runtime.create(job, "1"));
   await runtime.get(job, "1").result();
   expect(seen).toEqual({ "first 1": "first", "first 2": "first", round: "loop", inside: "loop" });
@@ -68,8 +69,6 @@ test("attempts and callbacks run in the async context of the call that asked for
 });
 
 test("an abort signal fires when its attempt is given up: at its timeout, and at the end of the runtime", async () => {
-  const world = new World("memory");
-  const started = gate();
   const reasons: Record<string, unknown> = {};
   const job = actor("job", {
     messages: { end: type<void>() },
@@ -78,18 +77,18 @@ test("an abort signal fires when its attempt is given up: at its timeout, and at
       const hang = (c: { readonly abortSignal: AbortSignal; readonly attempt: number }, name: string) =>
         new Promise<never>(() => {
           c.abortSignal.addEventListener("abort", () => (reasons[`${name} ${c.attempt}`] = c.abortSignal.reason));
-          started.open();
         });
       await ctx.tryStep({ name: "slow", timeout: 10, retryOnTimeout: false, run: (c) => hang(c, "slow") });
       await ctx.step({ name: "hangs", timeout: 0, run: (c) => hang(c, "hangs") });
     },
   });
-  const runtime = world.open([job]);
-  await runtime.create(job, "1");
-  await started.promise;
-  world.clock.advance(10);
-  await turns();
+  const t = createTestRuntime({ actors: [job] });
+  await t.create(job, "1");
+  await t.until("job", "1", { step: "slow" });
+  await t.advance(9);
+  expect(reasons).toEqual({});
+  await t.advance(1);
   expect(reasons).toMatchObject({ "slow 1": { code: "step_timeout" } });
-  await runtime.close({ grace: 0 });
+  await t.close({ grace: 0 });
   expect(reasons).toMatchObject({ "hangs 1": { code: "runtime_closed" }, workflow: { code: "cancelled" } });
 });

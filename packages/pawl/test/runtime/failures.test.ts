@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { AppError, actor, CriticalError, type ErrorEvent, PawlError, RAW_STATE, type } from "../../src/index.ts";
-import { crash, gate, KINDS, quiet, turns, until, World } from "./harness.ts";
+import { createTestRuntime } from "../../src/testing/index.ts";
+import { crash, gate, KINDS, turns, until, World } from "./harness.ts";
 
 /** Retries that need no clock. */
 const AT_ONCE = { retryBackoffBase: 0, retryBackoffMax: 0 } as const;
@@ -196,7 +197,6 @@ test("P3 the failure is in the SQLite file when onError hears of it, and the sta
 });
 
 test("P3 onError is told the attempt, whether and when it is tried again, and the failure", async () => {
-  const world = new World("memory");
   const events: ErrorEvent[] = [];
   const job = actor("job", {
     onError: (_, event) => void events.push(event),
@@ -204,17 +204,15 @@ test("P3 onError is told the attempt, whether and when it is tried again, and th
     workflow: (ctx) =>
       ctx.step("work", (c) => fail(new AppError("no_line", `attempt ${c.attempt}`, { line: c.attempt }))),
   });
-  const runtime = world.open([job]);
-  const started = world.clock.now;
-  const result = runtime.get(job, "1").result();
-  await until(() => events.length === 1);
-  await quiet(runtime);
-  world.clock.advance(199);
-  await turns();
+  const t = createTestRuntime({ actors: [job] });
+  const started = t.now();
+  const failed = expect(t.get(job, "1").result()).rejects.toMatchObject({ code: "workflow_failed" });
+  await t.idle();
   expect(events).toHaveLength(1);
-  world.clock.advance(1);
-  await expect(result).rejects.toMatchObject({ code: "workflow_failed" });
-  await quiet(runtime);
+  await t.advance(199);
+  expect(events).toHaveLength(1);
+  await t.advance(1);
+  await failed;
   const error = (message: string, line: number) =>
     expect.objectContaining({ name: "AppError", code: "no_line", message, data: { line }, stack: expect.any(String) });
   expect(events).toEqual([
@@ -225,36 +223,33 @@ test("P3 onError is told the attempt, whether and when it is tried again, and th
 });
 
 test("P3 each failure that onError hears of has an idempotency key of its own", async () => {
-  const world = new World("memory");
   const keys: string[] = [];
   const job = actor("job", {
     onError: (c) => void keys.push(c.idempotencyKey),
     steps: { ...AT_ONCE, maxRetries: 2 },
     workflow: (ctx) => ctx.step("work", () => fail(new Error("always"))),
   });
-  const runtime = world.open([job]);
-  for (const key of ["1", "2"]) await expect(runtime.get(job, key).result()).rejects.toThrow("always");
-  await quiet(runtime);
+  const t = createTestRuntime({ actors: [job] });
+  for (const key of ["1", "2"]) await expect(t.get(job, key).result()).rejects.toThrow("always");
+  await t.idle();
   expect(new Set(keys).size).toBe(8);
   for (const key of keys) expect(key).toMatch(/^[0-9a-f]{32}$/);
 });
 
 test("P3 a failure that was reported is not reported again when a smaller maxRetries makes it final", async () => {
-  const world = new World("memory");
   const events: [number, boolean][] = [];
-  const jobWith = (maxRetries: number) =>
-    actor("job", {
-      onError: (_, event) => void (event.kind === "step" && events.push([event.attempt, event.willRetry])),
-      workflow: (ctx) => ctx.step({ name: "work", maxRetries, run: () => fail(new Error("always")) }),
-    });
-  const patient = jobWith(5);
-  const runtime = world.open([patient]);
-  await runtime.create(patient, "1");
-  await until(() => events.length === 1);
-  await quiet(runtime);
-  crash(runtime);
-  const strict = jobWith(0);
-  await expect(world.open([strict]).get(strict, "1").result()).rejects.toMatchObject({ code: "workflow_failed" });
+  let maxRetries = 5;
+  const job = actor("job", {
+    onError: (_, event) => void (event.kind === "step" && events.push([event.attempt, event.willRetry])),
+    workflow: (ctx) => ctx.step({ name: "work", maxRetries, run: () => fail(new Error("always")) }),
+  });
+  const t = createTestRuntime({ actors: [job] });
+  const handle = await t.create(job, "1");
+  await t.idle();
+  expect(events).toHaveLength(1);
+  maxRetries = 0;
+  await t.crash();
+  await expect(handle.result()).rejects.toMatchObject({ code: "workflow_failed" });
   expect(events).toEqual([[1, true]]);
 });
 
@@ -291,7 +286,6 @@ describe("P3 user code is given the same error on the first run and on replay", 
   };
 
   test.each(Object.keys(THROWN))("%s", async (what) => {
-    const world = new World("memory");
     const seen: unknown[] = [];
     const job = actor("job", {
       messages: { end: type<void>() },
@@ -307,13 +301,12 @@ describe("P3 user code is given the same error on the first run and on replay", 
         await ctx.queue.next("end");
       },
     });
-    const runtime = world.open([job]);
-    await runtime.create(job, "1");
-    await until(() => seen.length === 3);
-    crash(runtime);
-    const again = world.open([job]);
-    await again.get(job, "1").send("end", undefined);
-    await again.get(job, "1").result();
+    const t = createTestRuntime({ actors: [job] });
+    const handle = await t.create(job, "1");
+    await t.until("job", "1", { message: "end" });
+    await t.crash();
+    await handle.send("end", undefined);
+    await handle.result();
     expect(seen).toHaveLength(6);
     expect(seen.slice(3)).toEqual(seen.slice(0, 3));
     if (what === "a CriticalError") expect(seen[0]).toMatchObject({ class: "CriticalError" });
@@ -332,7 +325,9 @@ describe("P3 user code is given the same error on the first run and on replay", 
       },
     });
     let caught = new Error();
-    await new World("memory").open([job]).get(job, "1").result();
+    await createTestRuntime({ actors: [job] })
+      .get(job, "1")
+      .result();
     expect(caught).not.toBe(thrown);
     expect(caught).toBeInstanceOf(CriticalError);
     expect(caught).toMatchObject({ name: "CriticalError", message: "never", code: "critical", stack: thrown.stack });

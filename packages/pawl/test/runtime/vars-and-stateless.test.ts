@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, connect as connectTo, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { actor, PawlError, RAW_STATE, type } from "../../src/index.ts";
-import { crash, gate, KINDS, turns, until, World } from "./harness.ts";
+import { createTestRuntime } from "../../src/testing/index.ts";
+import { gate, KINDS, turns, World } from "./harness.ts";
 
 const AT_ONCE = { retryBackoffBase: 0, retryBackoffMax: 0 } as const;
 
@@ -67,7 +68,9 @@ test("P6 touching c.state of an actor without state says what to do; c[RAW_STATE
         return c[RAW_STATE]();
       }),
   });
-  const raw = await new World("memory").open([bare]).get(bare, "1").result();
+  const raw = await createTestRuntime({ actors: [bare] })
+    .get(bare, "1")
+    .result();
   expect(raw).toBeUndefined();
   expect(errors).toHaveLength(2);
   for (const error of errors) {
@@ -118,7 +121,7 @@ test("P7 vars may hold a socket, functions, instances and more: they are the sam
       });
     },
   });
-  const runtime = new World("memory").open([peer]);
+  const runtime = createTestRuntime({ actors: [peer] });
   onTestFinished(() => void (made[0]?.["socket"] as Socket | undefined)?.destroy());
   await runtime.get(peer, "1").result();
   expect(made).toHaveLength(1);
@@ -150,7 +153,7 @@ test("P7 what a failed attempt wrote to plain vars is undone, unless someone els
         }),
     },
   });
-  const { actions } = await new World("memory").open([cache]).create(cache, "1");
+  const { actions } = await createTestRuntime({ actors: [cache] }).create(cache, "1");
   const breaking = actions.break();
   await turns(2);
   await actions.touch("theirs");
@@ -172,7 +175,7 @@ test("P7 vars stay usable through the context of an attempt that succeeded, and 
       events: (c) => [...c.vars.events],
     },
   });
-  const { actions } = await new World("memory").open([listener]).create(listener, "1");
+  const { actions } = await createTestRuntime({ actors: [listener] }).create(listener, "1");
   await actions.listen("good");
   await expect(actions.listen("bad")).rejects.toThrow("bad");
   escaped["good"]?.vars.events.push("heard");
@@ -181,7 +184,6 @@ test("P7 vars stay usable through the context of an attempt that succeeded, and 
 });
 
 test("P7 vars are made at each load, with the key and a log, and a failure of `vars` is told to every caller", async () => {
-  const world = new World("memory");
   let broken = false;
   const keys: string[] = [];
   const client = actor("client", {
@@ -193,17 +195,15 @@ test("P7 vars are made at each load, with the key and a log, and a failure of `v
     },
     actions: { connected: (c) => c.vars.connected },
   });
-  const runtime = world.open([client]);
-  expect(await runtime.get(client, "a").actions.connected()).toBe(true);
-  crash(runtime);
+  const t = createTestRuntime({ actors: [client] });
+  expect(await t.get(client, "a").actions.connected()).toBe(true);
+  await t.crash();
   broken = true;
-  const again = world.open([client]);
   for (const key of ["a", "b", "b"])
-    await expect(again.get(client, key).actions.connected()).rejects.toThrow("no route to host");
+    await expect(t.get(client, key).actions.connected()).rejects.toThrow("no route to host");
   broken = false;
-  expect(await again.get(client, "a").actions.connected()).toBe(true);
-  expect(await again.get(client, "b").actions.connected()).toBe(true);
+  expect(await t.get(client, "a").actions.connected()).toBe(true);
+  expect(await t.get(client, "b").actions.connected()).toBe(true);
   expect(keys.filter((key) => key === "a")).toHaveLength(3);
-  expect(world.log.at("info")).toContain("connecting");
-  await until(() => true);
+  expect(t.logs).toContainEqual({ level: "info", fields: { key: "b" }, message: "connecting" });
 });
