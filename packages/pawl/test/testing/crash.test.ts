@@ -128,6 +128,29 @@ test("a body may end its own process", async () => {
   expect(lives).toEqual([0, 1]);
 });
 
+test("an actor that cannot be loaded is tried again on the virtual clock, by the process that has failed to", async () => {
+  let broken = false;
+  let begun = 0;
+  const job = actor("job", {
+    vars: () => {
+      if (broken) throw new Error("no route to host");
+    },
+    workflow: (ctx) => ctx.step("work", () => (++begun === 1 ? new Promise(() => {}) : begun)),
+  });
+  const t = createTestRuntime({ actors: [job] });
+  const handle = await t.create(job, "1");
+  await t.until("job", "1", { step: "work" });
+  broken = true;
+  await t.crash();
+  const crashed = t.now();
+  expect(await t.skip()).toBe(crashed + 1_000);
+  expect(await t.skip()).toBe(crashed + 3_000);
+  broken = false;
+  await t.crash();
+  expect(await t.skip(), "the dead process tries nothing").toBeUndefined();
+  expect(await handle.result()).toBe(2);
+});
+
 test("crash refuses a number that numbers no batch", async () => {
   const t = createTestRuntime({ actors: [account] });
   for (const at of [0, -1, 1.5, Number.NaN, "2" as unknown as number])

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { actor, type PawlError, type } from "../../src/index.ts";
-import { createTestRuntime, type TestOptions } from "../../src/testing/index.ts";
+import { createTestRuntime, type TestOptions, type TestRuntime } from "../../src/testing/index.ts";
 
 const mailed: string[] = [];
 
@@ -138,3 +138,16 @@ test.each(WRONG)("%s is refused at once", (_, wrong, says) => {
   expect(make).toThrow(says);
   expect(make).toThrow(expect.objectContaining({ code: "bad_argument" }) as unknown as PawlError);
 });
+
+export const mistakes = [
+  // @ts-expect-error: no such actor
+  () => createTestRuntime({ actors: [order], steps: { odrer: {} } }),
+  // @ts-expect-error: no such state
+  () => createTestRuntime({ actors: [order], steps: { order: { mail: (c) => c.state.sent } } }),
+  // @ts-expect-error: vars of another shape
+  () => createTestRuntime({ actors: [order], vars: { order: () => ({ post: () => {} }) } }),
+  // @ts-expect-error: no such actor
+  (t: TestRuntime<[typeof order]>) => t.until("odrer", "1", { step: "mail" }),
+  // @ts-expect-error: no such kind of place
+  (t: TestRuntime<[typeof order]>) => t.until("order", "1", { loop: "mail" }),
+];
