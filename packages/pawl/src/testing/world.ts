@@ -146,15 +146,15 @@ export class World {
     this.#life.die();
   }
 
-  /** The process dies, and another one has the store; `fault` strikes that. Resolves when it is open. */
+  /** The process dies, and another one has the store; `fault` strikes that, or what was to strike the dead one. Resolves when it is open. */
   async crash(fault: Fault | undefined): Promise<void> {
     if (this.#isClosed) throw runtimeClosed();
     const dead = this.#life;
-    this.#batchesOfTheDead += dead.local.pump?.engine.batches ?? 0;
+    const batches = dead.local.pump?.engine.batches ?? 0;
+    this.#batchesOfTheDead += batches;
     this.clock.clear();
     this.stage.clear();
-    // Counted in one life, counted in all.
-    this.#life = this.#born(fault ?? (dead.fault === undefined ? undefined : { ...dead.fault, at: 0 }));
+    this.#life = this.#born(fault ?? inherited(dead.fault, batches));
     dead.local.crash();
     dead.die();
     await this.open();
@@ -221,6 +221,11 @@ export class World {
     await this.idle();
     return timers > 0 || local !== this.local || told !== local.pump?.told;
   }
+}
+
+/** What is left of a process's fault after so many batches. Once it has struck, or if it never would, they are only counted. */
+function inherited(fault: Fault | undefined, batches: number): Fault | undefined {
+  return fault && { ...fault, at: Math.max(fault.at - batches, 0) };
 }
 
 function isRuntimeClosed(error: unknown): boolean {

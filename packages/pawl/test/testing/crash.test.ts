@@ -224,6 +224,22 @@ test("crashEverywhere finds a charge that is made twice, and says which batch wa
   expect((failed as Error).cause).toMatchObject({ name: "AssertionError" });
 });
 
+test("crashEverywhere loses the batches after a crash of the scenario's own, too", async () => {
+  const lost: number[] = [];
+  const { batches, runs } = await crashEverywhere(
+    () => ({ actors: [account] }),
+    async (t) => {
+      const handle = await t.create(account, "a", { balance: 1 });
+      await t.crash();
+      for (const amount of [2, 4, 8]) await handle.actions.deposit(amount, `${amount}`);
+      lost.push(await handle.actions.balance());
+      expect(await t.state("account", "a")).toMatchObject({ balance: 15, entries: ["2", "4", "8"] });
+    },
+  );
+  expect(batches).toBeGreaterThanOrEqual(4);
+  expect([runs, lost.length]).toEqual([batches + 2, batches + 2]);
+});
+
 test("crashEverywhere says so when the scenario fails by itself", async () => {
   const failing = crashEverywhere(
     () => ({ actors: [account] }),
