@@ -68,12 +68,16 @@ export class PawlDialect implements Dialect {
     return toBranchRecord(error);
   }
 
-  /** A time that cannot be one is no reason to try again at another: the policy's stands. */
+  /** A time that cannot be one, or cannot be read, is no reason to fail otherwise: the policy's stands. */
   retryAt(error: unknown, now: number): number | undefined {
-    if (!(error instanceof RetryAfterError)) return undefined;
-    const { after } = error;
-    if (after instanceof Date) return Number.isNaN(after.getTime()) ? undefined : after.getTime();
-    return now + milliseconds(after, "the wait that a RetryAfterError asks for");
+    try {
+      if (!(error instanceof RetryAfterError)) return undefined;
+      const { after } = error;
+      if (after instanceof Date) return Number.isNaN(after.getTime()) ? undefined : after.getTime();
+      return now + milliseconds(after, "the wait that a RetryAfterError asks for");
+    } catch {
+      return undefined;
+    }
   }
 
   encode(value: unknown, what: string, effect: string): { readonly bytes: Uint8Array; readonly kept: Kept } {
