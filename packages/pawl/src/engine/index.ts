@@ -1,0 +1,77 @@
+/**
+ * The embedding API: what a host runs workflows with on an `EngineDriver` of its own. It has the names, values and messages
+ * of the engine that it stands in for, and reads and writes the same rows.
+ *
+ * What runs a workflow comes from `run.ts`; everything here is plain data.
+ */
+export {
+  DEFAULT_LOOP_HISTORY_PRUNE_INTERVAL,
+  DEFAULT_MAX_RETRIES,
+  DEFAULT_RETRY_BACKOFF_BASE,
+  DEFAULT_RETRY_BACKOFF_MAX,
+  DEFAULT_STEP_TIMEOUT,
+} from "./constants.ts";
+export {
+  CancelledError,
+  CriticalError,
+  EntryInProgressError,
+  EvictedError,
+  HistoryDivergedError,
+  JoinError,
+  MessageWaitError,
+  RaceError,
+  RollbackCheckpointError,
+  RollbackError,
+  SleepError,
+  StepExhaustedError,
+  StepFailedError,
+} from "./errors.ts";
+export { extractErrorInfo } from "./extract-error.ts";
+export { flush } from "./flush.ts";
+export {
+  compareKeys,
+  errorKey,
+  historyKey,
+  historyRootPrefix,
+  inputKey,
+  iterationsRange,
+  keyStartsWith,
+  keyToHex,
+  metadataKey,
+  metadataPrefix,
+  nameKey,
+  namesPrefix,
+  outputKey,
+  parseHistoryKey,
+  parseMetadataKey,
+  parseNameKey,
+  stateKey,
+} from "./keys.ts";
+export { loadMetadata, loadStorage } from "./load.ts";
+export {
+  appendLoopIteration,
+  appendName,
+  emptyLocation,
+  isLocationPrefix,
+  isLoopIterationMarker,
+  locationsEqual,
+  locationToKey,
+  parentLocation,
+  registerName,
+  resolveName,
+} from "./location.ts";
+export { Loop } from "./loop.ts";
+export { decodeEntry, decodeMetadata, encodeEntry, encodeMetadata } from "./records.ts";
+export { replayWorkflowFromStep } from "./replay.ts";
+export {
+  createEntry,
+  createHistorySnapshot,
+  createStorage,
+  deleteEntriesWithPrefix,
+  generateId,
+  getEntry,
+  getOrCreateMetadata,
+  setEntry,
+} from "./storage.ts";
+export type * from "./types.ts";
+export { decodeValue, encodeValue } from "./values.ts";

@@ -1,0 +1,15 @@
+/** Keys as bytes. */
+
+/** Lowercase. */
+export function keyToHex(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("hex");
+}
+
+/** By bytes; of two of which one starts with the other, the shorter first. */
+export function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+export function keyStartsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  return prefix.length <= key.length && prefix.every((byte, i) => key[i] === byte);
+}

@@ -1,0 +1,73 @@
+/** What a host gives the engine: rows of one workflow, an alarm, and messages. */
+
+export interface KVEntry {
+  key: Uint8Array;
+  value: Uint8Array;
+}
+export interface KVWrite {
+  key: Uint8Array;
+  value: Uint8Array;
+}
+
+/** A message to a workflow. */
+export interface Message {
+  id: string;
+  name: string;
+  data: unknown;
+  /** Epoch milliseconds. */
+  sentAt: number;
+  /** Of this delivery only; never stored. */
+  complete?: (response?: unknown) => Promise<void>;
+}
+
+/** A workflow's queue. */
+export interface WorkflowMessageDriver {
+  addMessage(message: Message): Promise<void>;
+  /** Up to `count` messages of these names (none: any) that are there now; does not wait. */
+  receiveMessages(opts: { names?: readonly string[]; count: number; completable: boolean }): Promise<Message[]>;
+  completeMessage(messageId: string, response?: unknown): Promise<void>;
+}
+
+/** All writes of one transition. They become durable together or not at all. */
+export interface Change {
+  /** What `lastCommit` answers once this change is durable. */
+  readonly id: string;
+  readonly epoch: bigint;
+  readonly puts: readonly KVWrite[];
+  /** Half open. */
+  readonly deletes: readonly { start: Uint8Array; end: Uint8Array }[];
+  /** Ids of messages that leave the queue with this change. */
+  readonly consumed: readonly string[];
+  readonly sent: readonly Message[];
+  /** Epoch milliseconds; null clears it, undefined leaves it. */
+  readonly alarm: number | null | undefined;
+}
+
+/** One driver is one workflow's private rows; while it runs, the engine is their only writer. */
+export interface EngineDriver {
+  /** A flush reaches `batch` as one call of any size, which is all or nothing. */
+  readonly atomicBatch?: boolean;
+  /** The most rows and bytes of one `batch`. Absent: none if `atomicBatch`, else 128 and 999,424. */
+  readonly limits?: { rows: number; bytes: number };
+  get(key: Uint8Array): Promise<Uint8Array | null>;
+  set(key: Uint8Array, value: Uint8Array): Promise<void>;
+  delete(key: Uint8Array): Promise<void>;
+  deletePrefix(prefix: Uint8Array): Promise<void>;
+  /** `start <= key < end`. */
+  deleteRange(start: Uint8Array, end: Uint8Array): Promise<void>;
+  /** Sorted by the bytes of the keys. */
+  list(prefix: Uint8Array): Promise<KVEntry[]>;
+  batch(writes: KVWrite[]): Promise<void>;
+  /** All writes of a change in one call. */
+  commit?(change: Change): Promise<void>;
+  /** The id of the newest durable change; asked after a commit of which nobody knows the outcome. */
+  lastCommit?(): Promise<string | null>;
+  /** `wakeAt` in epoch milliseconds. */
+  setAlarm(workflowId: string, wakeAt: number): Promise<void>;
+  clearAlarm(workflowId: string): Promise<void>;
+  /** Milliseconds. A sleep shorter than this is waited for in memory. */
+  readonly workerPollInterval: number;
+  readonly messageDriver: WorkflowMessageDriver;
+  /** Resolves when a message of one of these names (none: any) is there. Only called in live mode. */
+  waitForMessages(messageNames: string[], abortSignal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,188 @@
+/** What workflow code and its host see of a run. Durations and intervals are milliseconds, times epoch milliseconds. */
+import type { Logger } from "../../log.ts";
+import type { EntryKindType, WorkflowError, WorkflowHistorySnapshot, WorkflowState } from "./history.ts";
+
+export interface WorkflowQueueNextOptions {
+  /** Queues to receive from; none means any. */
+  names?: readonly string[];
+  /** Absent: wait without end. */
+  timeout?: number;
+  /** Each message must be completed by the receiver. */
+  completable?: boolean;
+}
+export interface WorkflowQueueNextBatchOptions extends WorkflowQueueNextOptions {
+  /** The most messages to receive; default 1. */
+  count?: number;
+}
+export interface WorkflowQueueMessage<TBody = unknown> {
+  id: string | bigint;
+  name: string;
+  body: TBody;
+  createdAt: number;
+  complete?(response?: unknown): Promise<void>;
+}
+export interface WorkflowQueue {
+  /** `name` names the wait, not a queue. */
+  next<TBody = unknown>(name: string, opts?: WorkflowQueueNextOptions): Promise<WorkflowQueueMessage<TBody>>;
+  nextBatch<TBody = unknown>(
+    name: string,
+    opts?: WorkflowQueueNextBatchOptions,
+  ): Promise<Array<WorkflowQueueMessage<TBody>>>;
+  send(name: string, body: unknown): Promise<void>;
+}
+
+export interface WorkflowStepErrorEvent {
+  workflowId: string;
+  stepName: string;
+  /** From 1. */
+  attempt: number;
+  maxRetries: number;
+  remainingRetries: number;
+  willRetry: boolean;
+  retryDelay?: number;
+  retryAt?: number;
+  error: WorkflowError;
+}
+export interface WorkflowRollbackErrorEvent {
+  workflowId: string;
+  stepName: string;
+  error: WorkflowError;
+}
+export interface WorkflowRunErrorEvent {
+  workflowId: string;
+  error: WorkflowError;
+}
+export type WorkflowErrorEvent =
+  | { step: WorkflowStepErrorEvent }
+  | { rollback: WorkflowRollbackErrorEvent }
+  | { workflow: WorkflowRunErrorEvent };
+export type WorkflowErrorHandler = (event: WorkflowErrorEvent) => void | Promise<void>;
+
+export interface RollbackContextInterface {
+  readonly workflowId: string;
+  readonly abortSignal: AbortSignal;
+  isEvicted(): boolean;
+}
+
+export interface StepConfig<T> {
+  name: string;
+  run: () => Promise<T>;
+  rollback?: (ctx: RollbackContextInterface, output: T) => Promise<void>;
+  /** The result is written with the next flush of anything, not at once. */
+  ephemeral?: boolean;
+  maxRetries?: number;
+  retryBackoffBase?: number;
+  retryBackoffMax?: number;
+  /** 0 or less: none. */
+  timeout?: number;
+  /** A timeout is a failure like any other, rather than the end. Default false. */
+  retryOnTimeout?: boolean;
+}
+
+export type TryStepCatchKind = "critical" | "timeout" | "exhausted" | "rollback";
+export interface TryStepConfig<T> extends StepConfig<T> {
+  catch?: readonly TryStepCatchKind[];
+}
+export interface TryStepFailure {
+  kind: TryStepCatchKind;
+  stepName: string;
+  attempts: number;
+  error: WorkflowError;
+}
+export type TryStepResult<T> = { ok: true; value: T } | { ok: false; failure: TryStepFailure };
+
+export type TryBlockCatchKind = "step" | "join" | "race" | "rollback";
+export interface TryBlockConfig<T> {
+  name: string;
+  run: (ctx: WorkflowContextInterface) => Promise<T>;
+  catch?: readonly TryBlockCatchKind[];
+}
+export interface TryBlockFailure {
+  source: "step" | "join" | "race" | "block";
+  name: string;
+  error: WorkflowError;
+  step?: TryStepFailure;
+}
+export type TryBlockResult<T> = { ok: true; value: T } | { ok: false; failure: TryBlockFailure };
+
+export type LoopResult<S, T> = { continue: true; state: S } | { break: true; value: T };
+/** A loop without state may return nothing, which goes on. */
+export type LoopIterationResult<S, T> = Promise<LoopResult<S, T> | (S extends undefined ? undefined : never)>;
+export interface LoopConfig<S, T> {
+  name: string;
+  state?: S;
+  run: (ctx: WorkflowContextInterface, state: S) => LoopIterationResult<S, T>;
+  historyPruneInterval?: number;
+  /** Past iterations that pruning keeps; default: the interval. */
+  historySize?: number;
+  /** @deprecated Use historyPruneInterval. */
+  commitInterval?: number;
+  /** @deprecated Use historyPruneInterval. */
+  historyEvery?: number;
+  /** @deprecated Use historySize. */
+  historyKeep?: number;
+}
+
+export interface BranchConfig<T> {
+  run: (ctx: WorkflowContextInterface) => Promise<T>;
+}
+export type BranchOutput<T> = T extends BranchConfig<infer O> ? O : never;
+
+export interface WorkflowContextInterface {
+  readonly workflowId: string;
+  readonly abortSignal: AbortSignal;
+  readonly queue: WorkflowQueue;
+  step<T>(name: string, run: () => Promise<T>): Promise<T>;
+  step<T>(config: StepConfig<T>): Promise<T>;
+  tryStep<T>(name: string, run: () => Promise<T>): Promise<TryStepResult<T>>;
+  tryStep<T>(config: TryStepConfig<T>): Promise<TryStepResult<T>>;
+  try<T>(name: string, run: (ctx: WorkflowContextInterface) => Promise<T>): Promise<TryBlockResult<T>>;
+  try<T>(config: TryBlockConfig<T>): Promise<TryBlockResult<T>>;
+  loop<T>(name: string, run: (ctx: WorkflowContextInterface) => LoopIterationResult<undefined, T>): Promise<T>;
+  loop<S, T>(config: LoopConfig<S, T>): Promise<T>;
+  sleep(name: string, durationMs: number): Promise<void>;
+  sleepUntil(name: string, timestampMs: number): Promise<void>;
+  rollbackCheckpoint(name: string): Promise<void>;
+  join<T extends Record<string, BranchConfig<unknown>>>(
+    name: string,
+    branches: T,
+  ): Promise<{ [K in keyof T]: BranchOutput<T[K]> }>;
+  race<T>(
+    name: string,
+    branches: Array<{ name: string; run: (ctx: WorkflowContextInterface) => Promise<T> }>,
+  ): Promise<{ winner: string; value: T }>;
+  removed(name: string, originalType: EntryKindType): Promise<void>;
+  getVersion(name: string, latest: number): Promise<number>;
+  isEvicted(): boolean;
+}
+
+export type WorkflowFunction<TInput = unknown, TOutput = unknown> = (
+  ctx: WorkflowContextInterface,
+  input: TInput,
+) => Promise<TOutput>;
+export type WorkflowRunMode = "yield" | "live";
+export interface RunWorkflowOptions {
+  mode?: WorkflowRunMode;
+  logger?: Logger;
+  onHistoryUpdated?: (history: WorkflowHistorySnapshot) => void;
+  onError?: WorkflowErrorHandler;
+}
+/** How a run ended. */
+export interface WorkflowResult<TOutput = unknown> {
+  state: WorkflowState;
+  output?: TOutput;
+  sleepUntil?: number;
+  waitingForMessages?: string[];
+}
+/** A started run. */
+export interface WorkflowHandle<TOutput = unknown> {
+  readonly workflowId: string;
+  readonly result: Promise<WorkflowResult<TOutput>>;
+  message(name: string, data: unknown): Promise<void>;
+  wake(): Promise<void>;
+  recover(): Promise<void>;
+  evict(): void;
+  cancel(): Promise<void>;
+  getOutput(): Promise<TOutput | undefined>;
+  getState(): Promise<WorkflowState>;
+}
