@@ -71,11 +71,11 @@ export async function pollForMessages(
     if (abortSignal.aborted) throw new EvictedError();
     const found = await driver.receiveMessages(request);
     if (found.length > 0) return;
-    await after(intervalMs, abortSignal);
+    if (!abortSignal.aborted) await after(intervalMs, abortSignal);
   }
 }
 
-/** Resolves after `ms`, at once if `abortSignal` fires. */
+/** Resolves after `ms`, or when `abortSignal` fires. */
 export function after(ms: number, abortSignal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
