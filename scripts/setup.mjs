@@ -38,7 +38,8 @@ const steps = {
       "packages/pawl/package.json",
       "packages/pawl/tsdown.config.ts",
     ],
-    outputs: () => ["packages/pawl/dist/index.mjs", "packages/pawl/dist/testing.mjs"],
+    outputs: () =>
+      ["index", "testing", "engine/index", "engine/testing"].map((entry) => `packages/pawl/dist/${entry}.mjs`),
     make: buildTypeScript,
   },
 };

@@ -6,7 +6,12 @@ import { defineConfig, type UserConfig } from "tsdown";
  * fight over one store.
  */
 const config: UserConfig = defineConfig({
-  entry: { index: "src/index.ts", testing: "src/testing/index.ts" },
+  entry: {
+    index: "src/index.ts",
+    testing: "src/testing/index.ts",
+    "engine/index": "src/engine/index.ts",
+    "engine/testing": "src/engine/testing.ts",
+  },
   format: "cjs",
   platform: "node",
   target: "node20.9",

@@ -266,8 +266,8 @@ describe("options and arguments that are wrong are refused: bad_argument", () =>
       { found: /retries/, expected: /maxRetries/ },
     ],
     "an option of a later version": [
-      (ctx) => ctx["step"]?.({ name: "s", run: nothing, rollback: nothing }),
-      { found: /rollback/ },
+      (ctx) => ctx["step"]?.({ name: "s", run: nothing, exclusive: true }),
+      { found: /exclusive/ },
     ],
     "an unknown option of a loop": [
       (ctx) => ctx["loop"]?.({ name: "l", run: nothing, sate: 0 }),
