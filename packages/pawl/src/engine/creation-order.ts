@@ -30,7 +30,7 @@ export function creationOrder(storage: Storage): Entry[] {
   for (const entry of storage.history.entries.values()) insert(storage, root, entry);
   sum(storage, root);
   const placed: { entry: Entry; at: number }[] = [];
-  emit(root, Number.NEGATIVE_INFINITY, placed);
+  emit(root, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, placed);
   return placed.sort(byTime).map(({ entry }) => entry); // stable: what is outside, and named first, comes first
 }
 
@@ -114,19 +114,32 @@ function least(numbers: readonly number[]): number | undefined {
   return numbers.length === 0 ? undefined : numbers.reduce((a, b) => Math.min(a, b));
 }
 
-/** Gives each place a time, not before its parent's `at`, from the root down, and appends the entries. */
-function emit(place: Place, at: number, placed: { entry: Entry; at: number }[]): void {
+/**
+ * Gives each place a time, from the root down, and appends the entries. Nothing in `place` comes before its own time `at`;
+ * what has no time of its own comes no later than `until`, when the next one in the scope began.
+ */
+function emit(place: Place, at: number, until: number, placed: { entry: Entry; at: number }[]): void {
   if (place.entry !== undefined) placed.push({ entry: place.entry, at });
-  const children = [...place.children.values()].sort((a, b) => a.rank - b.rank);
   const isConcurrent = place.entry?.kind.type === "join" || place.entry?.kind.type === "race";
+  const children = [...place.children.values()].sort(isConcurrent ? unknownFirst : byRank);
   const nextStarts = startsAfter(children);
   let previousEnd = at;
   children.forEach((below, i) => {
-    const guess = isConcurrent ? at : Math.min(Math.max(previousEnd, below.notBefore), nextStarts[i] ?? previousEnd);
+    const latest = isConcurrent ? until : Math.min(until, nextStarts[i] ?? until);
+    const guess = isConcurrent ? at : Math.min(Math.max(previousEnd, below.notBefore), latest);
     const from = Math.max(at, below.start ?? guess);
-    emit(below, from, placed);
+    emit(below, from, latest, placed);
     previousEnd = Math.max(from, below.end ?? from);
   });
+}
+
+function byRank(a: Place, b: Place): number {
+  return a.rank - b.rank;
+}
+
+/** Branches without times began with their join: no later than any other. */
+function unknownFirst(a: Place, b: Place): number {
+  return Number(a.start !== undefined) - Number(b.start !== undefined) || byRank(a, b);
 }
 
 /** For each place, the earliest start that is known of those after it. */

@@ -22,6 +22,8 @@ export async function deleteRows(
   for (const entry of last) await deleteEntry(driver, entry);
 }
 
+/** The metadata last: an entry without it would be of unknown age, metadata without its entry is nothing. */
 async function deleteEntry(driver: EngineDriver, { id, location }: Entry): Promise<void> {
-  await Promise.all([driver.delete(historyKey(location)), driver.delete(metadataKey(id))]);
+  await driver.delete(historyKey(location));
+  await driver.delete(metadataKey(id));
 }

@@ -73,13 +73,16 @@ const CASES: readonly (readonly [Error, string, string, object?])[] = [
 ];
 
 describe("errors", () => {
-  test.each(CASES)("%s has its name, message and fields", (error, name, message, fields = {}) => {
-    expect(error).toBeInstanceOf(Error);
-    expect([error.name, error.message]).toEqual([name, message]);
-    for (const [field, value] of Object.entries(fields)) {
-      expect((error as unknown as Record<string, unknown>)[field]).toEqual(value);
-    }
-  });
+  test.each(CASES.map(([error, name, message, fields = {}]) => ({ error, name, message, fields })))(
+    "$name: $message",
+    ({ error, name, message, fields }) => {
+      expect(error).toBeInstanceOf(Error);
+      expect([error.name, error.message]).toEqual([name, message]);
+      for (const [field, value] of Object.entries(fields)) {
+        expect((error as unknown as Record<string, unknown>)[field]).toEqual(value);
+      }
+    },
+  );
 
   test("each is an instance of its own class only, in another copy of the package, too", async () => {
     vi.resetModules();

@@ -63,10 +63,7 @@ describe("keys", () => {
   });
 
   test("any tuple comes back, and starts no other that it does not start", () => {
-    const element = fc.oneof(
-      fc.maxSafeNat(),
-      fc.string({ unit: "binary" }).filter((text) => text.isWellFormed()),
-    );
+    const element = fc.oneof(fc.maxSafeNat(), fc.string({ unit: "binary" }));
     holds(fc.array(fc.oneof(element, fc.array(element, { maxLength: 3 })), { maxLength: 4 }), 300, (tuple) => {
       expect(unpackTuple(packTuple(tuple))).toEqual(tuple);
     });
