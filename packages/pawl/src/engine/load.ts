@@ -37,15 +37,7 @@ export async function loadStorage(driver: EngineDriver): Promise<Storage> {
   for (const row of await driver.list(metadataPrefix())) {
     storage.entryMetadata.set(parseMetadataKey(row.key), readRow(row, decodeMetadata));
   }
-  const state = await driver.get(stateKey());
-  if (state !== null) storage.state = readRow({ key: stateKey(), value: state }, decodeState);
-  storage.flushedState = state === null ? undefined : storage.state;
-  const output = await driver.get(outputKey());
-  if (output !== null) storage.output = readRow({ key: outputKey(), value: output }, decodeOutput);
-  storage.flushedOutput = storage.output;
-  const error = await driver.get(errorKey());
-  if (error !== null) storage.error = readRow({ key: errorKey(), value: error }, decodeError);
-  storage.flushedError = storage.error;
+  await loadRun(storage, driver);
   return storage;
 }
 
@@ -103,6 +95,24 @@ function decodeNamed(bytes: Uint8Array, what: string): unknown {
     () => decodeValue(bytes),
     (problem) => `Failed to deserialize ${what}: ${problem}`,
   );
+}
+
+async function loadRun(storage: Storage, driver: EngineDriver): Promise<void> {
+  const state = await driver.get(stateKey());
+  if (state !== null) {
+    storage.state = readRow({ key: stateKey(), value: state }, decodeState);
+    storage.flushedState = storage.state;
+  }
+  const output = await driver.get(outputKey());
+  if (output !== null) {
+    storage.output = readRow({ key: outputKey(), value: output }, decodeOutput);
+    storage.flushedOutput = storage.output;
+  }
+  const error = await driver.get(errorKey());
+  if (error !== null) {
+    storage.error = readRow({ key: errorKey(), value: error }, decodeError);
+    storage.flushedError = storage.error;
+  }
 }
 
 function loadName(storage: Storage, { key, value }: KVEntry): void {

@@ -21,12 +21,7 @@ export function createStorage(): Storage {
     flushedNameCount: 0,
     history: { entries: new Map() },
     entryMetadata: new Map(),
-    output: undefined,
     state: "pending",
-    flushedState: undefined,
-    error: undefined,
-    flushedError: undefined,
-    flushedOutput: undefined,
   };
 }
 

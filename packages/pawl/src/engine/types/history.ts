@@ -121,9 +121,9 @@ export interface Storage {
   entryMetadata: Map<string, EntryMetadata>;
   output?: unknown;
   state: WorkflowState;
-  flushedState?: WorkflowState | undefined;
-  error?: WorkflowError | undefined;
-  flushedError?: WorkflowError | undefined;
+  flushedState?: WorkflowState;
+  error?: WorkflowError;
+  flushedError?: WorkflowError;
   flushedOutput?: unknown;
 }
 
