@@ -34,10 +34,7 @@ export class BareWriter {
 
   /** Text that names something, and so must come back as it is. */
   str(text: string, field: string): void {
-    if (!isWellFormed(text)) {
-      throw new RangeError(`found ${JSON.stringify(text)} as ${field}, expected text without lone surrogates`);
-    }
-    this.data(utf8.encode(text));
+    this.data(encodeName(text, field));
   }
 
   /** Text for people: what UTF-8 cannot say becomes U+FFFD. */
@@ -71,6 +68,12 @@ export class BareWriter {
       rest = Math.floor(rest / 256);
     }
   }
+}
+
+/** UTF-8 of a text that must come back as it is; `field` says what it is. */
+export function encodeName(text: string, field: string): Uint8Array {
+  if (isWellFormed(text)) return utf8.encode(text);
+  throw new RangeError(`found ${JSON.stringify(text)} as ${field}, expected text without lone surrogates`);
 }
 
 function checkInteger(value: number, limit: number, field: string): void {

@@ -4,6 +4,7 @@
  * Its one law: what was changed or registered while the rows were on their way stays unwritten in the books. So only what
  * still has the bytes that were written is marked clean, and counters advance to what was collected, not to what is there.
  */
+import { encodeName } from "./bare.ts";
 import { errorKey, historyKey, metadataKey, nameKey, outputKey, stateKey } from "./keys.ts";
 import { encodeEntry, encodeMetadata } from "./records.ts";
 import { inTurn } from "./turns.ts";
@@ -59,7 +60,7 @@ function collectNames(storage: Storage, { rows, onStored }: Collected): void {
   for (let index = storage.flushedNameCount; index < count; index++) {
     const name = storage.nameRegistry[index];
     if (name === undefined) throw new Error(`Name index ${index} not found in registry`);
-    rows.push({ key: nameKey(index), value: new TextEncoder().encode(name) });
+    rows.push({ key: nameKey(index), value: encodeName(name, "a name") });
   }
   onStored.push(() => {
     storage.flushedNameCount = Math.max(storage.flushedNameCount, count);

@@ -8,7 +8,7 @@ import type { BranchStatus, EngineDriver, Entry, EntryMetadata, Storage } from "
 import { writeRows } from "./write-rows.ts";
 
 /**
- * If the workflow has failed, gives its failed steps all their retries back, starts failed branches anew, removes what was
+ * If the workflow has failed, gives its failed steps all their retries back, forgets that a handler could not undo a step, starts failed branches anew, removes what was
  * created since the oldest step that has been undone, and that step, and lets it run again: at an alarm for now, unless
  * `scheduleAlarm` is false. Resolves to whether it had failed. After a failure, call it again.
  */
@@ -50,9 +50,10 @@ function revive(storage: Storage): Omit<Rewind, "deleted"> {
     if (revived !== undefined) entries.set(entry, revived);
   }
   for (const [id, record] of storage.entryMetadata) {
-    if (record.status !== "failed" && record.status !== "exhausted") continue;
-    const { error: _, ...rest } = record;
-    metadata.set(id, { ...rest, status: "pending", attempts: 0, lastAttemptAt: 0 });
+    const { error, rollbackError, ...rest } = record;
+    const hasFailed = record.status === "failed" || record.status === "exhausted";
+    if (hasFailed) metadata.set(id, { ...rest, status: "pending", attempts: 0, lastAttemptAt: 0 });
+    else if (rollbackError !== undefined) metadata.set(id, { ...rest, ...(error !== undefined && { error }) });
   }
   return { entries, metadata };
 }

@@ -153,6 +153,14 @@ describe("splitting", () => {
 });
 
 describe("a flush that fails", () => {
+  test("does so over a name that would not come back", async () => {
+    const storage = createStorage();
+    at(storage, "\ud800");
+    await expect(flush(storage, fastDriver())).rejects.toEqual(
+      new RangeError('found "\\ud800" as a name, expected text without lone surrogates'),
+    );
+  });
+
   test("marks nothing clean: the next one writes everything again", async () => {
     const driver = fastDriver();
     const storage = createStorage();

@@ -72,6 +72,18 @@ describe("recovering", () => {
     expect(entries.get("won")).toEqual(before);
   });
 
+  test("forgets that a step could not be undone", async () => {
+    const driver = await stored((storage) => {
+      storage.state = "failed";
+      step(storage, "a", 1);
+      Object.assign(storage.entryMetadata.get("a") ?? {}, { rollbackError: "Error: x" });
+    });
+    await recoverWorkflow("w", driver);
+    const metadata = (await loadStorage(driver)).entryMetadata.get("a");
+    expect(metadata).toEqual(expect.objectContaining({ status: "completed", completedAt: 1 }));
+    expect(metadata).not.toHaveProperty("rollbackError");
+  });
+
   test("removes the oldest step that was undone, and what came after it", async () => {
     const driver = await stored((storage) => {
       storage.state = "failed";
