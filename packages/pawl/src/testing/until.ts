@@ -47,6 +47,7 @@ function isThere(world: World, actor: string, goal: Goal, { history }: Inspectio
 function endOf(world: World, actor: string, { exists, outcome }: Inspection): string | undefined {
   if (!exists) return "no such actor: create it first";
   if (outcome?.kind === "completed") return "a run that has completed";
+  if (outcome?.kind === "cancelled") return "a run that was cancelled";
   if (outcome !== undefined) return `a run that has failed: ${outcome.failure.message}`;
   return world.stage.parkedBecause(actor);
 }
