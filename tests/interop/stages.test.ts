@@ -1,0 +1,102 @@
+/**
+ * Every story is told by one engine and, from every moment at which that one could have died, finished by the other: the ending and all that the
+ * workflow saw on the way must be what they are when nobody dies.
+ *
+ * The peer cannot go on everywhere, not even from its own history. Where it cannot, nothing can be asked of it; those stages are counted, and the
+ * counts are printed.
+ */
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Engine, pawl, peer } from "../engine/engines.ts";
+import { generate } from "./programs/generate.ts";
+import { handwritten } from "./programs/handwritten.ts";
+import type { Story } from "./programs/ops.ts";
+import { type Ending, type Stage, type Telling, tell } from "./stages.ts";
+
+const SEEDS = 40;
+const stories: readonly Story[] = [...handwritten, ...Array.from({ length: SEEDS }, (_, seed) => generate(seed + 1))];
+
+/** How many stages each direction went on from, and how many were left out because the peer cannot. */
+const counts = new Map<string, { finished: number; leftOut: number; untold: number }>();
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+afterEach(() => void vi.useRealTimers());
+afterAll(() => {
+  for (const [direction, { finished, leftOut, untold }] of counts) {
+    console.log(
+      `${direction}: ${finished} stages finished; left out: ${leftOut} stages, ${untold} stories that the peer cannot tell alone`,
+    );
+  }
+});
+
+const pairs: readonly (readonly [Engine, Engine | null])[] = [
+  [peer, peer],
+  [peer, pawl],
+  ...(pawl === null
+    ? []
+    : ([
+        [pawl, peer],
+        [pawl, pawl],
+      ] as const)),
+];
+
+for (const [first, second] of pairs) {
+  const direction = `${first.name} -> ${second?.name ?? "pawl"}`;
+  describe.skipIf(second === null)(direction, () => {
+    test.each(stories.map((story) => [story.title, story] as const))("%s", async (_title, story) => {
+      if (second !== null) await finishEverywhere(first, second, story, direction);
+    });
+  });
+}
+
+async function finishEverywhere(first: Engine, second: Engine, story: Story, direction: string): Promise<void> {
+  const count = countOf(direction);
+  const alone = await tell(first, story);
+  const forgiven = [first, second].includes(peer) && (await peerCannot(story, alone));
+  if (forgiven) count.untold += 1;
+  if (forgiven && first === peer) return;
+  for (const [n, stage] of alone.stages.entries()) {
+    const fault = await difference(second, story, stage, alone);
+    if (fault === null) count.finished += 1;
+    else if (forgiven || (await peerFails(first, second, story, stage, alone))) count.leftOut += 1;
+    else expect.fail(`after batch ${n + 1} of ${alone.stages.length}: ${fault}`);
+    if (fault !== null && process.env["SHOW"] === "1")
+      console.log(`${direction}, "${story.title}", batch ${n + 1}: ${fault}`);
+  }
+}
+
+/** Whether the peer, undisturbed, does not tell this story as it is meant: it diverges from its own history, or comes to another ending. */
+async function peerCannot(story: Story, alone: Telling): Promise<boolean> {
+  const told = await tell(peer, story);
+  if (isDefect(told.ending) && process.env["SHOW"] === "1") console.log(`"${story.title}": ${told.ending.outcome}`);
+  return isDefect(told.ending) || told.ending.outcome !== alone.ending.outcome;
+}
+
+function isDefect(ending: Ending): boolean {
+  return ending.state === "stuck" || /^(HistoryDivergedError|TraceError)|not found in registry/.test(ending.outcome);
+}
+
+/** Whether the blame for not finishing from a stage is the peer's: it wrote or read this stage, and alone it does not finish from it, either. */
+async function peerFails(first: Engine, second: Engine, story: Story, stage: Stage, alone: Telling): Promise<boolean> {
+  if (first !== peer) return false;
+  return second === peer || (await difference(peer, story, stage, alone)) !== null;
+}
+
+/** What is different if `engine` goes on from `stage`, or null. */
+async function difference(engine: Engine, story: Story, stage: Stage, alone: Telling): Promise<string | null> {
+  const told = await tell(engine, story, stage);
+  if (told.ending.outcome !== alone.ending.outcome) {
+    return `found the ending ${told.ending.outcome}, expected ${alone.ending.outcome}`;
+  }
+  for (const [path, shown] of told.end.trace.seen) {
+    const expected = alone.end.trace.seen.get(path);
+    if (expected !== shown) return `${path} gave ${shown}, expected ${expected}`;
+  }
+  const undone = told.ending.undone.join();
+  return undone === alone.ending.undone.join() ? null : `undid ${undone}, expected ${alone.ending.undone.join()}`;
+}
+
+function countOf(direction: string): { finished: number; leftOut: number; untold: number } {
+  const count = counts.get(direction) ?? { finished: 0, leftOut: 0, untold: 0 };
+  counts.set(direction, count);
+  return count;
+}

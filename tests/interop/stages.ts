@@ -1,0 +1,142 @@
+/**
+ * Runs a story to its end, and keeps the world as it was after every batch: each is a moment at which the process could have died, and another engine
+ * could have gone on.
+ */
+import { vi } from "vitest";
+import type { Engine } from "../engine/engines.ts";
+import { entriesUnder, Host, HostDriver } from "../engine/host.ts";
+import { interpret, Outside, show, Trace } from "./interpret.ts";
+import type { Story } from "./programs/ops.ts";
+
+/** How a story ended. Two engines agree on a story if these are equal. */
+export interface Ending {
+  readonly state: "completed" | "failed" | "stuck";
+  /** The output, or the error's name and message, as text. */
+  readonly outcome: string;
+  /** What rollback handlers undid, each path once, in the order of its first time. */
+  readonly undone: readonly string[];
+}
+
+/** The world at one moment, from which any engine can go on. */
+export interface Stage {
+  readonly host: Host;
+  readonly outside: Outside;
+  readonly trace: Trace;
+  /** The clock, in milliseconds since the epoch. */
+  readonly now: number;
+  /** How many of the story's messages have been sent. */
+  readonly sent: number;
+}
+
+/** A story that has been run. */
+export interface Telling {
+  readonly ending: Ending;
+  readonly end: Stage;
+  /** One for each batch, in order. */
+  readonly stages: readonly Stage[];
+}
+
+const START = 1_700_000_000_000;
+/** A story that needs more runs than this is going round in circles. */
+const MOST_RUNS = 200;
+
+/** The world before anything has happened. */
+export function beginning(): Stage {
+  return { host: new Host(), outside: new Outside(), trace: new Trace(), now: START, sent: 0 };
+}
+
+/** Goes on with a story from a stage, by one engine, to its end. The stage itself stays as it is; the clock must be a fake one. */
+export async function tell(engine: Engine, story: Story, from: Stage = beginning()): Promise<Telling> {
+  const teller = new Teller(engine, story, from);
+  return await teller.tell();
+}
+
+class Teller {
+  readonly #engine: Engine;
+  readonly #story: Story;
+  readonly #host: Host;
+  readonly #outside: Outside;
+  readonly #trace: Trace;
+  readonly #stages: Stage[] = [];
+  #sent: number;
+
+  constructor(engine: Engine, story: Story, from: Stage) {
+    this.#engine = engine;
+    this.#story = story;
+    this.#host = from.host.copy();
+    this.#outside = from.outside.copy();
+    this.#trace = from.trace.copy();
+    this.#sent = from.sent;
+    vi.setSystemTime(from.now);
+  }
+
+  async tell(): Promise<Telling> {
+    const ending = await this.#end();
+    return { ending, end: this.#stage(), stages: this.#stages };
+  }
+
+  async #end(): Promise<Ending> {
+    for (let runs = 0; runs < MOST_RUNS; runs += 1) {
+      const result = await this.#run().catch((error: unknown) => ({ error }));
+      if ("error" in result) return this.#ending("failed", textOf(result.error));
+      if (result.state === "completed") return this.#ending("completed", show(result.output));
+      if (!this.#deliver(result.waitingForMessages) && !passUntil(result.sleepUntil)) {
+        return this.#ending("stuck", `${result.state}, waiting for ${result.waitingForMessages?.join() ?? "nothing"}`);
+      }
+    }
+    return this.#ending("stuck", `not done in ${MOST_RUNS} runs`);
+  }
+
+  #run(): Promise<{ state: string; output?: unknown; sleepUntil?: number; waitingForMessages?: string[] }> {
+    const driver = new HostDriver(this.#host);
+    driver.after = (call) => {
+      if (call.operation === "batch") this.#stages.push(this.#stage());
+    };
+    const world = { engine: this.#engine, outside: this.#outside, trace: this.#trace };
+    const workflow = this.#engine.runWorkflow(
+      "story",
+      (ctx) => interpret(ctx, this.#story.program, world),
+      undefined,
+      driver,
+    );
+    return workflow.result;
+  }
+
+  /** Sends the story's next message if the run waits for it. Messages that nobody waits for hold the later ones back. */
+  #deliver(names: readonly string[] | undefined): boolean {
+    const message = this.#story.messages[this.#sent];
+    if (names === undefined || message === undefined) return false;
+    if (names.length > 0 && !names.includes(message.name)) return false;
+    this.#sent += 1;
+    this.#host.send(message.name, message.data);
+    return true;
+  }
+
+  #stage(): Stage {
+    const host = this.#host.copy();
+    host.messages = host.messages.filter(({ id, name }) => name.startsWith("ack-") || !isRecorded(host, id));
+    return { host, outside: this.#outside.copy(), trace: this.#trace.copy(), now: Date.now(), sent: this.#sent };
+  }
+
+  #ending(state: Ending["state"], outcome: string): Ending {
+    return { state, outcome, undone: [...new Set(this.#outside.undone)] };
+  }
+}
+
+function passUntil(at: number | undefined): boolean {
+  if (at === undefined) return false;
+  vi.setSystemTime(Math.max(at, Date.now()));
+  return true;
+}
+
+/**
+ * Whether the history holds the message. An engine that records before it takes has, between the two, the message in both places, and says so in rows
+ * that only it reads: a host that swaps engines just then removes what is recorded. Completable messages stay until they are completed.
+ */
+function isRecorded(host: Host, id: string): boolean {
+  return entriesUnder(host.rows, "1502").some(({ value }) => Buffer.from(value).includes(id));
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : show(error);
+}
