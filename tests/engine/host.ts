@@ -45,11 +45,10 @@ export class Host {
 
   /** Adds a message to the inbox, as a client would. */
   send(name: string, data: unknown): string {
-    const id = `message-${this.#sent++}-${crypto.randomUUID()}`;
+    const id = `message-${crypto.randomUUID()}`;
     this.messages.push({ id, name, data, sentAt: Date.now() });
     return id;
   }
-  #sent = 0;
 
   /** The stored state word, or null before the first write of it. */
   get state(): string | null {

@@ -75,10 +75,20 @@ function isDefect(ending: Ending): boolean {
   return ending.state === "stuck" || /^(HistoryDivergedError|TraceError)|not found in registry/.test(ending.outcome);
 }
 
-/** Whether the blame for not finishing from a stage is the peer's: it wrote or read this stage, and alone it does not finish from it, either. */
+/**
+ * Whether the blame for not finishing from a stage is the peer's: it wrote the stage and does not finish from it, either; or it was given the stage, and
+ * this story has moments from which it does not go on in its own history.
+ */
 async function peerFails(first: Engine, second: Engine, story: Story, stage: Stage, alone: Telling): Promise<boolean> {
-  if (first !== peer) return false;
-  return second === peer || (await difference(peer, story, stage, alone)) !== null;
+  if (first === peer) return second === peer || (await difference(peer, story, stage, alone)) !== null;
+  return second === peer && (await hasGaps(story));
+}
+
+/** Whether the peer has moments in this story from which it cannot go on. */
+async function hasGaps(story: Story): Promise<boolean> {
+  const alone = await tell(peer, story);
+  for (const stage of alone.stages) if ((await difference(peer, story, stage, alone)) !== null) return true;
+  return false;
 }
 
 /** What is different if `engine` goes on from `stage`, or null. */
