@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, test, vi } from "vitest";
 import { type Engine, engines } from "./engines.ts";
 import { Host, HostDriver } from "./host.ts";
 
+export type { WorkflowContextInterface as Ctx } from "@rivetkit/workflow-engine";
 export { type Engine, engines } from "./engines.ts";
 export { type Call, entriesUnder, Host, HostDriver, hex } from "./host.ts";
 
@@ -42,18 +43,41 @@ export class Case {
     throw new Error("the workflow did not complete in 50 runs");
   }
 
-  /** The process dies: nothing of the running one reaches the host from now on. */
-  crash(): void {
-    const dead = new Promise<never>(() => {});
-    this.driver.before = () => dead;
-    this.driver.after = () => dead;
-    this.restart();
-  }
-
   /** A new driver on the same host, without the faults of the last one. */
   restart(): void {
     this.driver = new HostDriver(this.host, { atomicBatch: this.driver.atomicBatch });
   }
+}
+
+/**
+ * Lets the process die at its first driver call, its second, and so on, until it gets to its end; after each death `check` sees what is left, on a
+ * driver of the next process. `live` is what the process does, and may take any number of runs.
+ */
+export async function dieAtEveryCall(
+  begin: () => Promise<Case>,
+  live: (the: Case) => Promise<unknown>,
+  check: (the: Case) => Promise<void>,
+): Promise<void> {
+  for (let survived = 0; survived < 500; survived += 1) {
+    const the = await begin();
+    const died = gate<"died">();
+    let calls = 0;
+    the.driver.before = () => {
+      calls += 1;
+      if (calls <= survived) return;
+      died.open("died");
+      return new Promise<never>(() => {});
+    };
+    const ended = live(the).then(
+      () => "ended" as const,
+      () => "ended" as const,
+    );
+    const how = await Promise.race([died.opened, ended]);
+    the.restart();
+    await check(the);
+    if (how === "ended") return;
+  }
+  throw new Error("the process did not get to its end in 500 driver calls");
 }
 
 /** Lets `ms` pass on the frozen clock. */
@@ -66,11 +90,11 @@ export function passUntil(at: number): void {
   vi.setSystemTime(Math.max(at, Date.now()));
 }
 
-/** Waits, on the real clock, until `reached` says so; rejects after two seconds. */
-export async function until(reached: () => boolean): Promise<void> {
-  const deadline = performance.now() + 2000;
+/** Waits, on the real clock, until `reached` says so; rejects after `limit` milliseconds. */
+export async function until(reached: () => boolean, limit = 2000): Promise<void> {
+  const deadline = performance.now() + limit;
   while (!reached()) {
-    if (performance.now() > deadline) throw new Error("what the test waits for did not happen within 2 s");
+    if (performance.now() > deadline) throw new Error(`what the test waits for did not happen within ${limit} ms`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -62,6 +62,8 @@ export class HostDriver implements EngineDriver {
   readonly atomicBatch: boolean;
   /** 0: no sleep is waited for in memory, each one ends the run. */
   workerPollInterval = 0;
+  /** What the host states about its batches, if anything; the peer does not ask. */
+  limits?: { rows: number; bytes: number };
   /** Every call so far, in order. */
   readonly calls: Call[] = [];
   /** Awaited before a call takes effect; if it throws, the call has had none. */
