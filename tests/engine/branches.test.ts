@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Case, forEachEngine, pass, rejection, START, until } from "./harness.ts";
+import { Case, entriesUnder, forEachEngine, pass, rejection, START, until } from "./harness.ts";
 
 type Ctx = import("@rivetkit/workflow-engine").WorkflowContextInterface;
 
@@ -107,7 +107,7 @@ forEachEngine("a race", (engine) => {
   test("deletes what its losers wrote", async () => {
     const the = new Case(engine);
     // The race, the loser's step and the loser's sleep are written one by one before the winner goes on: overlapping writes are a test of their own.
-    const loserNaps = () => until(() => the.driver.count("batch") === 3);
+    const loserNaps = () => until(() => entriesUnder(the.host.rows, "1502").length === 3);
     await the.run(async (ctx) =>
       ctx.race("r", [
         { name: "loses", run: async (b) => b.step("first", async () => 1).then(async () => b.sleep("nap", 1000)) },

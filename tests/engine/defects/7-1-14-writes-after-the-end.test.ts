@@ -9,6 +9,7 @@ defects("a step that nobody awaits (7.1.14)", (free) => {
         .step("s", async () => {
           inside.open();
           await go.opened;
+          return "late";
         })
         .catch(() => {});
       await inside.opened;
@@ -16,8 +17,10 @@ defects("a step that nobody awaits (7.1.14)", (free) => {
     });
     await handle.result.catch(() => {});
     const rows = the.host.copy().rows;
+    const batches = the.driver.count("batch");
     go.open();
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(the.host.rows).toEqual(rows);
+    expect(the.driver.count("batch")).toBe(batches);
   });
 });
