@@ -5,7 +5,7 @@ import { generate } from "./programs/generate.ts";
 import { handwritten } from "./programs/handwritten.ts";
 import { isParallel, type Op, type Program, type Story } from "./programs/ops.ts";
 import { sharedRows } from "./records.ts";
-import { tell } from "./stages.ts";
+import { beginning, tell } from "./stages.ts";
 
 const generated = Array.from({ length: 120 }, (_, seed) => generate(1000 + seed));
 const stories: readonly Story[] = [...handwritten, ...generated].filter(({ program }) => isComparable(program));
@@ -55,6 +55,22 @@ describe.skipIf(pawl === null)("a story told by the peer and by pawl", () => {
       const found = withoutMessageIds(sharedRows(ours.end.host));
       expect(new Map([...found].filter(([key]) => expected.has(key)))).toEqual(expected);
       expect([...found.keys()].filter((key) => !expected.has(key) && !key.startsWith("metadata"))).toEqual([]);
+    },
+  );
+});
+
+describe("rows of Pawl's own, under (9)", () => {
+  test.each(handwritten.map((story) => [story.title, story] as const))(
+    "change nothing for the peer: %s",
+    async (_title, story) => {
+      const alone = await tell(peer, story);
+      const start = beginning();
+      for (const key of ["150914", "15091501150c", "15091502"]) start.host.rows.set(key, Uint8Array.of(1, 2, 3));
+      const beside = await tell(peer, story, start);
+      expect(beside.ending).toEqual(alone.ending);
+      expect([...beside.end.host.rows.keys()].filter((key) => key.startsWith("1509"))).toEqual([
+        ...start.host.rows.keys(),
+      ]);
     },
   );
 });

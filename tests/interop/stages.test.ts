@@ -48,6 +48,22 @@ for (const [first, second] of pairs) {
   });
 }
 
+describe.skipIf(pawl === null)("engines that take turns, run by run", () => {
+  test.each(stories.map((story) => [story.title, story] as const))("%s", async (_title, story) => {
+    if (pawl === null) return;
+    const alone = await tell(pawl, story);
+    if ((await peerCannot(story, alone)) || (await hasGaps(story))) return;
+    for (const engines of [
+      [peer, pawl],
+      [pawl, peer],
+    ]) {
+      const { ending, end } = await tell(engines, story);
+      expect(ending).toEqual(alone.ending);
+      for (const [path, shown] of end.trace.seen) expect([path, shown]).toEqual([path, alone.end.trace.seen.get(path)]);
+    }
+  });
+});
+
 async function finishEverywhere(first: Engine, second: Engine, story: Story, direction: string): Promise<void> {
   const count = countOf(direction);
   const alone = await tell(first, story);

@@ -45,14 +45,16 @@ export function beginning(): Stage {
   return { host: new Host(), outside: new Outside(), trace: new Trace(), now: START, sent: 0 };
 }
 
-/** Goes on with a story from a stage, by one engine, to its end. The stage itself stays as it is; the clock must be a fake one. */
-export async function tell(engine: Engine, story: Story, from: Stage = beginning()): Promise<Telling> {
-  const teller = new Teller(engine, story, from);
-  return await teller.tell();
+/**
+ * Goes on with a story from a stage, by one engine, or by several that take turns run by run, to its end. The stage itself stays as it is; the clock
+ * must be a fake one.
+ */
+export async function tell(by: Engine | readonly Engine[], story: Story, from: Stage = beginning()): Promise<Telling> {
+  return await new Teller([by].flat(), story, from).tell();
 }
 
 class Teller {
-  readonly #engine: Engine;
+  readonly #engines: readonly Engine[];
   readonly #story: Story;
   readonly #host: Host;
   readonly #outside: Outside;
@@ -60,8 +62,8 @@ class Teller {
   readonly #stages: Stage[] = [];
   #sent: number;
 
-  constructor(engine: Engine, story: Story, from: Stage) {
-    this.#engine = engine;
+  constructor(engines: readonly Engine[], story: Story, from: Stage) {
+    this.#engines = engines;
     this.#story = story;
     this.#host = from.host.copy();
     this.#outside = from.outside.copy();
@@ -77,7 +79,7 @@ class Teller {
 
   async #end(): Promise<Ending> {
     for (let runs = 0; runs < MOST_RUNS; runs += 1) {
-      const result = await this.#run().catch((error: unknown) => ({ error }));
+      const result = await this.#run(runs).catch((error: unknown) => ({ error }));
       if ("error" in result) return this.#ending("failed", textOf(result.error));
       if (result.state === "completed") return this.#ending("completed", show(result.output));
       if (!this.#deliver(result.waitingForMessages) && !passUntil(result.sleepUntil)) {
@@ -87,13 +89,15 @@ class Teller {
     return this.#ending("stuck", `not done in ${MOST_RUNS} runs`);
   }
 
-  #run(): Promise<{ state: string; output?: unknown; sleepUntil?: number; waitingForMessages?: string[] }> {
+  #run(n: number): Promise<{ state: string; output?: unknown; sleepUntil?: number; waitingForMessages?: string[] }> {
+    const engine = this.#engines[n % this.#engines.length];
+    if (engine === undefined) throw new Error("a story needs at least one engine");
     const driver = new HostDriver(this.#host);
     driver.after = (call) => {
       if (call.operation === "batch") this.#stages.push(this.#stage());
     };
-    const world = { engine: this.#engine, outside: this.#outside, trace: this.#trace };
-    const workflow = this.#engine.runWorkflow(
+    const world = { engine, outside: this.#outside, trace: this.#trace };
+    const workflow = engine.runWorkflow(
       "story",
       (ctx) => interpret(ctx, this.#story.program, world),
       undefined,
