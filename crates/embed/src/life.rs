@@ -1,0 +1,42 @@
+//! What keeps a record of a change alive, and with it the change's row.
+
+use pawl_core::codec::change::Record;
+
+/// As long as what a record is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life<'a> {
+    /// It has rows of its own, or leaves nothing behind.
+    Elsewhere,
+    /// Until the entry is gone or has another one.
+    Entry(&'a str),
+    /// Until the cell has a newer base.
+    Cell(&'a str),
+    /// Until the run goes on or is parked again.
+    Parked,
+    /// Until the run ends in another way.
+    Ended,
+    /// Until the calls after the commit have been made.
+    Pending,
+    /// For ever: a record that this module knows nothing of.
+    Forever,
+}
+
+/// A new record of the core belongs here as soon as it may be forgotten.
+pub fn life(record: &Record) -> Life<'_> {
+    #[allow(unreachable_patterns, reason = "records that the core will have are kept whole")]
+    match record {
+        Record::Created { .. }
+        | Record::Name { .. }
+        | Record::Entry(_)
+        | Record::Metadata { .. }
+        | Record::Base { .. }
+        | Record::Took(_)
+        | Record::Completed { .. } => Life::Elsewhere,
+        Record::Failure { entry_id, .. } => Life::Entry(entry_id),
+        Record::Delta { cell, .. } => Life::Cell(cell),
+        Record::Parked { .. } => Life::Parked,
+        Record::Failed(_) => Life::Ended,
+        Record::Dropped { .. } => Life::Pending,
+        _ => Life::Forever,
+    }
+}

@@ -1,0 +1,91 @@
+use super::*;
+
+fn head() -> Head {
+    let base = Base { cell: "state".into(), version: 2, first: 3, chunks: 1, length: 9, as_of: 4 };
+    Head {
+        generation: 1,
+        seq: 7,
+        count: 2,
+        hash: 99,
+        incarnation: 1,
+        workflow: true,
+        state_version: 2,
+        status: status_byte(Status::Waiting),
+        alarm: Some(5),
+        alarm_due: true,
+        pending: vec![6, 7],
+        cells: vec![base],
+    }
+}
+
+fn change() -> ChangeRow {
+    ChangeRow {
+        id: CommitId([7; 16]),
+        at: 1_700_000_000_000,
+        adopted: false,
+        entry_ids: vec!["a".into(), "b".into()],
+        rest: vec![Record::Delta { cell: "state".into(), delta: Bytes::from_static(&[1]) }],
+        sends: vec![Sent { id: "m".into(), name: "go".into(), body: Bytes::from_static(&[1]), at: 8 }],
+        acks: vec!["n".into()],
+    }
+}
+
+fn content(number: u64, rows: &[(Bytes, Bytes)]) -> Bytes {
+    let (key, value) = rows.last().unwrap();
+    assert_eq!(*key, keys::change(number));
+    match unseal_change(key, value).unwrap() {
+        (0, content) => content,
+        (parts, _) => {
+            assert_eq!(parts as usize, rows.len() - 1);
+            let pieces = rows[..rows.len() - 1].iter().map(|(key, value)| unseal_piece(key, value).unwrap());
+            pieces.collect::<Vec<_>>().concat().into()
+        }
+    }
+}
+
+#[test]
+fn a_head_and_a_change_read_back_as_they_were_written() {
+    assert_eq!(Head::decode(&head().encode()), Ok(head()));
+    assert_eq!(ChangeRow::decode(5, &content(5, &change().encode(5))), Ok(change()));
+    assert_eq!(head().status(), Status::Waiting);
+}
+
+#[test]
+fn what_does_not_fit_a_row_is_written_in_parts_of_at_most_64_kib() {
+    for size in [PIECE_BYTES - 200, PIECE_BYTES, 3 * PIECE_BYTES, 200_000] {
+        let delta = Bytes::from(vec![1; size]);
+        let long = ChangeRow { rest: vec![Record::Delta { cell: "c".into(), delta }], ..change() };
+        let rows = long.encode(5);
+        assert!(rows.iter().all(|(_, value)| value.len() <= ROW_BYTES));
+        assert_eq!(ChangeRow::decode(5, &content(5, &rows)), Ok(long));
+    }
+}
+
+#[test]
+fn an_altered_bit_a_lost_byte_a_moved_row_and_a_newer_version_are_all_found() {
+    let (key, value) = change().encode(5).pop().unwrap();
+    assert!(unseal_change(&keys::change(6), &value).is_err(), "a row under another key");
+    for at in 0..value.len() {
+        let mut altered = value.to_vec();
+        altered[at] ^= 1;
+        assert!(unseal_change(&key, &altered.into()).is_err(), "bit flipped in byte {at}");
+        assert!(unseal_change(&key, &value.slice(..at)).is_err(), "cut to {at} bytes");
+    }
+    let mut newer = value.to_vec();
+    newer[0] = 2;
+    let error = unseal_change(&key, &newer.into()).unwrap_err();
+    assert_eq!(error.to_string(), "found version 2, expected row version 1, at offset 0");
+}
+
+#[test]
+fn the_rows_have_these_bytes_for_ever() {
+    let hex = keys::hex;
+    assert_eq!(hex(&head().encode()), HEAD);
+    assert_eq!(hex(&change().encode(5)[0].1), CHANGE);
+}
+
+const HEAD: &str = "010001000000000000000700000000000000020000000000000063000000000000000100000000000000010200000002010500\
+                    0000000000000102060000000000000007000000000000000105737461746502000000030000000000000001000000000000\
+                    0009000000000000000400000000000000b8629e6d";
+const CHANGE: &str = "01000000000041270100070707070707070707070707070707070068e5cf8b0100000605737461746501018ecbd2ae00\
+                      020161016201016d02676f0101080000000000000001016e0928300e";
