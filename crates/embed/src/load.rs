@@ -186,7 +186,7 @@ impl Stored {
             for (location, iterations) in self.changes.get(number).into_iter().flat_map(|(row, _)| drops(row)) {
                 let covered = self.entries.values().filter(|stored| {
                     covers(location, iterations, &stored.entry.location)
-                        && newest.get(&stored.entry.id).is_none_or(|change| change <= number)
+                        && newest.get(&stored.entry.id).is_none_or(|change| change < number)
                 });
                 gone.extend(covered.map(|stored| (stored.entry.id.clone(), key::history(&stored.entry.location))));
             }

@@ -3,7 +3,7 @@
 //! Every entry stands in the change that wrote it last, so that order and commit order are those of the run. Changes of
 //! which nothing is left are not there, so that the numbers that the core sees are dense, and lower than those of the rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use pawl_core::codec::change::{ChangeWriter, Record};
@@ -185,8 +185,16 @@ fn fold_cells(
         pile.put(Class::Own, keys::head(), kept.written_head().encode());
         let too_large = |_| Damage::new(keys::head(), "a head that is larger than one batch of the driver");
         opening.calls = pile.into_batches(limits).map_err(too_large)?;
+        // Chunks that a death left behind may have the numbers of the new ones.
+        let written: HashSet<&Bytes> = opening.calls.iter().flat_map(batch_keys).collect();
+        opening.after.retain(|call| !matches!(call, Call::Delete { key } if written.contains(key)));
     }
     Ok(())
+}
+
+fn batch_keys(call: &Call) -> impl Iterator<Item = &Bytes> {
+    let rows = if let Call::Batch(rows) = call { &rows[..] } else { &[] };
+    rows.iter().map(|(key, _)| key)
 }
 
 /// The deltas of a cell that are not in its base.

@@ -12,7 +12,7 @@ use pawl_store::{Batch, Change, Code, Status, StoreError};
 
 use crate::error;
 use crate::failure;
-use crate::kept::{Kept, entry_hash};
+use crate::kept::{Kept, covers, entry_hash};
 use crate::keys;
 use crate::life::{Life, life};
 use crate::rows::{self, Base, ChangeRow, Sent, status_byte};
@@ -95,21 +95,16 @@ impl Planner<'_> {
         true
     }
 
-    /// Changes that write nothing, and of which the state row would say nothing new, only move the alarm.
-    fn only_stands(&mut self, changes: &[(&Change, change::ChangeRecord)]) -> bool {
+    /// Changes that write nothing, and of which neither the rows nor the driver's alarm would say anything new.
+    fn only_stands(&self, changes: &[(&Change, change::ChangeRecord)]) -> bool {
         let Some((last, _)) = changes.last() else { return true };
         let empty = |(change, record): &(&Change, change::ChangeRecord)| {
             record.records.is_empty() && change.put.is_empty() && change.take.is_empty()
         };
         let same = status_byte(last.status) == self.kept.head.status
             && word(last.status).is_none_or(|word| self.kept.word.as_deref() == Some(word));
-        if !same || !self.kept.unlisted.is_empty() || !changes.iter().all(empty) {
-            return false;
-        }
-        let (before, after) = self.alarm(last.status, last.alarm, i64::MIN);
-        self.plan.calls.extend(before.into_iter().chain(after));
-        self.plan.commits = 1;
-        true
+        let told = wanted_alarm(last.status, last.alarm).is_none_or(|wanted| self.kept.alarm == Some(wanted));
+        same && told && self.kept.unlisted.is_empty() && changes.iter().all(empty)
     }
 
     /// Takes the entries of another engine into the order, once.
@@ -159,6 +154,9 @@ impl Planner<'_> {
         self.take_up(number, &row, record.records, bases);
         let head = &mut self.kept.head;
         (head.status, head.state_version) = (status_byte(change.status), change.state_version);
+        if let Some(wanted) = wanted_alarm(change.status, change.alarm) {
+            (head.alarm, head.alarm_due) = (wanted, true);
+        }
         if let Some(word) = word(change.status).filter(|word| self.kept.word.as_deref() != Some(word)) {
             self.kept.word = Some(word.to_owned());
             self.pile.put(Class::Run, key::STATE, Bytes::from_static(word.as_bytes()));
@@ -283,7 +281,13 @@ impl Planner<'_> {
     fn finish(mut self) -> Result<Plan, StoreError> {
         let Some(last) = self.batch.changes.last() else { return Ok(self.plan) };
         let now = change::read(last.seq, &last.body).map_or(i64::MIN, |record| record.at);
-        let (before, after) = self.alarm(last.status, last.alarm, now);
+        let told = self.kept.alarm.flatten().filter(|told| *told > now);
+        let (mut before, mut after) = self.alarm(last.status, last.alarm, now);
+        if let Some(earliest) = self.earliest_between() {
+            let earliest = told.map_or(earliest, |told| earliest.min(told));
+            let exact = self.kept.alarm.flatten().map_or(Call::ClearAlarm, |at| Call::SetAlarm { at });
+            (before, after) = (Some(Call::SetAlarm { at: earliest }), Some(exact));
+        }
         (self.kept.head.alarm, self.kept.head.alarm_due) = (self.kept.alarm.flatten(), after.is_some());
         self.close()?;
         self.plan.calls.splice(..0, before);
@@ -295,13 +299,8 @@ impl Planner<'_> {
     }
 
     /// The call that lets the driver wake the run no later than before, and the one that sets the time right.
-    /// What runs, and what has no run, leaves the alarm alone.
     fn alarm(&mut self, status: Status, alarm: Option<i64>, now: i64) -> (Option<Call>, Option<Call>) {
-        let wanted = match status {
-            Status::None | Status::Running | Status::RollingBack => return (None, None),
-            Status::Waiting | Status::Parked => alarm,
-            Status::Completed | Status::Failed | Status::Cancelled | Status::Quarantined => None,
-        };
+        let Some(wanted) = wanted_alarm(status, alarm) else { return (None, None) };
         let told = self.kept.alarm.replace(wanted);
         let set = wanted.map(|at| Call::SetAlarm { at });
         match (told, wanted) {
@@ -310,6 +309,14 @@ impl Planner<'_> {
             (Some(Some(old)), Some(new)) if old > now && old < new => (None, set),
             _ => (set, None),
         }
+    }
+
+    /// If the changes are written one after another: the alarm that one before the last needs, if that is earlier.
+    fn earliest_between(&self) -> Option<i64> {
+        let wanted = |change: &Change| wanted_alarm(change.status, change.alarm).flatten();
+        let earliest = self.batch.changes.iter().filter_map(wanted).min()?;
+        let last = self.kept.alarm.flatten();
+        (self.plan.commits > 0 && last.is_none_or(|last| earliest < last)).then_some(earliest)
     }
 
     /// The calls that take away what was dropped. A place that is used again is not swept with its surroundings.
@@ -333,6 +340,15 @@ impl Planner<'_> {
         let Some((_, first)) = self.plan.numbers.first() else { return };
         let dead = self.kept.take_dead(*first, DEAD_ROWS);
         self.plan.after.extend(sweep(&dead).into_iter().map(|call| (None, call)));
+    }
+}
+
+/// When the driver is to wake a run; the outer `None`: what runs, and what has no run, leaves the alarm alone.
+fn wanted_alarm(status: Status, alarm: Option<i64>) -> Option<Option<i64>> {
+    match status {
+        Status::None | Status::Running | Status::RollingBack => None,
+        Status::Waiting | Status::Parked => Some(alarm),
+        Status::Completed | Status::Failed | Status::Cancelled | Status::Quarantined => Some(None),
     }
 }
 
@@ -422,16 +438,22 @@ fn uncounted<'a>(names: &[String], records: &'a [Record]) -> Vec<&'a str> {
     messages.iter().filter(is_uncounted).map(|(entry, _)| &*entry.id).collect()
 }
 
-/// Each entry that was written, once, in the order in which each was written last.
+/// Each entry that was written and is still there, once, in the order in which each was written last.
 fn entry_ids(records: &[Record]) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
+    let mut entries: Vec<&Entry> = Vec::new();
     for record in records {
-        if let Record::Entry(entry) = record {
-            ids.retain(|id| *id != entry.id);
-            ids.push(entry.id.clone());
+        match record {
+            Record::Entry(entry) => {
+                entries.retain(|other| other.id != entry.id);
+                entries.push(entry);
+            }
+            Record::Dropped { location, iterations, .. } => {
+                entries.retain(|entry| !covers(location, *iterations, &entry.location));
+            }
+            _ => {}
         }
     }
-    ids
+    entries.into_iter().map(|entry| entry.id.clone()).collect()
 }
 
 fn delete_dropped(location: &Location, iterations: Option<(u32, u32)>) -> Option<Call> {

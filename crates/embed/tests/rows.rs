@@ -490,27 +490,21 @@ fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
 }
 
 #[test]
-fn a_refused_commit_is_reported_as_such_and_an_unknown_one_comes_back_under_its_number() {
+fn a_commit_without_a_known_outcome_comes_back_under_the_number_that_the_core_gave_it() {
     let mut process = one_step();
     let opened = process.open().unwrap().unwrap();
-    let mut changes = vec![change(opened.row.unwrap().seq + 1, Status::Completed, |writer| writer.name(1, "more"))];
-    changes[0].body = changes[0].body.clone();
-    let seq = changes[0].seq;
-    // The call is made, but nobody hears of it.
-    process.store_submit_unheard(opened.epoch, changes);
+    let first = opened.row.unwrap().seq + 1;
+    for seq in first..first + 20 {
+        let more = change(seq, Status::Completed, |writer| writer.parked(seq as u32, 1));
+        assert!(is_yes(process.commit(opened.epoch, vec![more])));
+    }
+    // Of those before it nothing is left, so that it would have a lower number.
+    process.unknown = true;
+    let seq = first + 20;
+    let in_doubt = change(seq, Status::Completed, |writer| writer.name(1, "more"));
+    assert!(matches!(process.commit(opened.epoch, vec![in_doubt]), Some(Outcome::Unknown(_))));
+    process.unknown = false;
     let again = process.open().unwrap().unwrap();
     let (_, body) = again.changes.iter().find(|(other, _)| *other == seq).unwrap();
     assert_eq!(change::read(seq, body).unwrap().id, CommitId([seq as u8; 16]));
-}
-
-trait Unheard {
-    fn store_submit_unheard(&mut self, epoch: u64, changes: Vec<Change>);
-}
-
-impl Unheard for Process {
-    fn store_submit_unheard(&mut self, epoch: u64, changes: Vec<Change>) {
-        self.unknown = true;
-        assert!(matches!(self.commit(epoch, changes), Some(Outcome::Unknown(_))));
-        self.unknown = false;
-    }
 }

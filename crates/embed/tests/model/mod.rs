@@ -1,5 +1,7 @@
 //! A driver in memory that dies after any call, and an adapter that does the desk's work with it.
 
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
