@@ -116,7 +116,7 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize]) -> Dr
         let mut process = Process::new(driver, limits);
         process.calls_left = lives.next().copied().unwrap_or(usize::MAX);
         let Some(opened) = process.open() else {
-            driver = process.driver;
+            driver = process.driver.clone();
             continue;
         };
         let opened = opened.unwrap();
@@ -137,7 +137,7 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize]) -> Dr
                 None => break,
             }
         }
-        driver = process.driver;
+        driver = process.driver.clone();
         if told == story.len() {
             break;
         }
@@ -146,7 +146,7 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize]) -> Dr
     let opened = process.open().unwrap().unwrap();
     assert_eq!(picture(opened.changes), expected(story, story.len()));
     check_messages(story, &process.driver);
-    process.driver
+    process.driver.clone()
 }
 
 fn check_row(opened: &Opened, story: &[Scene], told: usize, driver: &Driver) {

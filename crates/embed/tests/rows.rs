@@ -185,7 +185,7 @@ fn a_failure_is_shown_to_the_other_engine_and_comes_back_whole() {
     assert_eq!(opened.row.as_ref().unwrap().status, Status::Failed);
     assert_eq!(records(&opened).last().unwrap().last(), Some(&Record::Failed(failure.clone())));
     // Another engine knows no kinds.
-    let theirs = process.driver.rows.into_iter().filter(|(key, _)| !key.starts_with(&pawl_embed::own_rows()));
+    let theirs = process.driver.rows.clone().into_iter().filter(|(key, _)| !key.starts_with(&pawl_embed::own_rows()));
     let opened = reopened(&Driver { rows: theirs.collect(), ..Driver::default() });
     let plain = Failure { kind: FailureKind::Error, ..failure };
     assert_eq!(records(&opened).last().unwrap().last(), Some(&Record::Failed(plain)));
@@ -467,7 +467,7 @@ fn what_another_engine_wrote_since_is_found_and_comes_after_ours() {
 
 #[test]
 fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
-    let good = one_step().driver;
+    let good = one_step().driver.clone();
     for (key, value) in &good.rows {
         let text = *key == key::INPUT || *key == key::OUTPUT || *key == key::name(0);
         for at in 0..value.len() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,9 +19,8 @@ pub struct Driver {
     pub completed: BTreeSet<String>,
 }
 
-/// One process with one actor.
-pub struct Process {
-    pub store: DriverStore,
+/// Does the work of a desk with one driver.
+pub struct Adapter {
     pub desk: Desk,
     pub driver: Driver,
     pub limits: Limits,
@@ -32,7 +32,27 @@ pub struct Process {
     pub failing: &'static [&'static str],
     /// Whether the adapter does not get to know what became of its calls.
     pub unknown: bool,
+}
+
+/// One process with one actor.
+pub struct Process {
+    pub store: DriverStore,
+    adapter: Adapter,
     ticket: Ticket,
+}
+
+impl Deref for Process {
+    type Target = Adapter;
+
+    fn deref(&self) -> &Adapter {
+        &self.adapter
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Adapter {
+        &mut self.adapter
+    }
 }
 
 pub fn actor() -> ActorId {
@@ -42,17 +62,7 @@ pub fn actor() -> ActorId {
 impl Process {
     pub fn new(driver: Driver, limits: Limits) -> Process {
         let (store, desk) = pawl_embed::open([7; 16], Arc::new(|| {}));
-        let mut process = Process {
-            store,
-            desk,
-            driver,
-            limits,
-            log: Vec::new(),
-            calls_left: usize::MAX,
-            failing: &[],
-            unknown: false,
-            ticket: 0,
-        };
+        let mut process = Process { store, adapter: Adapter::new(desk, driver, limits), ticket: 0 };
         process.drain();
         process
     }
@@ -79,24 +89,35 @@ impl Process {
         self.ticket += 1;
         self.store.submit(self.ticket, request);
         let mut answer = self.drain();
-        loop {
-            let work = self.desk.take();
-            if work.is_empty() {
-                return answer;
+        while let Some(lives) = self.adapter.work_once() {
+            if !lives {
+                return None;
             }
-            for work in work {
-                if !self.work(work) {
-                    return None;
-                }
-                answer = self.drain().or(answer);
-            }
+            answer = self.drain().or(answer);
         }
+        answer
     }
 
     fn drain(&mut self) -> Option<Completion> {
         let mut done = Vec::new();
         self.store.drain(&mut done);
         done.pop().map(|(_, completion)| completion)
+    }
+}
+
+impl Adapter {
+    pub fn new(desk: Desk, driver: Driver, limits: Limits) -> Adapter {
+        let (log, failing) = (Vec::new(), &[][..]);
+        Adapter { desk, driver, limits, log, calls_left: usize::MAX, failing, unknown: false }
+    }
+
+    /// Does what there is to do; says whether the process lives on. None: there was nothing.
+    pub fn work_once(&mut self) -> Option<bool> {
+        let work = self.desk.take();
+        if work.is_empty() {
+            return None;
+        }
+        Some(work.into_iter().all(|work| self.work(work)))
     }
 
     fn work(&mut self, work: Work) -> bool {
