@@ -24,6 +24,7 @@
 //! assert!(matches!(&done[1], (1, Completion::Opened(opened)) if opened.row.is_none()));
 //! ```
 
+mod alarm;
 mod desk;
 mod drivers;
 mod error;
@@ -36,6 +37,8 @@ mod open;
 mod plan;
 mod rows;
 mod split;
+mod sweep;
+mod translate;
 mod work;
 
 pub use desk::{Desk, DriverStore, open};

@@ -12,8 +12,8 @@ use crate::error::Damage;
 use crate::failure;
 use crate::kept::{covers, entry_hash};
 use crate::keys::{self, Own};
-use crate::plan::counted_as;
 use crate::rows::{Base, ChangeRow, Head, unseal_change, unseal_piece};
+use crate::translate::counted_as;
 use crate::work::Rows;
 
 /// What the rows say, checked row by row.

@@ -19,9 +19,10 @@ use crate::kept::{Kept, UNLISTED};
 use crate::keys;
 use crate::life::{Life, life};
 use crate::load::{Stored, StoredEntry};
-use crate::plan::{add_message, delete_chunks, put_base};
 use crate::rows::{Base, ChangeRow, Head, ROW_BYTES};
 use crate::split::{Class, Pile};
+use crate::sweep::delete_chunks;
+use crate::translate::{self, add_message, put_base};
 use crate::work::{Call, Found, Limits};
 
 /// Deltas below this are never folded into their base.
@@ -152,7 +153,7 @@ fn repeat_calls(stored: &Stored, kept: &Kept, swapped: bool, calls: &mut Vec<Cal
         calls.extend(row.sends.iter().map(add_message));
         calls.extend(row.acks.iter().map(|id| Call::CompleteMessage { id: id.clone(), response: None }));
     }
-    let word = crate::plan::word(head.status());
+    let word = translate::word(head.status());
     let due = !swapped && head.alarm_due && (word.is_none() || stored.word.as_deref() == word);
     if due {
         calls.push(head.alarm.map_or(Call::ClearAlarm, |at| Call::SetAlarm { at }));
@@ -210,7 +211,7 @@ fn deltas<'a>(stored: &'a Stored, kept: &Kept, name: &str) -> Vec<(u64, &'a Byte
 
 fn folded(value: &Bytes, deltas: &[(u64, &Bytes)]) -> Result<Bytes, Damage> {
     let broken = |number, what: String| Damage::new(keys::change(number), what);
-    let mut cell = Cell::new(value.clone(), 0).map_err(|error| broken(0, error.to_string()))?;
+    let mut cell = Cell::new(value.clone(), 0).map_err(|error| Damage::new(keys::head(), error.to_string()))?;
     for (seq, (number, delta)) in (1..).zip(deltas) {
         let delta = Delta::parse(delta).map_err(|error| broken(*number, error.to_string()))?;
         cell.apply(seq, &delta).map_err(|error| broken(*number, error.to_string()))?;

@@ -1,0 +1,72 @@
+//! What is taken away after a commit: what a change dropped, and rows of Pawl's own that nothing needs any more.
+
+use pawl_core::key::{self, Location, Segment};
+
+use crate::kept::Kept;
+use crate::keys;
+use crate::rows::Base;
+use crate::work::Call;
+
+/// A run of dead rows of this length is deleted as one range.
+const DEAD_RANGE: usize = 8;
+
+/// What a change dropped.
+pub struct Drop {
+    pub number: u64,
+    pub location: Location,
+    pub iterations: Option<(u32, u32)>,
+    pub entry_ids: Vec<String>,
+    /// Where the entries were.
+    pub stale: Vec<Location>,
+}
+
+/// The calls that take away what was dropped. A place that is used again is not swept with its surroundings.
+pub fn deletions(kept: &Kept, drops: Vec<Drop>) -> Vec<(Option<u64>, Call)> {
+    let mut calls = Vec::new();
+    for drop in drops {
+        let number = Some(drop.number);
+        if kept.covered(&drop.location, drop.iterations).is_empty() {
+            calls.extend(delete_dropped(&drop.location, drop.iterations).map(|call| (number, call)));
+        } else {
+            let gone = drop.stale.iter().filter(|location| !kept.has(location));
+            calls.extend(gone.map(|location| (number, Call::Delete { key: key::history(location) })));
+        }
+        let metadata = drop.entry_ids.iter().filter(|id| kept.change_of(id).is_none());
+        calls.extend(metadata.map(|id| (number, Call::Delete { key: key::metadata(id) })));
+    }
+    calls
+}
+
+/// Deletes dead change rows, each given with the number of its parts.
+pub fn dead_rows(dead: &[(u64, u64)]) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for run in dead.chunk_by(|a, b| a.0 + 1 == b.0) {
+        if run.len() >= DEAD_RANGE {
+            let (first, last) = (run[0].0, run[run.len() - 1].0);
+            calls.push(Call::DeleteRange { start: keys::change(first), end: keys::change(last + 1) });
+        } else {
+            calls.extend(run.iter().map(|(number, _)| Call::Delete { key: keys::change(*number) }));
+        }
+        for (number, parts) in run.iter().filter(|(_, parts)| *parts > 0) {
+            calls.push(Call::DeleteRange { start: keys::part(*number, 0), end: keys::part(*number, *parts) });
+        }
+    }
+    calls
+}
+
+/// Deletes the chunks of a base that another one has replaced.
+pub fn delete_chunks(base: &Base) -> Option<Call> {
+    let (start, end) = (keys::chunk(&base.cell, base.first), keys::chunk(&base.cell, base.first + base.chunks));
+    (base.chunks > 0).then_some(Call::DeleteRange { start, end })
+}
+
+fn delete_dropped(location: &Location, iterations: Option<(u32, u32)>) -> Option<Call> {
+    match (iterations, location.last()) {
+        (None, _) => Some(Call::DeletePrefix { prefix: key::history(location) }),
+        (Some((from, to)), Some(Segment::Name(name))) => {
+            let (start, end) = key::iterations(location, name, from, to);
+            Some(Call::DeleteRange { start, end })
+        }
+        (Some(_), _) => None,
+    }
+}
