@@ -1,0 +1,184 @@
+//! What opening makes of rows: whole ones, damaged ones, and those of another engine.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod model;
+
+use bytes::Bytes;
+use model::changes::*;
+use model::{Driver, Process, actor, bytes, code, hex, is_yes};
+use pawl_core::codec::change::{self, Record};
+use pawl_core::codec::record::{Entry, EntryKind};
+use pawl_core::ids::CommitId;
+use pawl_core::key::{self};
+use pawl_embed::Limits;
+use pawl_store::{Code, Outcome, Status};
+
+#[test]
+fn a_batch_of_an_earlier_opening_and_one_that_does_not_follow_are_refused() {
+    let mut process = Process::new(Driver::default(), Limits::NONE);
+    let first = process.open().unwrap().unwrap().epoch;
+    let epoch = process.open().unwrap().unwrap().epoch;
+    assert!(epoch > first);
+    assert_eq!(code(process.commit(first, vec![created(1)])), Some(Code::Fenced));
+    let epoch = process.open().unwrap().unwrap().epoch;
+    assert_eq!(code(process.commit(epoch, vec![created(2)])), Some(Code::Fenced));
+    assert!(process.driver.rows.is_empty());
+}
+
+#[test]
+fn a_loop_of_many_iterations_keeps_a_bounded_number_of_rows() {
+    let mut process = Process::new(Driver::default(), Limits::SPLIT);
+    let epoch = process.open().unwrap().unwrap().epoch;
+    let names = change(2, Status::Running, |writer| {
+        writer.name(0, "loop");
+        writer.name(1, "step");
+    });
+    assert!(is_yes(process.commit(epoch, vec![created(1), names])));
+    let mut most = 0;
+    let id = |iteration: u32| format!("step of {iteration}");
+    for iteration in 0..3_000 {
+        let change = change(iteration as u64 + 3, Status::Running, |writer| {
+            let kind = EntryKind::Loop { state: Bytes::from_static(&[0xf7]), iteration, output: None };
+            writer.entry(&Entry { id: "loop".into(), location: at(0), kind });
+            writer.entry(&step(&id(iteration), at(0).iteration(0, iteration).name(1), 1));
+            writer.metadata(&id(iteration), &metadata(Some(3)));
+            if iteration % 20 == 0 && iteration > 20 {
+                let range = (iteration - 40.min(iteration), iteration - 20);
+                let ids: Vec<String> = (range.0..range.1).map(id).collect();
+                writer.dropped(&at(0), Some(range), &ids);
+            }
+        });
+        assert!(is_yes(process.commit(epoch, vec![change])));
+        most = most.max(process.driver.rows.len());
+    }
+    assert!(most < 300, "{most} rows");
+    let opened = reopened(&process.driver);
+    assert!(opened.changes.len() < 50, "{} changes", opened.changes.len());
+}
+
+#[test]
+fn deletions_that_were_not_made_are_made_at_the_next_opening_and_readers_ignore_the_rows() {
+    let mut process = Process::new(Driver::default(), Limits::NONE);
+    let epoch = process.open().unwrap().unwrap().epoch;
+    let first = change(2, Status::Running, |writer| {
+        writer.name(0, "race");
+        writer.name(1, "a");
+        writer.entry(&step("race", at(0), 1));
+        writer.entry(&step("loser", at(0).name(1), 1));
+        writer.metadata("loser", &metadata(None));
+    });
+    assert!(is_yes(process.commit(epoch, vec![created(1), first])));
+    process.failing = &["deletePrefix", "delete"];
+    let second = change(3, Status::Running, |writer| {
+        writer.entry(&step("race", at(0), 2));
+        writer.dropped(&at(0).name(1), None, &["loser".into()]);
+    });
+    assert!(is_yes(process.commit(epoch, vec![second])));
+    let loser = key::history(&at(0).name(1));
+    assert!(process.driver.rows.contains_key(&loser));
+    let mut next = Process::new(process.driver.clone(), Limits::NONE);
+    let opened = next.open().unwrap().unwrap();
+    assert!(!next.desk.found(&actor()).unwrap().swapped);
+    assert_eq!(order(&opened), [["race"]]);
+    assert!(!next.driver.rows.contains_key(&loser) && !next.driver.rows.contains_key(&key::metadata("loser")));
+}
+
+#[test]
+fn a_history_of_another_engine_is_loaded_in_the_order_of_its_times() {
+    let mut driver = Driver::default();
+    let mut put = |key: Bytes, value: Bytes| drop(driver.rows.insert(key, value));
+    for (index, name) in (0..).zip(["late", "early", "never"]) {
+        put(key::name(index), name.into());
+        put(key::history(&at(index)), step(name, at(index), 1).encode());
+    }
+    put(key::metadata("late"), metadata(Some(9)).encode());
+    put(key::metadata("early"), metadata(Some(8)).encode());
+    put(key::metadata("orphan"), Bytes::from_static(b"what nobody reads"));
+    put(key::STATE, "sleeping".into());
+    put(key::INPUT, Bytes::from_static(&[0x05]));
+    let mut process = Process::new(driver, Limits::NONE);
+    let opened = process.open().unwrap().unwrap();
+    assert_eq!(order(&opened), [["early"], ["late"], ["never"]]);
+    assert_eq!(
+        records(&opened)[0][0],
+        Record::Created { incarnation: 1, workflow: true, input: Some(Bytes::from_static(&[5])) }
+    );
+    let row = opened.row.unwrap();
+    assert_eq!((row.seq, row.status, row.alarm), (3, Status::Waiting, Some(0)));
+    let found = process.desk.found(&actor()).unwrap();
+    assert!(!found.ours && !found.swapped);
+    // What comes after stays after.
+    let more = change(4, Status::Running, |writer| {
+        writer.name(3, "ours");
+        writer.entry(&step("ours", at(3), 1));
+    });
+    assert!(is_yes(process.commit(opened.epoch, vec![more])));
+    assert_eq!(order(&reopened(&process.driver)), [["early"], ["late"], ["never"], ["ours"]]);
+    assert!(process.driver.rows.contains_key(&key::metadata("orphan")));
+}
+
+#[test]
+fn what_another_engine_wrote_since_is_found_and_comes_after_ours() {
+    let process = one_step();
+    let mut driver = process.driver.clone();
+    driver.rows.insert(key::name(1), "theirs".into());
+    driver.rows.insert(key::history(&at(1)), step("theirs", at(1), 1).encode());
+    let mut next = Process::new(driver.clone(), Limits::NONE);
+    assert_eq!(order(&next.open().unwrap().unwrap()), [["id"], ["theirs"]]);
+    let found = next.desk.found(&actor()).unwrap();
+    assert!(found.ours && found.swapped && !found.cells);
+    // A record that was changed in place is found as well, and one that is gone.
+    let mut altered = process.driver.clone();
+    altered.rows.insert(key::history(&at(0)), step("id", at(0), 2).encode());
+    let mut lost = process.driver.clone();
+    lost.rows.remove(&key::history(&at(0)));
+    for (driver, entries) in [(altered, 1), (lost, 0)] {
+        let mut next = Process::new(driver, Limits::NONE);
+        assert_eq!(order(&next.open().unwrap().unwrap()).len(), entries);
+        assert!(next.desk.found(&actor()).unwrap().swapped);
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
+    let good = one_step().driver.clone();
+    for (key, value) in &good.rows {
+        let text = *key == key::INPUT || *key == key::OUTPUT || *key == key::name(0);
+        for at in 0..value.len() {
+            let mut damaged = good.clone();
+            damaged.rows.insert(key.clone(), value.slice(..at));
+            let mut process = Process::new(damaged.clone(), Limits::NONE);
+            let Err(error) = process.open().unwrap() else {
+                assert!(text, "row {} cut to {at} bytes was read", hex(key));
+                continue;
+            };
+            assert_eq!(error.code, Code::RecordCorrupt);
+            assert!(error.data.contains(&("key", hex(key))), "{error}");
+            assert_eq!(process.driver, damaged);
+        }
+    }
+    let mut newer = good.clone();
+    newer.rows.insert(key::history(&at(0)), bytes("020002696401000000000000010362686900"));
+    let error = Process::new(newer, Limits::NONE).open().unwrap().unwrap_err();
+    assert!(error.message.contains("version 2") && error.message.contains("150214"), "{error}");
+}
+
+#[test]
+fn a_commit_without_a_known_outcome_comes_back_under_the_number_that_the_core_gave_it() {
+    let mut process = one_step();
+    let opened = process.open().unwrap().unwrap();
+    let first = opened.row.unwrap().seq + 1;
+    for seq in first..first + 20 {
+        let more = change(seq, Status::Completed, |writer| writer.parked(seq as u32, 1));
+        assert!(is_yes(process.commit(opened.epoch, vec![more])));
+    }
+    // Of those before it nothing is left, so that it would have a lower number.
+    process.unknown = true;
+    let seq = first + 20;
+    let in_doubt = change(seq, Status::Completed, |writer| writer.name(1, "more"));
+    assert!(matches!(process.commit(opened.epoch, vec![in_doubt]), Some(Outcome::Unknown(_))));
+    process.unknown = false;
+    let again = process.open().unwrap().unwrap();
+    let (_, body) = again.changes.iter().find(|(other, _)| *other == seq).unwrap();
+    assert_eq!(change::read(seq, body).unwrap().id, CommitId([seq as u8; 16]));
+}
