@@ -16,7 +16,7 @@ use crate::error;
 use crate::kept::Kept;
 use crate::load;
 use crate::open::{self, Opening};
-use crate::plan::{self, SentIds};
+use crate::plan::{self, Cause, SentIds};
 use crate::work::{Call, Found, Limits, Rows, Work, Written};
 
 #[derive(Default)]
@@ -75,11 +75,11 @@ enum Job {
         ticket: Ticket,
         commits: usize,
         numbers: Vec<(u64, u64)>,
-        after: Vec<Option<u64>>,
+        after: Vec<Cause>,
     },
     Settling {
         ticket: Ticket,
-        after: Vec<Option<u64>>,
+        after: Vec<Cause>,
     },
 }
 
@@ -263,7 +263,7 @@ impl Drivers {
                 self.complete(ticket, Completion::Committed(Outcome::No(error)));
             }
             Ok(plan) => {
-                let (after, calls): (Vec<Option<u64>>, Vec<Call>) = plan.after.into_iter().unzip();
+                let (after, calls): (Vec<Cause>, Vec<Call>) = plan.after.into_iter().unzip();
                 let (commits, numbers) = (plan.commits, plan.numbers);
                 if plan.calls.is_empty() && calls.is_empty() {
                     return self.complete(ticket, Completion::Committed(Outcome::Yes));
@@ -294,7 +294,7 @@ impl Drivers {
         ticket: Ticket,
         actor: &ActorId,
         written: Written,
-        (commits, numbers, after): (usize, Vec<(u64, u64)>, Vec<Option<u64>>),
+        (commits, numbers, after): (usize, Vec<(u64, u64)>, Vec<Cause>),
     ) {
         let outcome = match written {
             Written::Yes => {
@@ -325,12 +325,14 @@ impl Drivers {
 }
 
 /// Notes which changes have had all their calls made.
-fn settle(kept: &mut Kept, after: &[Option<u64>], failed: &[usize]) {
-    let failing: Vec<u64> = failed.iter().filter_map(|index| *after.get(*index)?).collect();
-    for number in after.iter().flatten().filter(|number| !failing.contains(number)) {
-        kept.settle(*number);
+fn settle(kept: &mut Kept, after: &[Cause], failed: &[usize]) {
+    let failed: Vec<Cause> = failed.iter().filter_map(|index| after.get(*index).copied()).collect();
+    for cause in after.iter().filter(|cause| !failed.contains(cause)) {
+        if let Cause::Change(number) = cause {
+            kept.settle(*number);
+        }
     }
-    if !failing.is_empty() {
+    if failed.contains(&Cause::Alarm) {
         kept.alarm = None;
     }
 }

@@ -31,8 +31,7 @@ const WORD_BYTES: usize = 32;
 #[derive(Debug, Default)]
 pub struct Plan {
     pub calls: Vec<Call>,
-    /// Each with the change that asked for it; none for what is only cleaning up.
-    pub after: Vec<(Option<u64>, Call)>,
+    pub after: Vec<(Cause, Call)>,
     /// How many of the calls each make something durable that a reader sees.
     pub commits: usize,
     /// The number of each change's row by the change's seq.
@@ -45,6 +44,16 @@ pub type SentIds = BTreeMap<(u64, Arc<str>), String>;
 /// How many messages the inbox holds at most: of older ones the core knows no more.
 const SENT_IDS: usize = 10_000;
 
+/// Why a call is made after a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The change whose row has this number asked for it.
+    Change(u64),
+    Alarm,
+    /// Nobody will miss it.
+    Cleaning,
+}
+
 /// Plans a commit and takes it up. After an error what is kept is to be read anew.
 pub fn plan(kept: &mut Kept, sent: &mut SentIds, batch: &Batch, limits: Limits) -> Result<Plan, StoreError> {
     let read = |change: &Change| change::read(change.seq, &change.body).map_err(|error| unreadable(batch, &error));
@@ -52,8 +61,18 @@ pub fn plan(kept: &mut Kept, sent: &mut SentIds, batch: &Batch, limits: Limits) 
     for change in &batch.changes {
         changes.push((change, read(change)?));
     }
-    let mut planner =
-        Planner { kept, sent, batch, limits, pile: Pile::default(), drops: Vec::new(), plan: Plan::default() };
+    let stored_alarm = kept.head.alarm;
+    let mut planner = Planner {
+        kept,
+        sent,
+        batch,
+        limits,
+        pile: Pile::default(),
+        drops: Vec::new(),
+        plan: Plan::default(),
+        stored_alarm,
+        now: i64::MIN,
+    };
     if planner.only_creates(&changes) || planner.only_stands(&changes) {
         return Ok(planner.plan);
     }
@@ -73,6 +92,10 @@ struct Planner<'a> {
     pile: Pile,
     drops: Vec<Drop>,
     plan: Plan,
+    /// What the change before these needs.
+    stored_alarm: Option<i64>,
+    /// When the newest of them was made.
+    now: i64,
 }
 
 impl Planner<'_> {
@@ -120,6 +143,7 @@ impl Planner<'_> {
 
     fn change(&mut self, change: &Change, record: change::ChangeRecord) -> Result<(), StoreError> {
         let number = self.kept.head.seq + 1;
+        self.now = record.at;
         let names = self.register_names(&record.records)?;
         let mut pile = Pile::default();
         names.into_iter().for_each(|(index, name)| pile.put(Class::Name, key::name(index), name.into()));
@@ -235,7 +259,9 @@ impl Planner<'_> {
     fn take_up(&mut self, number: u64, row: &ChangeRow, records: Vec<Record>, bases: Vec<Base>) {
         for base in bases {
             let before = self.kept.put_base(base);
-            self.plan.after.extend(before.and_then(|before| sweep::delete_chunks(&before)).map(|call| (None, call)));
+            self.plan
+                .after
+                .extend(before.and_then(|before| sweep::delete_chunks(&before)).map(|call| (Cause::Cleaning, call)));
         }
         for record in records {
             match &record {
@@ -263,7 +289,7 @@ impl Planner<'_> {
         let add = |sent: &Sent| add_message(sent);
         let acks = row.acks.iter().map(|id| Call::CompleteMessage { id: id.clone(), response: None });
         let calls = row.sends.iter().map(add).chain(acks);
-        self.plan.after.extend(calls.map(|call| (Some(number), call)));
+        self.plan.after.extend(calls.map(|call| (Cause::Change(number), call)));
     }
 
     /// Ends the driver batch that is being gathered.
@@ -279,31 +305,31 @@ impl Planner<'_> {
 
     fn finish(mut self) -> Result<Plan, StoreError> {
         let Some(last) = self.batch.changes.last() else { return Ok(self.plan) };
-        let now = change::read(last.seq, &last.body).map_or(i64::MIN, |record| record.at);
-        let (before, after) = self.alarm(last, now);
+        let (before, after) = self.alarm(last);
         (self.kept.head.alarm, self.kept.head.alarm_due) = (self.kept.alarm.flatten(), after.is_some());
         self.close()?;
         self.plan.calls.splice(..0, before);
         let deletions = sweep::deletions(self.kept, std::mem::take(&mut self.drops));
         self.plan.after.splice(..0, deletions);
-        self.plan.after.extend(after.map(|call| (None, call)));
+        self.plan.after.extend(after.map(|call| (Cause::Alarm, call)));
         self.sweep();
         Ok(self.plan)
     }
 
     /// The calls that let the driver wake the run no later than what is stored needs, and then set the time right.
-    fn alarm(&mut self, last: &Change, now: i64) -> (Option<Call>, Option<Call>) {
+    fn alarm(&mut self, last: &Change) -> (Option<Call>, Option<Call>) {
         let Some(wanted) = alarm::wanted(last.status, last.alarm) else { return (None, None) };
         let earlier = self.batch.changes.iter().filter_map(|change| alarm::wanted(change.status, change.alarm)?);
         let between = earlier.min().filter(|_| self.plan.commits > 0);
         let told = self.kept.alarm.replace(wanted);
-        Alarm { told, wanted, between, now, completes: last.status == Status::Completed }.calls()
+        let (stored, now) = (self.stored_alarm, self.now);
+        Alarm { told, stored, wanted, between, now, completes: last.status == Status::Completed }.calls()
     }
 
     fn sweep(&mut self) {
         let Some((_, first)) = self.plan.numbers.first() else { return };
         let dead = self.kept.take_dead(*first, DEAD_ROWS);
-        self.plan.after.extend(sweep::dead_rows(&dead).into_iter().map(|call| (None, call)));
+        self.plan.after.extend(sweep::dead_rows(&dead).into_iter().map(|call| (Cause::Cleaning, call)));
     }
 }
 

@@ -4,6 +4,7 @@ use pawl_core::key::{self, Location, Segment};
 
 use crate::kept::Kept;
 use crate::keys;
+use crate::plan::Cause;
 use crate::rows::Base;
 use crate::work::Call;
 
@@ -21,18 +22,18 @@ pub struct Drop {
 }
 
 /// The calls that take away what was dropped. A place that is used again is not swept with its surroundings.
-pub fn deletions(kept: &Kept, drops: Vec<Drop>) -> Vec<(Option<u64>, Call)> {
+pub fn deletions(kept: &Kept, drops: Vec<Drop>) -> Vec<(Cause, Call)> {
     let mut calls = Vec::new();
     for drop in drops {
-        let number = Some(drop.number);
+        let cause = Cause::Change(drop.number);
         if kept.covered(&drop.location, drop.iterations).is_empty() {
-            calls.extend(delete_dropped(&drop.location, drop.iterations).map(|call| (number, call)));
+            calls.extend(delete_dropped(&drop.location, drop.iterations).map(|call| (cause, call)));
         } else {
             let gone = drop.stale.iter().filter(|location| !kept.has(location));
-            calls.extend(gone.map(|location| (number, Call::Delete { key: key::history(location) })));
+            calls.extend(gone.map(|location| (cause, Call::Delete { key: key::history(location) })));
         }
         let metadata = drop.entry_ids.iter().filter(|id| kept.change_of(id).is_none());
-        calls.extend(metadata.map(|id| (number, Call::Delete { key: key::metadata(id) })));
+        calls.extend(metadata.map(|id| (cause, Call::Delete { key: key::metadata(id) })));
     }
     calls
 }

@@ -10,8 +10,8 @@ use pawl_core::codec::change::{self, Record};
 use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
 use pawl_core::key::{self};
-use pawl_embed::Limits;
-use pawl_store::{Code, Outcome, Status};
+use pawl_embed::{Limits, Rows, Work};
+use pawl_store::{ActorId, Code, Completion, Outcome, Request, Status, Store};
 
 #[test]
 fn a_batch_of_an_earlier_opening_and_one_that_does_not_follow_are_refused() {
@@ -181,4 +181,33 @@ fn a_commit_without_a_known_outcome_comes_back_under_the_number_that_the_core_ga
     let again = process.open().unwrap().unwrap();
     let (_, body) = again.changes.iter().find(|(other, _)| *other == seq).unwrap();
     assert_eq!(change::read(seq, body).unwrap().id, CommitId([seq as u8; 16]));
+}
+
+#[test]
+fn actors_wait_for_their_own_drivers_only() {
+    let (mut store, desk) = pawl_embed::open([7; 16], std::sync::Arc::new(|| {}));
+    let other = ActorId::new("default", "workflow/2");
+    for (ticket, actor) in [(1, actor()), (2, other), (3, actor())] {
+        store.submit(ticket, Request::Open { actor });
+    }
+    let tickets = |work: Vec<Work>| -> Vec<u64> {
+        let ticket = |work: &Work| match work {
+            Work::Load { ticket, .. } | Work::Write { ticket, .. } => *ticket,
+        };
+        work.iter().map(ticket).collect()
+    };
+    assert_eq!((tickets(desk.take()), store.pending()), (vec![1, 2], 3));
+    desk.loaded(2, Ok(Rows::new()), Limits::NONE);
+    assert_eq!(tickets(desk.take()), Vec::<u64>::new());
+    desk.loaded(1, Ok(Rows::new()), Limits::NONE);
+    assert_eq!(tickets(desk.take()), [3]);
+    desk.loaded(3, Ok(Rows::new()), Limits::NONE);
+    let mut done = Vec::new();
+    store.drain(&mut done);
+    assert_eq!(done.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [0, 2, 1, 3]);
+    assert_eq!(store.pending(), 0);
+    store.close();
+    store.submit(4, Request::Open { actor: actor() });
+    store.drain(&mut done);
+    assert!(matches!(done.last(), Some((4, Completion::Failed(error))) if error.code == Code::StoreUnavailable));
 }
