@@ -136,6 +136,11 @@ impl Actor {
         self.run.as_ref().map_or_else(Vec::new, |run| run.history.list())
     }
 
+    /// The registry of names, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.run.as_ref().map_or_else(Vec::new, |run| run.history.names.iter().collect())
+    }
+
     /// What waits in the inbox, oldest first.
     pub fn inbox(&self) -> Vec<&Message> {
         self.overlay.inbox.messages()
@@ -203,7 +208,7 @@ impl Actor {
     }
 
     fn create(&mut self, create: Create) {
-        let Create { call, workflow, input, state, state_version } = create;
+        let Create { call, workflow, input, state, state_version, hosted } = create;
         if self.created {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Exists });
         }
@@ -222,7 +227,11 @@ impl Actor {
         if workflow {
             self.run = Some(Run::new(Stored::new(input, self.overlay.now), self.first_scope));
         }
+        writing.lazy = hosted;
         let seq = self.commit(writing);
+        if hosted {
+            return self.overlay.outputs.push_back(Output::Reply { call });
+        }
         self.overlay.leave_after(seq, Output::Reply { call });
     }
 

@@ -55,6 +55,11 @@ pub const SELF: &str = "self";
 /// What the sender of a host's message begins with.
 const HOST: &str = "host:";
 
+/// The host's id of a message, if its sender says that it is a host's.
+pub fn host_id(sender: &str) -> Option<&str> {
+    sender.strip_prefix(HOST)
+}
+
 impl Message {
     /// The id that user code sees: the change that brought the message, and its place in it.
     /// A message of an embedding host has the host's own id.

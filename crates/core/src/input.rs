@@ -60,7 +60,9 @@ pub enum Input {
         op: OpId,
         name: String,
         state: Option<Bytes>,
+        /// How many past iterations stay, and after how many the others go.
         keep: u32,
+        every: u32,
     },
     /// Several callbacks side by side.
     Fork {
@@ -157,6 +159,11 @@ pub enum Input {
     Pins {
         oldest: Option<u64>,
     },
+    /// What an embedding host's queue held when it was asked for an operation's messages; operation 0: it was not asked.
+    Polled {
+        op: OpId,
+        messages: Vec<HostMessage>,
+    },
     /// Every change up to `seq` is durable.
     Durable {
         seq: u64,
@@ -194,6 +201,18 @@ pub struct Create {
     /// The first state, as an encoded value; `None`: the actor has no state.
     pub state: Option<Bytes>,
     pub state_version: u32,
+    /// Whether an embedding host keeps it: nobody waits for it to be durable.
+    pub hosted: bool,
+}
+
+/// A message of an embedding host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostMessage {
+    pub id: String,
+    pub name: String,
+    pub body: Bytes,
+    /// Milliseconds since the epoch.
+    pub sent_at: Time,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

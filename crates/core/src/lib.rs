@@ -10,7 +10,7 @@
 //! use pawl_core::{Actor, Loaded};
 //!
 //! let mut actor = Actor::open(Loaded::default(), 1, 1 << 40)?;
-//! let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1 };
+//! let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false };
 //! actor.handle(0, Input::Create(create));
 //! let mut ended = None;
 //! while let Some(output) = actor.poll() {

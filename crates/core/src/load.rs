@@ -205,6 +205,7 @@ impl Fold {
                 if let Some(node) = history.at(&location) {
                     match iterations {
                         Some((from, to)) => history.drop_iterations(node, from, to, |_| {}),
+                        None if history.rows_at(node) == 0 => history.erase(node, |_| {}),
                         None => history.drop_below(node, |_| {}),
                     }
                 }

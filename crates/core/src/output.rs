@@ -59,6 +59,8 @@ pub enum Output {
     Parked(Divergence),
     /// A message was answered, durably.
     Answered { message_id: String, reply: Option<Bytes> },
+    /// Ask an embedding host's queue, once, for up to so many of these messages (none: any); then say `Polled`.
+    Want { op: OpId, names: Vec<String>, count: u32 },
     /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
     Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
     /// The adapter broke its contract.

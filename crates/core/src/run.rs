@@ -38,6 +38,8 @@ const RUN_REPORT: u64 = 0;
 /// A parked run is tried again after a minute, then after twice as long each time, up to an hour.
 const PARK_MS: i64 = 60_000;
 const PARK_MAX_MS: i64 = 3_600_000;
+/// A retry that an embedding host is this early for is waited for in memory.
+const EARLY_RERUN_MS: i64 = 9;
 /// How many operations of a run may be pending.
 const OPERATIONS_LIMIT: usize = 100_000;
 
@@ -78,6 +80,8 @@ enum Kind {
         traits: StepTraits,
         /// Whether this is the handler that undoes the step.
         undoes: bool,
+        /// Whether an attempt has failed since the run was loaded.
+        failed_here: bool,
     },
     Sleep {
         timer: Timer,
@@ -93,7 +97,8 @@ enum Kind {
     },
     Loop {
         state: LoopScope,
-        keep: u32,
+        /// How many past iterations stay, and after how many the others go.
+        keep: (u32, u32),
         scope: Option<ScopeId>,
     },
     Fork(Box<Branches>),
@@ -189,6 +194,12 @@ pub struct Run {
     ended_by: Vec<NodeId>,
     /// The wait that was told last.
     suspended: Option<Standing>,
+    /// How the run had ended before an embedding host ran it again.
+    ended_before: Option<RunOutcome>,
+    /// Waits for which an embedding host's queue is being asked.
+    asked: BTreeSet<OpId>,
+    /// Ids of an embedding host's messages that are recorded or at hand.
+    known_messages: Option<BTreeSet<String>>,
     /// Messages that an operation which was given up had taken and never told.
     unused: Vec<Message>,
 }
@@ -262,6 +273,9 @@ impl Run {
             iteration_states: stored.iteration_states,
             ended_by: stored.ended_by,
             suspended: None,
+            ended_before: None,
+            asked: BTreeSet::new(),
+            known_messages: None,
             unused: Vec::new(),
         }
     }
@@ -307,11 +321,7 @@ impl Run {
     pub fn standing(&self) -> Standing {
         let ended = |status| Standing { status, alarm: None };
         match &self.phase {
-            Phase::Ending(outcome) | Phase::Ended(outcome) => ended(match outcome {
-                RunOutcome::Completed(_) => Status::Completed,
-                RunOutcome::Failed(_) => Status::Failed,
-                RunOutcome::Cancelled(_) => Status::Cancelled,
-            }),
+            Phase::Ending(outcome) | Phase::Ended(outcome) => ended(status_of(outcome)),
             Phase::Parked { until } => Standing { status: Status::Parked, alarm: Some(*until) },
             Phase::Idle if self.rollback == Rollback::Stuck => ended(Status::RollingBack),
             Phase::Idle => Standing { status: self.idle_status(), alarm: Some(0) },
@@ -335,13 +345,27 @@ impl Run {
     /// Calls the workflow's function, unless the run has ended or is running.
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
+        overlay.hosted = start.embedded.is_some();
         match self.phase {
             _ if !self.scopes.is_empty() => {}
             // A parked run is tried whenever it is loaded: the code may be another one.
             Phase::Idle | Phase::Parked { .. } => self.resume(overlay),
             // An embedding host runs a run that has ended again: it is answered from what is recorded.
-            Phase::Ended(_) if self.runs_again() => self.call_workflow(overlay, false),
+            Phase::Ended(_) if self.runs_again() => {
+                self.ended_before = self.outcome();
+                self.call_workflow(overlay, false);
+            }
+            Phase::Ended(_) if start.embedded.is_some() => {
+                overlay.outputs.extend(self.outcome().map(Output::RunEnded));
+            }
             _ => {}
+        }
+    }
+
+    fn outcome(&self) -> Option<RunOutcome> {
+        match &self.phase {
+            Phase::Ended(outcome) => Some(outcome.clone()),
+            _ => None,
         }
     }
 
@@ -355,7 +379,7 @@ impl Run {
     fn resume(&mut self, overlay: &mut Overlay) {
         match (&self.ending, self.rollback) {
             (None, _) => self.call_workflow(overlay, false),
-            (Some(_), Rollback::Stuck) => self.phase = Phase::RollingBack,
+            (Some(_), Rollback::Stuck) if self.start.embedded.is_none() => self.phase = Phase::RollingBack,
             (Some(_), _) => self.begin_rollback(overlay),
         }
     }
@@ -382,6 +406,7 @@ impl Run {
         (self.awake, self.in_user_code, self.leaves) = (0, 0, 0);
         self.waiters = Waiters::default();
         self.open_messages.clear();
+        self.asked.clear();
         self.facts = Facts::default();
         self.failed.clear();
         self.unwritten_forks.clear();
@@ -406,13 +431,16 @@ impl Run {
             Input::Step { scope, op, name, policy, traits } => self.step(overlay, (scope, op), name, policy, traits),
             Input::Sleep { scope, op, name, until } => self.sleep(overlay, scope, op, name, until),
             Input::Next { scope, op, wait } => self.next(overlay, scope, op, wait),
-            Input::Loop { scope, op, name, state, keep } => self.enter_loop(overlay, (scope, op), name, state, keep),
+            Input::Loop { scope, op, name, state, keep, every } => {
+                self.enter_loop(overlay, (scope, op), name, state, (keep, every));
+            }
             Input::Fork { scope, op, name, fork } => self.fork(overlay, scope, op, name, fork),
             Input::Try { scope, op, name } => self.enter_try(overlay, scope, op, name),
             Input::Version { scope, op, name, latest } => self.version(overlay, scope, op, name, latest),
             Input::Removed { scope, op, name, kind } => self.removed(overlay, scope, op, name, kind),
             Input::Checkpoint { scope, op, name } => self.checkpoint(overlay, scope, op, name),
             Input::Post { scope, op, name, body } => self.post(overlay, scope, op, name, body),
+            Input::Polled { op, messages } => self.polled(overlay, op, messages),
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
@@ -471,7 +499,8 @@ impl Run {
             self.suspended = None;
             return;
         }
-        let soon = |at: Time| at.saturating_sub(overlay.now) < embedded.patience_ms;
+        let patience = self.patience(embedded.patience_ms);
+        let soon = |at: Time| at.saturating_sub(overlay.now) < patience;
         if self.suspended == Some(standing) || standing.alarm.is_some_and(soon) {
             return;
         }
@@ -479,6 +508,16 @@ impl Run {
         self.suspend(overlay);
         let names = if self.waiters.is_empty() { None } else { Some(self.waiters.names()) };
         overlay.leave_after(overlay.queued(), Output::Suspended { alarm: standing.alarm, names });
+    }
+
+    /// How long the next alarm is waited for in memory: a retry only if it is all but due, and not in the run that failed.
+    fn patience(&self, patience_ms: i64) -> i64 {
+        let next = self.alarms.first().and_then(|(_, op)| self.ops.get(op)).map(|pending| &pending.kind);
+        match next {
+            Some(Kind::Step { failed_here: true, .. }) => i64::MIN,
+            Some(Kind::Step { .. }) => EARLY_RERUN_MS,
+            _ => patience_ms,
+        }
     }
 
     fn tick(&mut self, overlay: &mut Overlay) {
@@ -604,22 +643,24 @@ impl Run {
 
     /// Everything is done, or undone: the end is one change.
     fn finish_run(&mut self, overlay: &mut Overlay, ending: Ending) {
-        // A run that is run again by an embedding host ends as it did.
-        let mut writing = self.begin(overlay);
         let outcome = match ending {
-            Ending::Completed(output) => {
-                writing.writer.completed(output.as_ref());
-                RunOutcome::Completed(output)
-            }
-            Ending::Failed(failure) => {
-                writing.writer.failed(&failure);
-                RunOutcome::Failed(failure)
-            }
-            Ending::Cancelled(reason) => {
-                writing.writer.record(&Record::Cancelled { reason: reason.clone() });
-                RunOutcome::Cancelled(reason)
-            }
+            Ending::Completed(output) => RunOutcome::Completed(output),
+            Ending::Failed(failure) => RunOutcome::Failed(failure),
+            Ending::Cancelled(reason) => RunOutcome::Cancelled(reason),
         };
+        let again = self.ended_before.take().is_some_and(|before| is_same_end(&before, &outcome));
+        if again && overlay.standing().status == status_of(&outcome) {
+            // A run that an embedding host runs again ends as it did: there is nothing to write.
+            self.clear();
+            self.phase = Phase::Ending(outcome);
+            return self.end(overlay);
+        }
+        let mut writing = self.begin(overlay);
+        match &outcome {
+            RunOutcome::Completed(output) => writing.writer.completed(output.as_ref()),
+            RunOutcome::Failed(failure) => writing.writer.failed(failure),
+            RunOutcome::Cancelled(reason) => writing.writer.record(&Record::Cancelled { reason: reason.clone() }),
+        }
         self.clear();
         self.ending = None;
         self.rollback = Rollback::Idle;
@@ -671,6 +712,24 @@ impl Run {
         let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
         let divergence = self.history.diverged(node, scope, mismatch);
         self.park(overlay, divergence);
+    }
+}
+
+fn status_of(outcome: &RunOutcome) -> Status {
+    match outcome {
+        RunOutcome::Completed(_) => Status::Completed,
+        RunOutcome::Failed(_) => Status::Failed,
+        RunOutcome::Cancelled(_) => Status::Cancelled,
+    }
+}
+
+/// Whether a run has ended as before; stacks and fields of errors do not count.
+fn is_same_end(before: &RunOutcome, now: &RunOutcome) -> bool {
+    match (before, now) {
+        (RunOutcome::Failed(before), RunOutcome::Failed(now)) => {
+            (&before.name, &before.message) == (&now.name, &now.message)
+        }
+        (before, now) => before == now,
     }
 }
 

@@ -25,7 +25,7 @@ impl Driver {
         let actor = Actor::open(Loaded::default(), 1, 1 << 32).unwrap();
         let mut driver = Driver { actor, now: 1_000, unsynced: vec![] };
         let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
-        driver.feed(Input::Create(Create { call: 1, workflow, input: None, state, state_version: 1 }));
+        driver.feed(Input::Create(Create { call: 1, workflow, input: None, state, state_version: 1, hosted: false }));
         driver.sync();
         driver
     }
@@ -225,7 +225,7 @@ fn a_full_inbox_refuses_and_keeps_what_it_has() {
 #[test]
 fn a_second_creation_is_refused_and_changes_nothing() {
     let mut driver = Driver::new(false);
-    let create = Create { call: 7, workflow: true, input: None, state: None, state_version: 9 };
+    let create = Create { call: 7, workflow: true, input: None, state: None, state_version: 9, hosted: false };
     assert_eq!(driver.feed(Input::Create(create)), [Output::Refuse { call: 7, reason: Refusal::Exists }]);
     assert!(driver.unsynced.is_empty() && !driver.actor.has_run());
 }

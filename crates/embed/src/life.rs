@@ -23,7 +23,6 @@ pub enum Life<'a> {
 
 /// A new record of the core belongs here as soon as it may be forgotten.
 pub fn life(record: &Record) -> Life<'_> {
-    #[allow(unreachable_patterns, reason = "records that the core will have are kept whole")]
     match record {
         Record::Created { .. }
         | Record::Name { .. }
@@ -31,12 +30,21 @@ pub fn life(record: &Record) -> Life<'_> {
         | Record::Metadata { .. }
         | Record::Base { .. }
         | Record::Took(_)
-        | Record::Completed { .. } => Life::Elsewhere,
-        Record::Failure { entry_id, .. } => Life::Entry(entry_id),
+        | Record::Completed { .. }
+        | Record::Popped { .. }
+        | Record::Answered { .. }
+        | Record::Erased { .. } => Life::Elsewhere,
+        Record::Failure { entry_id, .. }
+        | Record::BranchFailure { entry_id, .. }
+        | Record::RetryAt { entry_id, .. }
+        | Record::UndoFailed { entry_id, .. }
+        | Record::Pushed { entry_id, .. } => Life::Entry(entry_id),
         Record::Delta { cell, .. } => Life::Cell(cell),
         Record::Parked { .. } => Life::Parked,
-        Record::Failed(_) => Life::Ended,
+        Record::Failed(_) | Record::Cancelled { .. } => Life::Ended,
         Record::Dropped { .. } => Life::Pending,
-        _ => Life::Forever,
+        Record::IterationState { .. } | Record::RollingBack(_) | Record::EndedBy { .. } | Record::Recovered { .. } => {
+            Life::Forever
+        }
     }
 }

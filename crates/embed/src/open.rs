@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
-use pawl_core::codec::change::{ChangeWriter, Record};
+use pawl_core::codec::change::{ChangeWriter, Ending, Record};
 use pawl_core::codec::record::{EntryKind, SleepState};
 use pawl_core::failure::Failure;
 use pawl_core::ids::CommitId;
@@ -22,7 +22,7 @@ use crate::load::{Stored, StoredEntry};
 use crate::rows::{Base, ChangeRow, Head, ROW_BYTES};
 use crate::split::{Class, Pile};
 use crate::sweep::delete_chunks;
-use crate::translate::{self, add_message, put_base};
+use crate::translate::{self, add_message, complete_message, put_base};
 use crate::work::{Call, Found, Limits};
 
 /// Deltas below this are never folded into their base.
@@ -151,7 +151,7 @@ fn repeat_calls(stored: &Stored, kept: &Kept, swapped: bool, calls: &mut Vec<Cal
             calls.extend(gone.map(|id| Call::Delete { key: key::metadata(id) }));
         }
         calls.extend(row.sends.iter().map(add_message));
-        calls.extend(row.acks.iter().map(|id| Call::CompleteMessage { id: id.clone(), response: None }));
+        calls.extend(row.acks.iter().map(complete_message));
     }
     let word = translate::word(head.status());
     let due = !swapped && head.alarm_due && (word.is_none() || stored.word.as_deref() == word);
@@ -343,8 +343,16 @@ impl Units<'_> {
         match status {
             Status::Completed => Some(Record::Completed { output: self.stored.output.clone() }),
             Status::Failed => Some(Record::Failed(self.failure())),
+            Status::Cancelled => Some(Record::Cancelled { reason: None }),
+            Status::RollingBack if !self.is_rolling_back() => Some(Record::RollingBack(Ending::Failed(self.failure()))),
             _ => None,
         }
+    }
+
+    /// Whether a change of ours says how the run ends once it is undone.
+    fn is_rolling_back(&self) -> bool {
+        let rest = self.stored.changes.values().flat_map(|(row, _)| &row.rest);
+        rest.into_iter().any(|record| matches!(record, Record::RollingBack(_)))
     }
 
     /// The failure as Pawl recorded it, unless the row that all engines see says something else.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pawl_core::codec::CodecError;
 use pawl_core::codec::change::{self, Record};
 use pawl_core::ids::CommitId;
-use pawl_core::inbox::MessageKey;
+use pawl_core::inbox::{MessageKey, host_id};
 use pawl_core::key;
 use pawl_store::{Batch, Change, Code, Status, StoreError};
 
@@ -16,10 +16,12 @@ use crate::failure;
 use crate::kept::{Kept, entry_hash};
 use crate::keys;
 use crate::life::{Life, life};
-use crate::rows::{Base, ChangeRow, Sent, status_byte};
+use crate::rows::{Ack, Base, ChangeRow, Sent, status_byte};
 use crate::split::{Class, Pile};
 use crate::sweep::{self, Drop};
-use crate::translate::{add_message, entry_ids, message_id, put_base, put_row, uncounted, word, written_input};
+use crate::translate::{
+    add_message, answers, complete_message, entry_ids, message_id, put_base, put_row, uncounted, word, written_input,
+};
 use crate::work::{Call, Limits};
 
 /// How many dead rows of Pawl's own are gathered before they are deleted.
@@ -156,10 +158,14 @@ impl Planner<'_> {
             sends: self.sends(change, record.id)?,
             acks: Vec::new(),
         };
-        let driver_id = |(sender, seq): &(Arc<str>, u64)| {
-            self.sent.remove(&(*seq, sender.clone())).unwrap_or_else(|| sender.to_string())
+        let answers = answers(&record.records);
+        let ack = |(sender, seq): &(Arc<str>, u64)| {
+            let of_host = || host_id(sender).unwrap_or(sender).to_owned();
+            let id = self.sent.remove(&(*seq, sender.clone())).unwrap_or_else(of_host);
+            let response = answers.get(&*id).and_then(|reply| (*reply).clone());
+            Ack { id, response }
         };
-        row.acks = change.take.iter().map(driver_id).collect();
+        row.acks = change.take.iter().map(ack).collect();
         self.put_rows(&mut pile, &record.records);
         let bases = self.put_bases(&mut pile, number, &record.records);
         let parts = put_row(&mut pile, number, &row);
@@ -287,7 +293,7 @@ impl Planner<'_> {
             self.kept.pend(number);
         }
         let add = |sent: &Sent| add_message(sent);
-        let acks = row.acks.iter().map(|id| Call::CompleteMessage { id: id.clone(), response: None });
+        let acks = row.acks.iter().map(complete_message);
         let calls = row.sends.iter().map(add).chain(acks);
         self.plan.after.extend(calls.map(|call| (Cause::Change(number), call)));
     }

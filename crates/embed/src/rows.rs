@@ -78,8 +78,15 @@ pub struct ChangeRow {
     pub entry_ids: Vec<String>,
     pub rest: Vec<Record>,
     pub sends: Vec<Sent>,
-    /// Ids of messages that were consumed.
-    pub acks: Vec<String>,
+    /// Messages that were consumed.
+    pub acks: Vec<Ack>,
+}
+
+/// A message that was consumed, and what it was answered with, if it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    pub id: String,
+    pub response: Option<Bytes>,
 }
 
 /// A message for the driver.
@@ -249,7 +256,10 @@ impl ChangeRow {
             writer.u64(sent.at as u64);
         }
         writer.count(self.acks.len());
-        self.acks.iter().for_each(|id| writer.data(id.as_bytes()));
+        for ack in &self.acks {
+            writer.data(ack.id.as_bytes());
+            writer.optional_data(ack.response.as_deref());
+        }
     }
 
     /// Reads the content of change `number`, from its row or put together from its parts.
@@ -263,7 +273,10 @@ impl ChangeRow {
             adopted: reader.u8("whether entries were adopted")? == 1,
             entry_ids: many(&mut reader, 1, "entry ids", |r| r.string("an entry id"))?,
             sends: many(&mut reader, 11, "messages", Sent::read)?,
-            acks: many(&mut reader, 1, "ids of messages", |r| r.string("the id of a message"))?,
+            acks: many(&mut reader, 2, "messages", |r| {
+                let id = r.string("the id of a message")?;
+                Ok(Ack { id, response: r.optional("a response", |r| r.data("a response"))? })
+            })?,
         };
         reader.end("a change")?;
         Ok(row)

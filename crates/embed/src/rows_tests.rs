@@ -26,7 +26,7 @@ fn change() -> ChangeRow {
         entry_ids: vec!["a".into(), "b".into()],
         rest: vec![Record::Delta { cell: "state".into(), delta: Bytes::from_static(&[1]) }],
         sends: vec![Sent { id: "m".into(), name: "go".into(), body: Bytes::from_static(&[1]), at: 8 }],
-        acks: vec!["n".into()],
+        acks: vec![Ack { id: "n".into(), response: Some(Bytes::from_static(&[0xf6])) }],
     }
 }
 

@@ -61,10 +61,10 @@ impl Pile {
         self.rows.is_empty()
     }
 
-    /// Whether `more` could be in the same batch, beside a head of `head` bytes.
+    /// Whether `more` could be in the same batch, beside the rows of the head and the state word with `head` bytes.
     pub fn has_room_for(&self, more: &Pile, head: usize, limits: Limits) -> bool {
         let bytes = self.bytes.saturating_add(more.bytes).saturating_add(head);
-        self.rows.len() + more.rows.len() < limits.rows && bytes <= limits.bytes
+        self.rows.len() + more.rows.len() + 2 <= limits.rows && bytes <= limits.bytes
     }
 
     pub fn append(&mut self, more: Pile) {

@@ -1,5 +1,7 @@
 //! From records to rows: the parts that need to know nothing but the records.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pawl_core::codec::cbor;
 use pawl_core::codec::change::Record;
@@ -10,7 +12,7 @@ use pawl_store::Status;
 
 use crate::kept::covers;
 use crate::keys;
-use crate::rows::{self, Base, ChangeRow, Sent};
+use crate::rows::{self, Ack, Base, ChangeRow, Sent};
 use crate::split::{Class, Pile};
 use crate::work::Call;
 
@@ -36,6 +38,21 @@ pub fn put_base(pile: &mut Pile, before: Option<&Base>, cell: &str, value: &Byte
 
 pub fn add_message(sent: &Sent) -> Call {
     Call::AddMessage { id: sent.id.clone(), name: sent.name.clone(), body: sent.body.clone(), sent_at: sent.at }
+}
+
+/// What messages were answered with in a change, by id.
+pub fn answers(records: &[Record]) -> BTreeMap<&str, &Option<Bytes>> {
+    let mut answers = BTreeMap::new();
+    for record in records {
+        if let Record::Answered { message_id, reply } = record {
+            answers.insert(message_id.as_str(), reply);
+        }
+    }
+    answers
+}
+
+pub fn complete_message(ack: &Ack) -> Call {
+    Call::CompleteMessage { id: ack.id.clone(), response: ack.response.clone() }
 }
 
 /// The word of the state row, for a status that other engines know.

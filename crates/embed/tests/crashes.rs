@@ -40,10 +40,12 @@ impl Scene {
         Scene { records, status: Status::Running, alarm: Some(0), sends: 0, takes: 0 }
     }
 
-    /// The scene as the change with this number; its place in the story names its commit.
-    fn change(&self, place: usize, seq: u64) -> Change {
+    /// The scene as the change with this number; its place in the story names its commit. The core does not register
+    /// the first `names` names again.
+    fn change(&self, place: usize, seq: u64, names: u32) -> Change {
         let mut writer = ChangeWriter::new(id(place), 1_000);
-        self.records.iter().for_each(|record| writer.record(record));
+        let is_known = |record: &&Record| matches!(record, Record::Name { index, .. } if *index < names);
+        self.records.iter().filter(|record| !is_known(record)).for_each(|record| writer.record(record));
         let put = |index: usize| {
             let (sender, sender_seq) = ("self".to_owned(), seq << 16 | index as u64);
             let key = MessageKey { sender, sender_seq };
@@ -94,7 +96,7 @@ fn picture(changes: Vec<(u64, Bytes)>) -> Vec<String> {
 /// What the memory store has after so many scenes.
 fn expected(story: &[Scene], count: usize) -> Vec<String> {
     let scenes = story[..count].iter().enumerate();
-    picture(scenes.map(|(place, scene)| (place as u64 + 1, scene.change(place, place as u64 + 1).body)).collect())
+    picture(scenes.map(|(place, scene)| (place as u64 + 1, scene.change(place, place as u64 + 1, 0).body)).collect())
 }
 
 /// How many scenes are stored: at least those that were acknowledged.
@@ -105,6 +107,12 @@ fn stored(opened: &Opened, acknowledged: usize) -> usize {
         (commit == id(place)).then_some(place + 1)
     });
     newest.max().unwrap_or(usize::from(opened.row.is_some())).max(acknowledged)
+}
+
+/// How many names are registered: a death may leave some that no entry uses.
+fn names(opened: &Opened) -> u32 {
+    let records = opened.changes.iter().flat_map(|(seq, body)| change::read(*seq, body).unwrap().records);
+    records.filter(|record| matches!(record, Record::Name { .. })).count() as u32
 }
 
 /// What of a driver may fail after a commit.
@@ -129,11 +137,12 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize], faili
         assert_eq!(picture(opened.changes.clone()), expected(story, told), "after {told} scenes");
         check_row(&opened, story, told, &process.driver);
         acknowledged = told;
+        let names = names(&opened);
         let mut seq = opened.row.map_or(0, |row| row.seq);
         while told < story.len() {
             let until = story.len().min(told + together);
             let changes: Vec<Change> =
-                (told..until).map(|place| story[place].change(place, seq + 1 + (place - told) as u64)).collect();
+                (told..until).map(|place| story[place].change(place, seq + 1 + (place - told) as u64, names)).collect();
             seq += changes.len() as u64;
             match process.commit(opened.epoch, changes) {
                 Some(Outcome::Yes) => (told, acknowledged) = (until, until),
@@ -184,6 +193,7 @@ enum Event {
     InLoop { output: u8 },
     NextIteration,
     Race,
+    Messages,
     Set { field: u8, value: u8, long: bool },
     Migrate,
     Park,
@@ -196,6 +206,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..24u8).prop_map(|output| Event::InLoop { output }),
         2 => Just(Event::NextIteration),
         1 => Just(Event::Race),
+        1 => Just(Event::Messages),
         3 => (0..3u8, 0..24u8, prop::bool::weighted(0.1))
             .prop_map(|(field, value, long)| Event::Set { field, value, long }),
         1 => Just(Event::Migrate),
@@ -208,9 +219,10 @@ fn scene() -> impl Strategy<Value = (Vec<Event>, u8, i64, usize, usize)> {
 }
 
 /// The names that a story uses, registered by its second scene.
-const NAMES: [&str; 8] = ["a", "b", "c", "d", "loop", "in loop", "race", "branch"];
+const NAMES: [&str; 11] = ["a", "b", "c", "d", "loop", "in loop", "race", "branch", "w:0", "w:1", "w:count"];
 const LOOP: u32 = 4;
 const RACE: u32 = 6;
+const MESSAGES: u32 = 8;
 
 /// Writes a story.
 struct Author {
@@ -218,6 +230,7 @@ struct Author {
     dropped: u32,
     /// Ids rise, so that what is written at a place again is another entry.
     races: u32,
+    received: bool,
     in_loop: BTreeMap<u32, String>,
 }
 
@@ -227,7 +240,7 @@ impl Author {
         let base = Record::Base { cell: STATE.into(), value: Bytes::from_static(&[0xb9, 0, 0]), version: 1 };
         let created = Record::Created { incarnation: 1, workflow: true, input: Some(Bytes::from_static(&[7])) };
         let mut story = vec![Scene::quiet(vec![created]), Scene::quiet(names.chain([base]).collect())];
-        let mut author = Author { iteration: 0, dropped: 0, races: 0, in_loop: BTreeMap::new() };
+        let mut author = Author { iteration: 0, dropped: 0, races: 0, received: false, in_loop: BTreeMap::new() };
         for (events, status, alarm, sends, takes) in scenes {
             let mut records = Vec::new();
             events.iter().for_each(|event| author.write(event, &mut records));
@@ -262,6 +275,7 @@ impl Author {
             }
             Event::NextIteration => self.next_iteration(records),
             Event::Race => self.race(records),
+            Event::Messages => self.messages(records),
             Event::Set { field, value, long } => {
                 if records.iter().any(|record| matches!(record, Record::Delta { .. } | Record::Base { .. })) {
                     return;
@@ -293,6 +307,17 @@ impl Author {
             let (location, iterations) = (Location::root().name(LOOP), Some((self.dropped, to)));
             records.push(Record::Dropped { location, iterations, entry_ids });
             self.dropped = to;
+        }
+    }
+
+    /// Two messages and the row that counts them, once.
+    fn messages(&mut self, records: &mut Vec<Record>) {
+        if std::mem::replace(&mut self.received, true) {
+            return;
+        }
+        for index in MESSAGES..MESSAGES + 3 {
+            let kind = EntryKind::Message { name: "m".into(), data: Bytes::from_static(&[2]) };
+            put(records, Entry { id: format!("message {index}"), location: Location::root().name(index), kind }, 1);
         }
     }
 
@@ -343,7 +368,7 @@ fn failure(output: u8) -> Failure {
 }
 
 /// As small as the largest scene allows.
-const TIGHT: Limits = Limits { rows: 24, bytes: 140_000 };
+const TIGHT: Limits = Limits { rows: 9, bytes: 140_000 };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]

@@ -54,11 +54,18 @@ impl Life {
     }
 
     fn create(&mut self) -> Vec<Output> {
-        self.actor(ActorInput::Create(Create { call: 1, workflow: true, input: None, state: None, state_version: 0 }))
+        self.actor(ActorInput::Create(Create {
+            call: 1,
+            workflow: true,
+            input: None,
+            state: None,
+            state_version: 0,
+            hosted: false,
+        }))
     }
 
     fn start(&mut self) -> ScopeId {
-        let started = self.actor(ActorInput::Start(Start { reports: false, code_version: 0 }));
+        let started = self.actor(ActorInput::Start(Start { reports: false, code_version: 0, embedded: None }));
         let scope = started.iter().find_map(|output| match output {
             Output::Actor { output: ActorOutput::RunWorkflow { scope, .. }, .. } => Some(*scope),
             _ => None,
@@ -74,7 +81,7 @@ impl Life {
             timeout_ms: Some(30_000),
             retry_on_timeout: false,
         };
-        self.actor(ActorInput::Step { scope, op, name: name.into(), policy });
+        self.actor(ActorInput::Step { scope, op, name: name.into(), policy, traits: Default::default() });
         let outcome = Outcome::Done { output: Some(Bytes::from_static(&[1])), writes: Writes::default() };
         self.actor(ActorInput::Settle { op, attempt: 1, outcome });
     }

@@ -9,7 +9,7 @@ use model::{Driver, Process, actor, bytes, code, hex, is_yes};
 use pawl_core::codec::change::{self, Record};
 use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
-use pawl_core::key::{self};
+use pawl_core::key;
 use pawl_embed::{Limits, Rows, Work};
 use pawl_store::{ActorId, Code, Completion, Outcome, Request, Status, Store};
 
@@ -210,4 +210,47 @@ fn actors_wait_for_their_own_drivers_only() {
     store.submit(4, Request::Open { actor: actor() });
     store.drain(&mut done);
     assert!(matches!(done.last(), Some((4, Completion::Failed(error))) if error.code == Code::StoreUnavailable));
+}
+
+#[test]
+fn a_refusal_is_passed_on_unless_changes_before_it_were_written() {
+    let limits = Limits { rows: 6, bytes: 100_000 };
+    for (count, made, expected) in [(1, 0, Code::StoreUnavailable), (8, 2, Code::OutcomeUnknown)] {
+        let mut process = Process::new(Driver::default(), limits);
+        let epoch = process.open().unwrap().unwrap().epoch;
+        assert!(is_yes(process.commit(epoch, vec![created(1)])));
+        let changes = (2..2 + count).map(|seq| {
+            let name = seq as u32 - 2;
+            change(seq, Status::Running, |writer| {
+                writer.name(name, &format!("step {name}"));
+                writer.entry(&step(&format!("id {name}"), at(name), 1));
+            })
+        });
+        process.refuse_after = Some(made);
+        assert_eq!(code(process.commit(epoch, changes.collect())), Some(expected));
+        let later = change(2 + count, Status::Running, |_| {});
+        assert_eq!(code(process.commit(epoch, vec![later])), Some(Code::Fenced), "before it is read back");
+        assert_eq!(order(&process.open().unwrap().unwrap()).len(), made);
+    }
+}
+
+#[test]
+fn cells_are_told_of_and_stay_behind_what_another_engine_wrote() {
+    let mut process = Process::new(Driver::default(), Limits::NONE);
+    let epoch = process.open().unwrap().unwrap().epoch;
+    let value = Bytes::from_static(&[0x18, 0x2a]);
+    let with_state = change(1, Status::Running, |writer| {
+        writer.created(1, true, None);
+        writer.name(0, "n");
+        writer.base("state", &value, 3);
+    });
+    assert!(is_yes(process.commit(epoch, vec![with_state])));
+    let mut driver = process.driver.clone();
+    driver.rows.insert(key::history(&at(0)), step("theirs", at(0), 1).encode());
+    let mut next = Process::new(driver.clone(), Limits::NONE);
+    let opened = next.open().unwrap().unwrap();
+    let found = next.desk.found(&actor()).unwrap();
+    assert!(found.swapped && found.cells);
+    assert!(records(&opened).concat().contains(&Record::Base { cell: "state".into(), value, version: 3 }));
+    assert_eq!(next.driver, driver, "an opening alone must not hide what it found");
 }

@@ -11,7 +11,7 @@ use pawl_core::codec::record::{Branches, Entry, EntryKind, SleepState};
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{Message, MessageKey};
-use pawl_core::key::{self};
+use pawl_core::key;
 use pawl_embed::Limits;
 use pawl_store::{Change, Code, InboxRow, Put, Status};
 

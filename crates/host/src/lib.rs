@@ -56,6 +56,8 @@ pub struct Host {
     store: Box<dyn Store>,
     info: Option<StoreInfo>,
     namespace: String,
+    /// Whether an actor's name begins with a number and a slash that are not part of its identity.
+    numbered: bool,
     seeds: pawl_core::ids::Ids,
     table: Table,
     timers: Timers,
@@ -74,6 +76,7 @@ impl Host {
             store,
             info: None,
             namespace: namespace.into(),
+            numbered: false,
             seeds: pawl_core::ids::Ids::new(seed),
             table: Table::default(),
             timers: Timers::default(),
@@ -83,6 +86,12 @@ impl Host {
             next_ticket: OPENING + 1,
             openings: 0,
         }
+    }
+
+    /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
+    /// drivers, and is the same actor to the outside.
+    pub fn with_numbered_names(self) -> Host {
+        Host { numbered: true, ..self }
     }
 
     /// Takes everything in that has happened up to `now` (milliseconds since the epoch), and tells what is to be done.
@@ -119,7 +128,7 @@ impl Host {
     pub fn step_key(&self, handle: Handle, op: OpId) -> Option<String> {
         let actor = self.actor(handle)?;
         let path = actor.path_of(op)?;
-        let name = self.table.name(handle)?;
+        let name = self.identity(handle)?;
         let life = (actor.incarnation(), actor.generation());
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
     }
@@ -129,9 +138,15 @@ impl Host {
         let actor = self.actor(handle)?;
         let mut path = vec!["#chance".to_owned()];
         path.extend(actor.path_of_scope(scope)?);
-        let name = self.table.name(handle)?;
+        let name = self.identity(handle)?;
         let life = (actor.incarnation(), actor.generation());
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+    }
+
+    fn identity(&self, handle: Handle) -> Option<&str> {
+        let name = self.table.name(handle)?;
+        let plain = if self.numbered { name.split_once('/').map(|(_, plain)| plain) } else { None };
+        Some(plain.unwrap_or(name))
     }
 
     pub fn info(&self) -> Option<&StoreInfo> {

@@ -47,7 +47,7 @@ impl Driver {
 
     fn create(&mut self) -> Vec<Output> {
         self.all(vec![Input::Open { handle: HANDLE, name: "order/1".into() }]);
-        let create = Create { call: 1, workflow: false, input: None, state: None, state_version: 1 };
+        let create = Create { call: 1, workflow: false, input: None, state: None, state_version: 1, hosted: false };
         self.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }])
     }
 
@@ -92,7 +92,7 @@ fn a_batch_of_unknown_outcome_that_was_not_written_is_not_answered() {
 fn a_refused_batch_leaves_the_actor_as_it_was() {
     let mut driver = Driver::open("memory:", Some((1, Fault::Refuse)));
     assert_eq!(words(&driver.create()), ["lost", "reopened, exists: false"]);
-    let create = Create { call: 2, workflow: false, input: None, state: None, state_version: 1 };
+    let create = Create { call: 2, workflow: false, input: None, state: None, state_version: 1, hosted: false };
     let again = driver.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }]);
     assert_eq!(words(&again), ["reply 2"]);
 }
@@ -120,7 +120,7 @@ fn actors_with_work_are_named_at_a_start_and_those_that_sleep_when_their_time_co
     driver.all(vec![]);
     for (handle, name) in [(1, "a/1"), (2, "b/2")] {
         driver.all(vec![Input::Open { handle, name: name.into() }]);
-        let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1 };
+        let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false };
         driver.all(vec![Input::Actor { handle, input: ActorInput::Create(create) }]);
     }
     // b/2 sleeps.

@@ -10,11 +10,15 @@ use std::time::Duration;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use pawl_embed::{Desk, Limits, Written};
 use pawl_host::Host;
 use pawl_store::fault::{Fault, FaultStore, Gauge};
-use pawl_store::{OpenOptions, Store};
+use pawl_store::{Code, OpenOptions, Store, StoreError};
 
-use crate::wire::{Reader, read_inputs, write_inspection, write_turn};
+use crate::wire::{Reader, Said, read_inputs, write_history, write_inspection, write_turn, write_work};
+
+/// The URL of the store whose actors are kept by embedding hosts' drivers.
+const DRIVERS: &str = "driver:";
 
 /// No arguments, no error-first argument, weak (Node may exit), and at most one call on its way.
 type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -37,6 +41,8 @@ pub struct EngineOptions {
 
 struct Inner {
     host: Host,
+    /// Where the work on embedding hosts' drivers lies.
+    desk: Option<Desk>,
     /// What `advance` wrote and the caller's buffer could not take.
     output: Vec<u8>,
 }
@@ -64,10 +70,17 @@ impl Engine {
         #[napi(ts_arg_type = "() => void")] wake: Function<'_, (), ()>,
     ) -> Result<Engine> {
         let wake = wake_function(wake)?;
-        let (store, gauge) = open_store(&options, wake)?;
         let seed = options.seed.map_or_else(chance, f64::to_bits);
-        let host = Host::new(store, options.namespace, seed);
-        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, output: Vec::new() })));
+        let (host, desk, gauge) = if options.url == DRIVERS {
+            // Whoever keeps the rows names the store: the same in every process.
+            let (store, desk) = pawl_embed::open([0; 16], wake);
+            let host = Host::new(Box::new(store), options.namespace, seed).with_numbered_names();
+            (host, Some(desk), None)
+        } else {
+            let (store, gauge) = open_store(&options, wake)?;
+            (Host::new(store, options.namespace, seed), None, gauge)
+        };
+        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new() })));
         close_with(&env, &slot)?;
         Ok(Engine { slot, gauge })
     }
@@ -107,6 +120,12 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn inspect(&self, handle: f64) -> Result<Uint8Array> {
         with(&self.slot, |inner| Ok(Uint8Array::new(inner.inspect(handle as u64))))
+    }
+
+    /// What a loaded actor's run has recorded, as its rows hold it; empty if it is not loaded.
+    #[napi(catch_unwind)]
+    pub fn history(&self, handle: f64) -> Result<Uint8Array> {
+        with(&self.slot, |inner| Ok(Uint8Array::new(inner.history(handle as u64))))
     }
 
     /// The idempotency key of a step that is running; none if it is not.
@@ -159,10 +178,15 @@ impl Engine {
 
 impl Inner {
     fn advance(&mut self, now: f64, input: &[u8], output: &mut [u8]) -> Result<u32> {
-        let inputs = read_inputs(input).map_err(|error| misuse(&error.to_string()))?;
+        let said = read_inputs(input).map_err(|error| misuse(&error.to_string()))?;
+        let desk = self.desk.as_ref();
+        let inputs = said.into_iter().filter_map(|said| to_host(said, desk)).collect::<Vec<_>>();
         let turn = self.host.advance(now as i64, inputs);
         self.output.clear();
         write_turn(&turn, &mut self.output);
+        if let Some(desk) = &self.desk {
+            write_work(&desk.take(), &mut self.output);
+        }
         if self.output.len() <= output.len() {
             output[..self.output.len()].copy_from_slice(&self.output);
         }
@@ -180,6 +204,14 @@ impl Inner {
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
             write_inspection(&actor.entries(), &actor.inbox(), &mut bytes);
+        }
+        bytes
+    }
+
+    fn history(&self, handle: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some(actor) = self.host.actor(handle) {
+            write_history(&actor.names(), &actor.entries(), &mut bytes);
         }
         bytes
     }
@@ -207,6 +239,32 @@ impl Inner {
             Err(error) => Err(Error::new(Status::GenericFailure, error.to_string())),
         }
     }
+}
+
+/// Says to the desk what is for the desk.
+fn to_host(said: Said, desk: Option<&Desk>) -> Option<pawl_host::Input> {
+    match (said, desk) {
+        (Said::Host(input), _) => return Some(input),
+        (_, None) => {}
+        (Said::Loaded { ticket, rows, limits }, Some(desk)) => desk.loaded(ticket, Ok(rows), limits),
+        (Said::NotLoaded { ticket, why }, Some(desk)) => {
+            desk.loaded(ticket, Err(driver_failed(Code::StoreUnavailable, why)), Limits::SPLIT);
+        }
+        (Said::Written { ticket, failed }, Some(desk)) => desk.written(
+            ticket,
+            match failed {
+                None => Written::Yes,
+                Some((true, why)) => Written::No(driver_failed(Code::StoreUnavailable, why)),
+                Some((false, why)) => Written::Unknown(driver_failed(Code::OutcomeUnknown, why)),
+            },
+        ),
+        (Said::Settled { ticket, failed }, Some(desk)) => desk.settled(ticket, &failed),
+    }
+    None
+}
+
+fn driver_failed(code: Code, why: String) -> StoreError {
+    StoreError::new(code, why)
 }
 
 fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dyn Store>, Option<Gauge>)> {

@@ -66,7 +66,8 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn new(code: Code, message: String) -> Self {
+    /// Whether it may be tried again follows from the code.
+    pub fn new(code: Code, message: String) -> Self {
         let retryable = matches!(code, Code::StoreInUse | Code::StoreUnavailable);
         Self { code, message, retryable, data: Vec::new() }
     }

@@ -41,6 +41,8 @@ const CAUSES = 4;
 
 /** Whose failure an error is: of a step, or of something that has branches. */
 export interface FailedPart {
+  /** What was recorded of it, if it is a step's. */
+  readonly failure?: FailureRecord;
   readonly kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map";
   readonly name: string;
   readonly attempts: number;
@@ -104,16 +106,21 @@ function encodeFields(fields: Fields): Uint8Array | undefined {
 }
 
 /** The same, with whose failure it is. */
-export function toBranchRecord(error: unknown): FailureRecord {
-  const record = toRecord(error);
-  const part = attributed(error)?.part ?? (record.kind === "rollback" ? blockPart(record) : undefined);
-  if (part === undefined) return record;
+export function toBranchRecord(error: unknown, record: FailureRecord = toRecord(error)): FailureRecord {
+  const whose = attributed(error)?.part ?? (record.kind === "rollback" ? blockPart(record) : undefined);
+  if (whose === undefined) return record;
+  const part: FailedPart = { kind: whose.kind, name: whose.name, attempts: whose.attempts };
   const fields: Fields = record.fields === undefined ? {} : (decode(record.fields) as Fields);
   return { ...record, fields: encodeFields({ ...fields, part }) };
 }
 
 function blockPart(record: FailureRecord): FailedPart {
   return { kind: "rollback", name: record.name, attempts: 0 };
+}
+
+/** The error's own fields, as they were recorded. */
+export function ownFieldsOf(record: FailureRecord): Readonly<Record<string, unknown>> {
+  return record.fields === undefined ? {} : ((decode(record.fields) as Fields).own ?? {});
 }
 
 /** Whose failure a recorded one was, if it was an operation's. */

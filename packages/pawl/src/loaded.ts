@@ -552,8 +552,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.rethrow(op);
   }
 
-  /** Runs of an embedding host alone are told. */
+  /** Runs of an embedding host alone are told, and asked. */
   suspended(): void {}
+  want(): void {}
 
   sent(id: number, messageId: string): void {
     const call = this.#calls.get(id);

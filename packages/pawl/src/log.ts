@@ -16,6 +16,9 @@ export const consoleLogger: Logger = {
   error: (o, m) => console.error(m, o),
 };
 
+/** Says nothing. */
+export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
 /** A logger that adds fields to everything. */
 export function withFields(logger: Logger, fields: object): Logger {
   return {

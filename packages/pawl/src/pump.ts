@@ -7,7 +7,7 @@
 
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
 import { native } from "./native/load.ts";
-import { type ActorSink, dispatch, type EngineSink, InputWriter } from "./wire.ts";
+import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter } from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
@@ -30,6 +30,9 @@ export interface PumpListener {
   defect(error: unknown): void;
   /** A turn is over. */
   turned?(): void;
+  /** Only of a store whose actors embedding hosts keep. */
+  load?(ticket: number, actor: string): void;
+  write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
 }
 
 /** The time, and what may wake the pump when some of it has passed. */
@@ -214,6 +217,14 @@ export class Pump implements EngineSink {
 
   defect(error: unknown): void {
     this.#listener.defect(error);
+  }
+
+  load(ticket: number, actor: string): void {
+    this.#listener.load?.(ticket, actor);
+  }
+
+  write(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void {
+    this.#listener.write?.(ticket, actor, calls, after);
   }
 
   readonly #run = (): void => {

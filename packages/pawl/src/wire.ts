@@ -56,6 +56,7 @@ export class InputWriter {
     this.#optionalBytes(actor.input);
     this.#optionalBytes(actor.state);
     this.out.varint(actor.version);
+    this.#flag(actor.hosted === true);
   }
 
   migrate(handle: number, state: Uint8Array, version: number): void {
@@ -112,10 +113,11 @@ export class InputWriter {
     this.#flag(wait.completable);
   }
 
-  loop(handle: number, scope: number, op: number, name: string, state: Uint8Array | undefined, keep: number): void {
-    this.#operation(11, handle, scope, op, name);
-    this.#optionalBytes(state);
-    this.out.varint(keep);
+  loop(handle: number, scope: number, op: number, loop: LoopRecord): void {
+    this.#operation(11, handle, scope, op, loop.name);
+    this.#optionalBytes(loop.state);
+    this.out.varint(loop.keep);
+    this.out.varint(loop.every);
   }
 
   settled(handle: number, op: number, attempt: number, output: Uint8Array | undefined, writes: Writes): void {
@@ -265,6 +267,54 @@ export class InputWriter {
     this.#optionalText(entryId);
   }
 
+  polled(handle: number, op: number, messages: readonly HostMessage[]): void {
+    this.#record(33, handle);
+    this.out.varint(op);
+    this.out.varint(messages.length);
+    for (const { id, name, body, sentAt } of messages) {
+      this.#text(id);
+      this.#text(name);
+      this.#bytes(body);
+      this.out.f64(sentAt);
+    }
+  }
+
+  /** The rows of an embedding host, and how much one of its batches takes. */
+  loaded(ticket: number, rows: readonly HostRow[], limits: HostLimits | undefined, atomic: boolean): void {
+    this.#record(40, ticket);
+    this.#flag(limits !== undefined);
+    if (limits !== undefined) {
+      this.out.varint(limits.rows);
+      this.out.varint(limits.bytes);
+    }
+    this.#flag(atomic);
+    this.out.varint(rows.length);
+    for (const { key, value } of rows) {
+      this.#bytes(key);
+      this.#bytes(value);
+    }
+  }
+
+  notLoaded(ticket: number, why: string): void {
+    this.#record(41, ticket);
+    this.#text(why);
+  }
+
+  /** `failed.certain`: the call that failed did nothing. */
+  written(ticket: number, failed: { readonly certain: boolean; readonly why: string } | undefined): void {
+    this.#record(42, ticket);
+    this.#flag(failed !== undefined);
+    if (failed === undefined) return;
+    this.#flag(failed.certain);
+    this.#text(failed.why);
+  }
+
+  settledAfter(ticket: number, failed: readonly number[]): void {
+    this.#record(43, ticket);
+    this.out.varint(failed.length);
+    for (const index of failed) this.out.varint(index);
+  }
+
   pulse(): void {
     this.#record(19, 0);
   }
@@ -398,6 +448,8 @@ export interface CreateRecord {
   readonly input: Uint8Array | undefined;
   readonly state: Uint8Array | undefined;
   readonly version: number;
+  /** Whether an embedding host keeps it: the call is answered at once. */
+  readonly hosted?: boolean;
 }
 
 /** How an embedding host runs a workflow: `patience` is how long it waits in memory, in milliseconds. */
@@ -410,6 +462,50 @@ export interface EmbeddedRecord {
 export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
+
+export interface LoopRecord {
+  readonly name: string;
+  readonly state: Uint8Array | undefined;
+  /** How many past iterations stay, and after how many the others go. */
+  readonly keep: number;
+  readonly every: number;
+}
+
+/** A message of an embedding host. */
+export interface HostMessage {
+  readonly id: string;
+  readonly name: string;
+  readonly body: Uint8Array;
+  readonly sentAt: number;
+}
+
+export interface HostRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export interface HostLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** One call of an embedding host's driver. */
+export type DriverCall =
+  | { readonly kind: "set"; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly kind: "batch"; readonly writes: HostRow[] }
+  | { readonly kind: "delete"; readonly key: Uint8Array }
+  | { readonly kind: "deletePrefix"; readonly prefix: Uint8Array }
+  | { readonly kind: "deleteRange"; readonly start: Uint8Array; readonly end: Uint8Array }
+  | { readonly kind: "setAlarm"; readonly at: number }
+  | { readonly kind: "clearAlarm" }
+  | {
+      readonly kind: "addMessage";
+      readonly id: string;
+      readonly name: string;
+      readonly body: Uint8Array;
+      readonly sentAt: number;
+    }
+  | { readonly kind: "completeMessage"; readonly id: string; readonly response: Uint8Array | undefined };
 
 export interface WaitRecord {
   readonly name: string;
@@ -568,6 +664,8 @@ export interface ActorSink {
   rethrow(op: number): void;
   sent(call: number, messageId: string): void;
   answered(messageId: string, reply: Uint8Array | undefined): void;
+  /** Ask an embedding host's queue for these messages, once. */
+  want(op: number, names: readonly string[], count: number): void;
   /** The run waits, durably; `names` undefined: for no message; empty: for any. */
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
   report(report: number, event: EventRecord): void;
@@ -594,6 +692,10 @@ export interface EngineSink {
   resumeFailed(problem: StoreProblem): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
+  /** The rows of an embedding host's actor are wanted. */
+  load(ticket: number, actor: string): void;
+  /** These calls are to be made, and those after them if all went well. */
+  write(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
 }
 
 /**
@@ -625,6 +727,14 @@ export function dispatch(
 function dispatchOne(reader: OutputReader, sink: EngineSink): void {
   const kind = reader.byte();
   const handle = reader.number();
+  if (kind === 40) {
+    const actor = reader.text();
+    return sink.load(handle, actor);
+  }
+  if (kind === 41) {
+    const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
+    return sink.write(handle, actor, calls, after);
+  }
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -735,6 +845,11 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
       const alarm = reader.flag() ? reader.time() : undefined;
       const names = reader.flag() ? Array.from({ length: reader.number() }, () => reader.text()) : undefined;
       return actor?.suspended(alarm, names);
+    }
+    case 33: {
+      const [op, names] = [reader.number(), Array.from({ length: reader.number() }, () => reader.text())];
+      const count = reader.number();
+      return actor?.want(op, names, count);
     }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
@@ -860,6 +975,36 @@ export class OutputReader {
         return { kind: "failed", failure: this.failure() };
       default:
         return BRANCH_CANCELLED;
+    }
+  }
+
+  calls(): DriverCall[] {
+    return Array.from({ length: this.number() }, () => this.call());
+  }
+
+  call(): DriverCall {
+    switch (this.byte()) {
+      case 0:
+        return { kind: "set", key: this.bytes(), value: this.bytes() };
+      case 1:
+        return {
+          kind: "batch",
+          writes: Array.from({ length: this.number() }, () => ({ key: this.bytes(), value: this.bytes() })),
+        };
+      case 2:
+        return { kind: "delete", key: this.bytes() };
+      case 3:
+        return { kind: "deletePrefix", prefix: this.bytes() };
+      case 4:
+        return { kind: "deleteRange", start: this.bytes(), end: this.bytes() };
+      case 5:
+        return { kind: "setAlarm", at: this.time() };
+      case 6:
+        return { kind: "clearAlarm" };
+      case 7:
+        return { kind: "addMessage", id: this.text(), name: this.text(), body: this.bytes(), sentAt: this.time() };
+      default:
+        return { kind: "completeMessage", id: this.text(), response: this.optionalBytes() };
     }
   }
 

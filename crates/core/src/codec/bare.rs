@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::CodecError;
 
 /// Reads BARE items one after another. `data` items share the input's memory.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     input: &'a Bytes,
     at: usize,
 }
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes BARE items one after another.
-pub(crate) struct Writer(pub Vec<u8>);
+pub struct Writer(pub Vec<u8>);
 
 impl Writer {
     pub fn u8(&mut self, value: u8) {

@@ -117,7 +117,8 @@ pub enum Record {
     Recovered {
         generation: u64,
     },
-    /// Everything below a location is gone, or so many iterations of the loop there; what is on the compensation stack stays.
+    /// Everything at and below a location is gone, or so many iterations of the loop there; what is on the compensation stack
+    /// stays.
     /// `entry_ids` lists what is gone where a host keeps a row for each.
     Dropped {
         location: Location,
@@ -224,6 +225,11 @@ impl ChangeWriter {
         self.0.u8(10);
         self.0.u32(times);
         self.0.u64(code_version);
+    }
+
+    pub fn dropped(&mut self, location: &Location, iterations: Option<(u32, u32)>, entry_ids: &[String]) {
+        let (location, entry_ids) = (location.clone(), entry_ids.to_vec());
+        self.record(&Record::Dropped { location, iterations, entry_ids });
     }
 
     /// Any record, whatever its kind.

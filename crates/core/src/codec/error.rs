@@ -21,7 +21,7 @@ pub enum CodecError {
 
 impl CodecError {
     /// An [`CodecError::Unexpected`] with the found value formatted.
-    pub(crate) fn unexpected(offset: usize, found: impl Into<String>, expected: &'static str) -> Self {
+    pub fn unexpected(offset: usize, found: impl Into<String>, expected: &'static str) -> Self {
         CodecError::Unexpected { offset, found: found.into(), expected }
     }
 

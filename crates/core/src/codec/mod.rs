@@ -3,7 +3,7 @@
 //! Owns the layouts, not their meaning: no module here knows what a step or a cell does with a value.
 //! One law: every reader takes bytes from anywhere, never panics, and checks a length before it allocates for it.
 
-mod bare;
+pub mod bare;
 pub mod cbor;
 pub mod change;
 mod error;

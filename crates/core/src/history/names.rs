@@ -27,6 +27,10 @@ impl Names {
         self.names.get_index(index as usize).map(|name| &**name)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
     /// Takes up a recorded name. False if the index is not the next one or the name is there already.
     #[must_use]
     pub fn load(&mut self, index: u32, name: &str) -> bool {

@@ -77,6 +77,8 @@ pub struct Overlay {
     pub ids: Ids,
     pub inbox: Inbox,
     pub outputs: VecDeque<Output>,
+    /// Whether an embedding host keeps the inbox: what is sent comes back through it.
+    pub hosted: bool,
     cells: Vec<(String, Cell)>,
     state_version: u32,
     queued: u64,
@@ -97,6 +99,7 @@ impl Overlay {
             ids,
             inbox: Inbox::default(),
             outputs: VecDeque::new(),
+            hosted: false,
             cells: Vec::new(),
             state_version: 0,
             queued: 0,
@@ -256,7 +259,9 @@ impl Overlay {
         let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
         let message = Message { key, name, body, sent_at: self.now };
         let id = message.id();
-        self.inbox.put(message.clone());
+        if !self.hosted {
+            self.inbox.put(message.clone());
+        }
         writing.put.push(message);
         id
     }
@@ -264,7 +269,9 @@ impl Overlay {
     /// Puts messages back into the inbox that a change took: whoever took them has not used them.
     pub fn put_back(&mut self, writing: &mut Writing, messages: Vec<Message>) {
         writing.put.extend(messages.iter().cloned());
-        self.inbox.put_back(messages.into_iter());
+        if !self.hosted {
+            self.inbox.put_back(messages.into_iter());
+        }
     }
 
     /// Queues the change; returns its number.

@@ -7,8 +7,8 @@ use crate::compensation::Rollback;
 use crate::history::{History, NodeId};
 use crate::input::{CallId, ScopeId};
 use crate::key::Segment;
-use crate::output::{Halt, Output, Refusal, RunOutcome};
-use crate::overlay::Overlay;
+use crate::output::{Halt, Output, Refusal, RunOutcome, Status};
+use crate::overlay::{Overlay, Standing};
 
 impl Run {
     /// Ends the run between two commits.
@@ -200,7 +200,10 @@ impl Run {
         self.ended_by.clear();
         self.parks = 0;
         self.phase = Phase::Idle;
-        let seq = overlay.commit(writing, self.standing());
+        // An embedding host is told by its alarm to run the workflow again.
+        let woken = Standing { status: Status::Waiting, alarm: Some(overlay.now) };
+        let standing = if self.start.embedded.is_some() { woken } else { self.standing() };
+        let seq = overlay.commit(writing, standing);
         overlay.leave_after(seq, Output::Reply { call });
         if self.start.embedded.is_none() {
             self.resume(overlay);

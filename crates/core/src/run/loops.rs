@@ -20,7 +20,7 @@ impl Run {
         (scope, op): (ScopeId, OpId),
         name: String,
         first: Option<Bytes>,
-        keep: u32,
+        keep: (u32, u32),
     ) {
         let expects = |kind: &EntryKind| matches!(kind, EntryKind::Loop { .. });
         let Some(place) = self.enter(overlay, scope, op, ("loop", &name), expects) else { return };
@@ -45,14 +45,14 @@ impl Run {
         let Some(pending) = self.ops.get_mut(&op) else { return };
         let place = pending.place;
         let Kind::Loop { state, keep, .. } = &mut pending.kind else { return };
-        let keep = (*keep).max(1);
+        let keep = *keep;
         let (next, action) = state.on(input);
         *state = next;
         match action {
             LoopAction::NoteAndRun(iteration) => {
                 self.note_loop(overlay, place, iteration, present(value));
-                if iteration > 0 && iteration % keep == 0 {
-                    self.prune(place, iteration, keep);
+                if iteration > 0 && iteration % keep.1.max(1) == 0 {
+                    self.prune(place, iteration, keep.0);
                 }
                 self.iterate(overlay, op, place, iteration, shown);
             }
@@ -164,7 +164,8 @@ impl Run {
         self.noted.insert(place);
         let iteration = self.recorded_iteration(place).saturating_add(1);
         if let Some(Kind::Loop { keep, .. }) = self.ops.get(&op).map(|pending| &pending.kind) {
-            self.prune(place, iteration, (*keep).max(1));
+            let keep = *keep;
+            self.prune(place, iteration, keep.0);
         }
         let commit = overlay.queued() + 1;
         if let Some(recorded) = self.history.get_mut(place) {

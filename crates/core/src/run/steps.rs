@@ -30,7 +30,13 @@ impl Run {
             Place::Recorded(place) => (place, self.history.get(place).map_or(Step::New, recorded_step)),
         };
         let phase = StepPhase::Waiting;
-        self.pend(scope, op, place, name, Kind::Step { step, policy, phase, traits, undoes: false });
+        self.pend(
+            scope,
+            op,
+            place,
+            name,
+            Kind::Step { step, policy, phase, traits, undoes: false, failed_here: false },
+        );
         if self.is_on_stack(place) {
             self.handlers.insert(place, (op, policy));
         }
@@ -240,6 +246,9 @@ impl Run {
             self.push_row(&mut writing, op, &step, true);
         }
         self.settled(op);
+        if let Some(Kind::Step { failed_here, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
+            *failed_here = true;
+        }
         self.set_wake(op, wake);
         let seq = self.commit(overlay, writing);
         self.finish_after(overlay, op, seq, what);

@@ -15,6 +15,7 @@ use crate::input::{OpId, ScopeId, StepTraits};
 use crate::key::Segment;
 use crate::output::{Halt, Output, Value};
 use crate::overlay::{Overlay, Writing};
+use crate::retry::Policy;
 use crate::step::{Step, StepInput};
 
 impl Run {
@@ -88,7 +89,7 @@ impl Run {
             self.history.mark_row(place, true);
         }
         self.stack.push(Row { node: place, attempted: true });
-        self.handlers.insert(place, (op, crate::retry::Policy::PATIENT));
+        self.handlers.insert(place, (op, Policy::PATIENT));
         self.noted_pushes.push(Record::Pushed { entry_id, attempted: true });
     }
 
@@ -167,7 +168,10 @@ impl Run {
         let Some((op, policy)) = self.handlers.get(&row.node).copied() else { return };
         let name = self.history.names_of(row.node).pop().unwrap_or_default();
         let (phase, traits) = (StepPhase::Waiting, StepTraits::default());
-        let kind = Kind::Step { step: Step::New, policy, phase, traits, undoes: true };
+        // An embedding host runs a handler that has failed again when it runs the workflow again.
+        let once = Policy { max_retries: 0, timeout_ms: None, ..policy };
+        let policy = if self.start.embedded.is_some() { once } else { policy };
+        let kind = Kind::Step { step: Step::New, policy, phase, traits, undoes: true, failed_here: false };
         let (scope, place) = (ScopeId::MAX, row.node);
         let pending = Pending { scope, place, name, deadline: None, wake: Wake::Never, outcome: None, kind };
         self.ops.insert(op, pending);
@@ -205,6 +209,9 @@ impl Run {
     ) {
         if let Some(recorded) = self.history.get(place) {
             let entry_id = recorded.entry.id.clone();
+            // It is on the stack still, and says so with its entry.
+            let attempted = self.stack.rows().iter().any(|row| row.node == place && row.attempted);
+            writing.writer.record(&Record::Pushed { entry_id: entry_id.clone(), attempted });
             writing.writer.record(&Record::UndoFailed { entry_id, attempts, terminal, failure });
         }
     }

@@ -1,5 +1,7 @@
 //! Sleeps and waits for messages: does what the timer and the inbox machines say.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::entry::{Place, signed, unsigned};
@@ -8,9 +10,9 @@ use super::{Kind, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::record::{EntryKind, SleepState};
 use crate::history::NodeId;
-use crate::inbox::{Message, Wait, WaitAction, WaitInput};
-use crate::input::{NextWait, OpId, ScopeId, Until};
-use crate::output::Value;
+use crate::inbox::{Message, MessageKey, Wait, WaitAction, WaitInput};
+use crate::input::{HostMessage, NextWait, OpId, ScopeId, Until};
+use crate::output::{Output, Value};
 use crate::overlay::{Overlay, Writing};
 use crate::timer::{Timer, TimerAction, TimerInput};
 
@@ -130,23 +132,58 @@ impl Run {
 
     /// Nothing there yet: a new deadline becomes durable, and the wait goes on.
     fn wait(&mut self, overlay: &mut Overlay, op: OpId) {
-        let Some(Kind::Next { names, timer, .. }) = self.ops.get_mut(&op).map(|op| &mut op.kind) else { return };
+        let Some(Kind::Next { names, timer, count, .. }) = self.ops.get_mut(&op).map(|op| &mut op.kind) else { return };
         self.waiters.add(op, names);
-        let Some((place, timer)) = timer else { return self.set_wake(op, Wake::Never) };
+        if overlay.hosted {
+            self.asked.insert(op);
+            overlay.outputs.push_back(Output::Want { op, names: names.clone(), count: *count });
+        }
+        let unasked = if overlay.hosted { Wake::Now } else { Wake::Never };
+        let Some((place, timer)) = timer else { return self.set_wake(op, unasked) };
         let place = *place;
         let (deadline, is_new) = match *timer {
             Timer::New { deadline } => (deadline, true),
             Timer::Pending { deadline } => (deadline, false),
-            Timer::Passed | Timer::Overtaken => return self.set_wake(op, Wake::Never),
+            Timer::Passed | Timer::Overtaken => return self.set_wake(op, unasked),
         };
         *timer = Timer::Pending { deadline };
         self.arm(op, deadline);
-        self.set_wake(op, Wake::At(deadline));
+        self.set_wake(op, if overlay.hosted { Wake::Now } else { Wake::At(deadline) });
         if is_new {
             let mut writing = self.begin(overlay);
             self.write_timer(overlay, &mut writing, place, deadline, SleepState::Pending);
             self.commit(overlay, writing);
         }
+    }
+
+    /// An embedding host's queue was asked: what it holds is at hand until a wait takes it.
+    pub(super) fn polled(&mut self, overlay: &mut Overlay, op: OpId, messages: Vec<HostMessage>) {
+        for HostMessage { id, name, body, sent_at } in messages {
+            if self.known_messages().insert(id.clone()) {
+                overlay.inbox.put(Message { key: MessageKey::of_host(&id), name, body, sent_at });
+            }
+        }
+        let asked = self.asked.remove(&op);
+        if asked {
+            self.set_wake(op, self.wake_of_wait(op));
+        }
+    }
+
+    fn wake_of_wait(&self, op: OpId) -> Wake {
+        self.ops.get(&op).and_then(|pending| pending.deadline).map_or(Wake::Never, Wake::At)
+    }
+
+    /// The ids that are recorded already: a host may offer a message again that it was not yet told is done with.
+    fn known_messages(&mut self) -> &mut BTreeSet<String> {
+        let history = &self.history;
+        self.known_messages.get_or_insert_with(|| {
+            let recorded = history.list();
+            let ids = recorded.iter().filter_map(|listed| match &listed.recorded.entry.kind {
+                EntryKind::Message { data, .. } => cbor::field(data, "id").ok().flatten(),
+                _ => None,
+            });
+            ids.filter_map(|id| cbor::text(&id).map(str::to_owned)).collect()
+        })
     }
 
     /// Takes messages: they leave the inbox in the change that records them.

@@ -121,7 +121,14 @@ impl World {
         };
         if !life.actor.exists() {
             let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
-            life.feed(Input::Create(Create { call: 1, workflow: true, input: None, state, state_version: 1 }));
+            life.feed(Input::Create(Create {
+                call: 1,
+                workflow: true,
+                input: None,
+                state,
+                state_version: 1,
+                hosted: false,
+            }));
         }
         if !life.dead {
             life.outcome = life.actor.outcome().cloned();
@@ -344,7 +351,7 @@ impl Life<'_> {
             }
             Do::Loop(name, ..) => {
                 let state = Some(Bytes::from_static(&[0]));
-                Input::Loop { scope, op, name: name.into(), state, keep: 20 }
+                Input::Loop { scope, op, name: name.into(), state, keep: 20, every: 20 }
             }
         }
     }

@@ -34,6 +34,8 @@ pub struct Adapter {
     pub failing: &'static [&'static str],
     /// Whether the adapter does not get to know what became of its calls.
     pub unknown: bool,
+    /// How many calls are made before one is refused.
+    pub refuse_after: Option<usize>,
 }
 
 /// One process with one actor.
@@ -110,7 +112,7 @@ impl Process {
 impl Adapter {
     pub fn new(desk: Desk, driver: Driver, limits: Limits) -> Adapter {
         let (log, failing) = (Vec::new(), &[][..]);
-        Adapter { desk, driver, limits, log, calls_left: usize::MAX, failing, unknown: false }
+        Adapter { desk, driver, limits, log, calls_left: usize::MAX, failing, unknown: false, refuse_after: None }
     }
 
     /// Does what there is to do; says whether the process lives on. None: there was nothing.
@@ -130,6 +132,13 @@ impl Adapter {
             }
             Work::Write { ticket, calls, after, .. } => (ticket, calls, after),
         };
+        if let Some(made) = self.refuse_after.take() {
+            let message = "the disk is full".to_owned();
+            let error = StoreError { code: Code::StoreUnavailable, message, retryable: true, data: Vec::new() };
+            let lives = calls.into_iter().take(made).all(|call| self.call(call));
+            self.desk.written(ticket, Written::No(error));
+            return lives;
+        }
         if !calls.into_iter().all(|call| self.call(call)) {
             return false;
         }

@@ -8,5 +8,5 @@
 mod read;
 mod write;
 
-pub use read::{Reader, WireError, read_inputs};
-pub use write::{write_inspection, write_turn};
+pub use read::{Reader, Said, WireError, read_inputs};
+pub use write::{write_history, write_inspection, write_turn, write_work};

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::input::{
-    CellWrites, Create, Embedded, Ended, Fork, Input as ActorInput, Iterated, NextWait, Outcome, Start, StepTraits,
-    Until, Writes,
+    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Start,
+    StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
 use pawl_core::state::{Delta, Reads};
+use pawl_embed::{Limits, Rows};
 use pawl_host::Input;
 use thiserror::Error;
 
@@ -22,13 +23,39 @@ pub struct WireError {
 
 type Result<T> = std::result::Result<T, WireError>;
 
-pub fn read_inputs(bytes: &[u8]) -> Result<Vec<Input>> {
+/// What the adapter says: to the host, or to the desk where the work on drivers lies.
+pub enum Said {
+    Host(Input),
+    /// The rows of an actor.
+    Loaded {
+        ticket: u64,
+        rows: Rows,
+        limits: Limits,
+    },
+    /// They could not be read.
+    NotLoaded {
+        ticket: u64,
+        why: String,
+    },
+    /// What became of calls: `None`: all went well; otherwise whether it is certain that the failed one did nothing, and why.
+    Written {
+        ticket: u64,
+        failed: Option<(bool, String)>,
+    },
+    /// The calls after the commit have been made; these failed.
+    Settled {
+        ticket: u64,
+        failed: Vec<usize>,
+    },
+}
+
+pub fn read_inputs(bytes: &[u8]) -> Result<Vec<Said>> {
     let mut reader = Reader::new(bytes);
-    let mut inputs = Vec::new();
+    let mut said = Vec::new();
     while !reader.is_at_end() {
-        inputs.push(reader.input()?);
+        said.push(reader.said()?);
     }
-    Ok(inputs)
+    Ok(said)
 }
 
 pub struct Reader<'a> {
@@ -45,9 +72,30 @@ impl<'a> Reader<'a> {
         self.at == self.bytes.len()
     }
 
-    fn input(&mut self) -> Result<Input> {
+    fn said(&mut self) -> Result<Said> {
         let kind = self.byte()?;
         let handle = self.number()?;
+        Ok(match kind {
+            40 => {
+                let stated = self.optional(|r| Ok((r.number()? as usize, r.number()? as usize)))?;
+                let stated = stated.map(|(rows, bytes)| Limits { rows, bytes });
+                let limits = Limits::of(stated, self.flag()?);
+                let count = self.number()?;
+                let rows = (0..count).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
+                Said::Loaded { ticket: handle, rows, limits }
+            }
+            41 => Said::NotLoaded { ticket: handle, why: self.text()? },
+            42 => Said::Written { ticket: handle, failed: self.optional(|r| Ok((r.flag()?, r.text()?)))? },
+            43 => {
+                let count = self.number()?;
+                let failed = (0..count).map(|_| Ok(self.number()? as usize)).collect::<Result<_>>()?;
+                Said::Settled { ticket: handle, failed }
+            }
+            kind => Said::Host(self.input(kind, handle)?),
+        })
+    }
+
+    fn input(&mut self, kind: u8, handle: u64) -> Result<Input> {
         let input = match kind {
             1 => return Ok(Input::Open { handle, name: self.text()? }),
             2 => return Ok(Input::Close { handle }),
@@ -58,6 +106,7 @@ impl<'a> Reader<'a> {
                 input: self.optional(Self::copied)?,
                 state: self.optional(Self::copied)?,
                 state_version: self.small()?,
+                hosted: self.flag()?,
             }),
             5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
             6 => ActorInput::Start(Start {
@@ -86,6 +135,7 @@ impl<'a> Reader<'a> {
                 name: self.text()?,
                 state: self.optional(Self::copied)?,
                 keep: self.small()?,
+                every: self.small()?,
             },
             12 => ActorInput::Settle { op: self.number()?, attempt: self.small()?, outcome: self.outcome()? },
             13 => ActorInput::Acted { call: self.number()?, outcome: self.outcome()? },
@@ -130,6 +180,7 @@ impl<'a> Reader<'a> {
                 compensate: self.flag()?,
                 reason: self.optional(Self::text)?,
             },
+            33 => ActorInput::Polled { op: self.number()?, messages: self.messages()? },
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
@@ -145,6 +196,13 @@ impl<'a> Reader<'a> {
             timeout_ms: self.optional(Self::time)?,
             retry_on_timeout: self.flag()?,
         })
+    }
+
+    fn messages(&mut self) -> Result<Vec<HostMessage>> {
+        let count = self.number()?;
+        let message =
+            |r: &mut Self| Ok(HostMessage { id: r.text()?, name: r.text()?, body: r.copied()?, sent_at: r.time()? });
+        (0..count).map(|_| message(self)).collect()
     }
 
     fn traits(&mut self) -> Result<StepTraits> {

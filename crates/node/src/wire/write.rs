@@ -7,6 +7,7 @@ use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
     RunOutcome, Told, Value, Verdict,
 };
+use pawl_embed::{Call, Work};
 use pawl_host::{Facts, Handle, Output, Problem, Turn};
 use pawl_store::{Code, StoreError};
 
@@ -22,6 +23,25 @@ pub fn write_turn(turn: &Turn, out: &mut Vec<u8>) {
         writer.verdict(*attempt, verdict);
     }
     turn.others.iter().for_each(|output| writer.output(output));
+}
+
+/// Appends what is to be done with drivers.
+pub fn write_work(work: &[Work], out: &mut Vec<u8>) {
+    let mut writer = Writer(out);
+    work.iter().for_each(|work| writer.work(work));
+}
+
+/// Appends a history as its rows hold it: a count and that many names; a count and that many entries, each with its record and
+/// an optional one of metadata.
+pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) {
+    let mut writer = Writer(out);
+    writer.number(names.len() as u64);
+    names.iter().for_each(|name| writer.text(name));
+    writer.number(history.len() as u64);
+    for Listed { recorded, .. } in history {
+        writer.bytes(&recorded.entry.encode());
+        writer.optional(recorded.metadata.as_ref(), |w, metadata| w.bytes(&metadata.encode()));
+    }
 }
 
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages.
@@ -65,6 +85,74 @@ impl Writer<'_> {
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
+        }
+    }
+
+    fn work(&mut self, work: &Work) {
+        match work {
+            Work::Load { ticket, actor } => {
+                self.record(40, *ticket);
+                self.text(&actor.name);
+            }
+            Work::Write { ticket, actor, calls, after } => {
+                self.record(41, *ticket);
+                self.text(&actor.name);
+                self.calls(calls);
+                self.calls(after);
+            }
+        }
+    }
+
+    fn calls(&mut self, calls: &[Call]) {
+        self.number(calls.len() as u64);
+        calls.iter().for_each(|call| self.call(call));
+    }
+
+    fn call(&mut self, call: &Call) {
+        match call {
+            Call::Set { key, value } => {
+                self.byte(0);
+                self.bytes(key);
+                self.bytes(value);
+            }
+            Call::Batch(writes) => {
+                self.byte(1);
+                self.number(writes.len() as u64);
+                for (key, value) in writes {
+                    self.bytes(key);
+                    self.bytes(value);
+                }
+            }
+            Call::Delete { key } => {
+                self.byte(2);
+                self.bytes(key);
+            }
+            Call::DeletePrefix { prefix } => {
+                self.byte(3);
+                self.bytes(prefix);
+            }
+            Call::DeleteRange { start, end } => {
+                self.byte(4);
+                self.bytes(start);
+                self.bytes(end);
+            }
+            Call::SetAlarm { at } => {
+                self.byte(5);
+                self.time(*at as f64);
+            }
+            Call::ClearAlarm => self.byte(6),
+            Call::AddMessage { id, name, body, sent_at } => {
+                self.byte(7);
+                self.text(id);
+                self.text(name);
+                self.bytes(body);
+                self.time(*sent_at as f64);
+            }
+            Call::CompleteMessage { id, response } => {
+                self.byte(8);
+                self.text(id);
+                self.optional(response.as_ref(), |w, response| w.bytes(response));
+            }
         }
     }
 
@@ -195,6 +283,13 @@ impl Writer<'_> {
                 self.record(31, handle);
                 self.text(message_id);
                 self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
+            }
+            ActorOutput::Want { op, names, count } => {
+                self.record(33, handle);
+                self.number(*op);
+                self.number(names.len() as u64);
+                names.iter().for_each(|name| self.text(name));
+                self.number((*count).into());
             }
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);

@@ -2,7 +2,7 @@
  * The embedding API: what a host runs workflows with on an `EngineDriver` of its own. It has the names, values and messages
  * of the engine that it stands in for, and reads and writes the same rows.
  *
- * What runs a workflow comes from `run.ts`; everything here is plain data.
+ * `runWorkflow` runs workflows; everything else is plain data.
  */
 export {
   DEFAULT_LOOP_HISTORY_PRUNE_INTERVAL,
@@ -63,6 +63,7 @@ export {
 export { Loop } from "./loop.ts";
 export { decodeEntry, decodeMetadata, encodeEntry, encodeMetadata } from "./records.ts";
 export { replayWorkflowFromStep } from "./replay.ts";
+export { runWorkflow } from "./run-workflow.ts";
 export {
   createEntry,
   createHistorySnapshot,

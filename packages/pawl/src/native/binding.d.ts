@@ -22,6 +22,8 @@ export declare class Engine {
    * not loaded.
    */
   inspect(handle: number): Uint8Array
+  /** What a loaded actor's run has recorded, as its rows hold it; empty if it is not loaded. */
+  history(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */

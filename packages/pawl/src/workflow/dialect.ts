@@ -22,7 +22,15 @@ export interface Dialect {
   undoing(attempt: Attempt): unknown;
   /** The result of a fork. Throws its failure. */
   forkResult(operation: ForkOperation, branches: Branches): unknown;
-  stepError(step: string, terminal: Terminal, attempts: number, failure: FailureRecord, actor: string): Error;
+  /** `retriesTimeouts`: whether a timeout of the step is a failure like any other. */
+  stepError(
+    step: string,
+    terminal: Terminal,
+    attempts: number,
+    failure: FailureRecord,
+    actor: string,
+    retriesTimeouts: boolean,
+  ): Error;
   /** Records what user code threw. */
   toRecord(error: unknown, kind?: "critical"): FailureRecord;
   toBranchRecord(error: unknown): FailureRecord;
@@ -33,6 +41,10 @@ export interface Dialect {
   decode(bytes: Uint8Array): unknown;
   /** A message that was taken, for user code. */
   message(bytes: Uint8Array, context: ScopeContext | undefined): unknown;
+  /** Whether text can name an entry. */
+  isName(text: string): boolean;
+  /** Why a branch's operations reject once it has lost. */
+  branchCancelled(actor: string): Error;
   entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error;
   entryPending(actor: string, pending: PendingEntry): Error;
   wrongContext(actor: string, kind: string, name: string, around: Operation["kind"], inside: string): Error;

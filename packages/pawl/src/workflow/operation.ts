@@ -1,6 +1,7 @@
 /** What a context has pending, and what is kept to settle it. */
 import type { Attempt } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
+import type { FailureRecord } from "../failure.ts";
 import type { ForkRule } from "../wire.ts";
 import type { ScopeContext } from "./scope-context.ts";
 
@@ -33,6 +34,9 @@ export interface StepOperation extends Settler {
   /** Makes of the output a result. */
   readonly wrap: ((value: unknown) => unknown) | undefined;
   readonly callersContext: CallersContext;
+  readonly maxRetries: number;
+  /** Whether a timeout is a failure like any other. */
+  readonly retriesTimeouts: boolean;
   attempt: Attempt | undefined;
   kept: Kept;
 }
@@ -43,6 +47,7 @@ export interface CaughtFailure {
   readonly name: string;
   readonly attempts: number;
   readonly error: { name: string; message: string; stack?: string };
+  readonly record: FailureRecord;
 }
 
 export interface WaitOperation extends Settler {

@@ -116,7 +116,7 @@ export class PawlContext {
           kept: NOTHING,
           thrown: undefined,
         }),
-        (op) => this.#input.loop(owner.handle, this.#context.scope, op, name, encoded, keep),
+        (op) => this.#input.loop(owner.handle, this.#context.scope, op, { name, state: encoded, keep, every: keep }),
       );
     });
   }
@@ -232,6 +232,8 @@ export class PawlContext {
           caught: tried ? caughtStep : undefined,
           wrap: tried ? succeeded : undefined,
           callersContext,
+          maxRetries: policy.maxRetries,
+          retriesTimeouts: policy.retryOnTimeout,
           context: this.#context,
           attempt: undefined,
           kept: NOTHING,
@@ -390,15 +392,18 @@ function succeeded(value: unknown): unknown {
   return { ok: true, value };
 }
 
-function caughtStep(failure: CaughtFailure): unknown {
-  return { ok: false, failure };
+function caughtStep({ kind, name, attempts, error }: CaughtFailure): unknown {
+  return { ok: false, failure: { kind, name, attempts, error } };
 }
 
 /** What a try block makes of an error: a result, if it is the failure of a part of it; otherwise nothing. */
 function caughtByBlock(block: string, error: unknown): unknown {
   const part = attributed(error)?.part;
   const record = toRecord(error);
-  if (part !== undefined) return { ok: false, failure: { ...part, error: toFailure(record) } };
+  if (part !== undefined) {
+    const { kind, name, attempts } = part;
+    return { ok: false, failure: { kind, name, attempts, error: toFailure(record) } };
+  }
   if (record.kind !== "rollback") return undefined;
   return { ok: false, failure: { kind: "rollback", name: block, attempts: 0, error: toFailure(record) } };
 }

@@ -1,4 +1,6 @@
 /** Pawl's own workflows: its contexts, errors and values. */
+
+import { isShortText } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
 import { milliseconds } from "../duration.ts";
 import { PawlError, RetryAfterError } from "../errors.ts";
@@ -100,6 +102,14 @@ export class PawlDialect implements Dialect {
     const reply = context?.run.owner.messages.get(name)?.reply;
     if (context === undefined || reply === undefined) return message;
     return { ...message, complete: (answer: unknown) => context.run.complete(id, name, reply, answer) };
+  }
+
+  isName(text: string): boolean {
+    return text !== "" && isShortText(text);
+  }
+
+  branchCancelled(actor: string): Error {
+    return new PawlError("cancelled", `a branch of ${actor} was cancelled: the others have decided without it`);
   }
 
   entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error {

@@ -26,8 +26,9 @@ import {
   type Settler,
   type StepOperation,
   type TryOperation,
+  type WaitOperation,
 } from "./operation.ts";
-import { branchCancelled, ScopeContext } from "./scope-context.ts";
+import { ScopeContext } from "./scope-context.ts";
 
 /** What a run needs of its actor. */
 export interface RunOwner extends AttemptOwner {
@@ -143,6 +144,19 @@ export class Run {
     this.#abort(new PawlError("cancelled", `${this.owner.name} is being evicted`));
   }
 
+  /** No new operation starts, for a host's own reason. */
+  evict(reason: unknown): void {
+    this.#draining = true;
+    this.#abort(reason);
+  }
+
+  /** Whether an attempt is running, or a callback that waits for no operation. */
+  get isBusy(): boolean {
+    if (this.#attempts.size > 0) return true;
+    if (this.#halted || this.#dropped) return false;
+    return [...this.#contexts.values()].some((context) => context.pending === undefined);
+  }
+
   /** The function is over: operations never settle. Handlers that undo steps are kept. */
   halt(reason: unknown): void {
     this.#halted = true;
@@ -169,6 +183,17 @@ export class Run {
     this.#abortReason ??= reason;
     this.#controller?.abort(reason);
     for (const context of this.#contexts.values()) context.abort(reason);
+  }
+
+  /** The step whose operation this is, while it is pending. */
+  step(op: number): StepOperation | undefined {
+    const operation = this.#operations.get(op);
+    return operation?.kind === "step" ? operation : undefined;
+  }
+
+  /** The name of the step that a handler undoes. */
+  undoneStep(op: number): string | undefined {
+    return this.#undo.get(op)?.name;
   }
 
   /** Starts an operation: `write` tells the engine. */
@@ -385,7 +410,7 @@ export class Run {
   cancelled(scope: number): void {
     const context = this.#contexts.get(scope);
     if (context === undefined) return;
-    const reason = branchCancelled(this.owner.name);
+    const reason = this.owner.dialect.branchCancelled(this.owner.name);
     const { pendingOp } = context;
     context.cancel(reason);
     this.#contexts.delete(scope);
@@ -420,9 +445,16 @@ export class Run {
       case "try":
         return operation.resolve(operation.wrap(operation.value));
       default: {
-        const result = this.#read(value, NOTHING, operation.context);
-        return operation.resolve(operation.read === undefined ? result : operation.read(result));
+        return this.#waitResolved(operation, this.#read(value, NOTHING, operation.context));
       }
+    }
+  }
+
+  #waitResolved(operation: WaitOperation, value: unknown): void {
+    try {
+      operation.resolve(operation.read === undefined ? value : operation.read(value));
+    } catch (error) {
+      operation.reject(error);
     }
   }
 
@@ -457,10 +489,11 @@ export class Run {
     this.#settled(operation.attempt);
     this.#keepHandlers(op, operation);
     const { name } = operation;
-    const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure) });
+    const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure), record: failure });
     if (caught !== undefined) return operation.resolve(caught);
-    const error = this.owner.dialect.stepError(name, terminal, attempts, failure, this.owner.name);
-    operation.reject(attribute(error, { kind: terminal, name, attempts }, op));
+    const { dialect } = this.owner;
+    const error = dialect.stepError(name, terminal, attempts, failure, this.owner.name, operation.retriesTimeouts);
+    operation.reject(attribute(error, { kind: terminal, name, attempts, failure }, op));
   }
 
   #forkResolved(op: number, operation: ForkOperation, value: ResolvedValue): void {

@@ -1,8 +1,6 @@
 /**
  * A callback's context: one pending operation at a time, each name once. What users see is made of it by a dialect.
  */
-import { isShortText } from "../actor.ts";
-import { PawlError } from "../errors.ts";
 import * as say from "../messages.ts";
 import type { Chance } from "./chance.ts";
 import type { Operation } from "./operation.ts";
@@ -94,7 +92,7 @@ export class ScopeContext {
     rows: readonly string[] = [],
   ): Promise<unknown> {
     try {
-      if (typeof name !== "string" || name === "" || !isShortText(name)) throw say.noName(kind, name);
+      if (typeof name !== "string" || !this.run.owner.dialect.isName(name)) throw say.noName(kind, name);
       this.#check(kind, name, rows);
       const { op, promise } = begin(name);
       this.#used.add(name);
@@ -127,8 +125,3 @@ const SCOPED: ReadonlySet<string> = new Set(["loop", "join", "race", "map", "try
 
 /** A rejection that nobody awaits fails the run where it matters; it need not end the process. */
 function ignored(): void {}
-
-/** Why a branch's operations reject once it has lost. */
-export function branchCancelled(actor: string): PawlError {
-  return new PawlError("cancelled", `a branch of ${actor} was cancelled: the others have decided without it`);
-}

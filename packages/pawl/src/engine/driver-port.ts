@@ -1,0 +1,152 @@
+/**
+ * An embedding host's driver, as the engine uses it: reads every row, makes the calls of a change in their order, and notes
+ * what is unsettled, so that a later run on the same driver does not read beside it.
+ */
+import type { DriverCall, HostRow } from "../wire.ts";
+import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
+import type { EngineDriver } from "./types.ts";
+import { decodeValue } from "./values.ts";
+
+/** The rows of Pawl's own: the tuple `(9)`. */
+const OWN_ROWS: Uint8Array = Uint8Array.of(0x15, 0x09);
+/** How long a run waits for a call of an earlier one on the same driver. */
+const HANG_MS = 30_000;
+
+/** Calls of earlier runs that have not settled, by driver. */
+const unsettled = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
+
+/** A driver call has hung for too long. */
+export class DriverHangError extends Error {
+  constructor() {
+    super(`A call of an earlier run on this driver has not settled for ${HANG_MS}ms`);
+    this.name = "DriverHangError";
+  }
+}
+
+export class DriverPort {
+  readonly #driver: EngineDriver;
+  readonly #workflowId: string;
+  /** What the last failed call threw. */
+  error: unknown;
+  #after: Promise<void> = Promise.resolve();
+
+  constructor(driver: EngineDriver, workflowId: string) {
+    this.#driver = driver;
+    this.#workflowId = workflowId;
+  }
+
+  /** Waits for calls of earlier runs on the same driver. Rejects with `DriverHangError` after 30 s. */
+  async quiet(): Promise<void> {
+    const calls = unsettled.get(this.#driver);
+    if (calls === undefined || calls.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new DriverHangError()), HANG_MS);
+    });
+    try {
+      await Promise.race([Promise.allSettled([...calls]), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Every row: names, entries, metadata, the single rows, and Pawl's own. */
+  async rows(): Promise<HostRow[]> {
+    const driver = this.#driver;
+    const rows: HostRow[] = [];
+    for (const prefix of [namesPrefix(), historyRootPrefix(), metadataPrefix()])
+      rows.push(...(await driver.list(prefix)));
+    for (const key of [stateKey(), outputKey(), errorKey(), inputKey()]) {
+      const value = await driver.get(key);
+      if (value !== null) rows.push({ key, value });
+    }
+    rows.push(...(await driver.list(OWN_ROWS)));
+    return rows;
+  }
+
+  get limits(): { rows: number; bytes: number } | undefined {
+    return this.#driver.limits;
+  }
+
+  get isAtomic(): boolean {
+    return this.#driver.atomicBatch === true;
+  }
+
+  /** Makes calls up to the first that fails. Resolves to whether a batch or row may have been written then; undefined: all went well. */
+  async calls(calls: readonly DriverCall[]): Promise<{ readonly certain: boolean } | undefined> {
+    for (const call of calls) {
+      try {
+        await this.#note(this.#call(call));
+      } catch (error) {
+        this.error = error;
+        return { certain: call.kind === "setAlarm" || call.kind === "clearAlarm" };
+      }
+    }
+    return undefined;
+  }
+
+  /** Makes every call, whatever becomes of the one before. Resolves to the indices of those that failed. */
+  after(calls: readonly DriverCall[]): Promise<number[]> {
+    const done = this.#each(calls);
+    this.#after = done.then(() => {});
+    return done;
+  }
+
+  /** Whether a call is under way. */
+  get isBusy(): boolean {
+    return (unsettled.get(this.#driver)?.size ?? 0) > 0;
+  }
+
+  /** When the calls after the newest commit have been made. */
+  settled(): Promise<void> {
+    return this.#after;
+  }
+
+  async #each(calls: readonly DriverCall[]): Promise<number[]> {
+    const failed: number[] = [];
+    for (const [index, call] of calls.entries()) {
+      try {
+        await this.#note(this.#call(call));
+      } catch {
+        failed.push(index);
+      }
+    }
+    return failed;
+  }
+
+  #note<T>(call: Promise<T>): Promise<T> {
+    const calls = unsettled.get(this.#driver) ?? new Set();
+    unsettled.set(this.#driver, calls.add(call));
+    const over = () => calls.delete(call);
+    call.then(over, over);
+    return call;
+  }
+
+  async #call(call: DriverCall): Promise<unknown> {
+    const driver = this.#driver;
+    switch (call.kind) {
+      case "set":
+        return driver.set(call.key, call.value);
+      case "batch":
+        return driver.batch(call.writes);
+      case "delete":
+        return driver.delete(call.key);
+      case "deletePrefix":
+        return driver.deletePrefix(call.prefix);
+      case "deleteRange":
+        return driver.deleteRange(call.start, call.end);
+      case "setAlarm":
+        return driver.setAlarm(this.#workflowId, call.at);
+      case "clearAlarm":
+        return driver.clearAlarm(this.#workflowId);
+      case "addMessage": {
+        const { id, name, body, sentAt } = call;
+        return driver.messageDriver.addMessage({ id, name, data: decodeValue(body), sentAt });
+      }
+      case "completeMessage": {
+        const { id, response } = call;
+        return driver.messageDriver.completeMessage(id, response === undefined ? undefined : decodeValue(response));
+      }
+    }
+  }
+}

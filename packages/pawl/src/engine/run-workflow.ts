@@ -1,0 +1,57 @@
+/** Running a workflow on a host's driver: `runWorkflow`, and the handle that it gives. */
+import { EmbeddedRun } from "./embedded-run.ts";
+import { outputKey, stateKey } from "./keys.ts";
+import { decodeOutput, decodeState } from "./load.ts";
+import { recoverWorkflow } from "./recover.ts";
+import { generateId } from "./storage.ts";
+import type {
+  EngineDriver,
+  RunWorkflowOptions,
+  WorkflowContextInterface,
+  WorkflowFunction,
+  WorkflowHandle,
+  WorkflowResult,
+} from "./types.ts";
+
+/**
+ * Runs a workflow on a host's driver: from the start, or on from what is stored there. In mode `yield` (the default) the run ends
+ * when it waits, and the host runs it again at its alarm, or when a message comes; in mode `live` it waits.
+ */
+export function runWorkflow<TInput, TOutput>(
+  workflowId: string,
+  fn: (ctx: WorkflowContextInterface, input: TInput) => Promise<TOutput>,
+  input: TInput,
+  driver: EngineDriver,
+  options: RunWorkflowOptions = {},
+): WorkflowHandle<TOutput> {
+  const run = new EmbeddedRun({ workflowId, fn: fn as WorkflowFunction, input, driver, options });
+  // Whoever does not look at the result loses no process to it.
+  run.result.catch(() => {});
+  return {
+    workflowId,
+    result: run.result as Promise<WorkflowResult<TOutput>>,
+    message: (name, data) => driver.messageDriver.addMessage({ id: generateId(), name, data, sentAt: Date.now() }),
+    wake: async () => {
+      if (options.mode === "live") return;
+      await driver.setAlarm(workflowId, Date.now());
+    },
+    recover: async () => {
+      if (!run.isOver) await run.result.catch(() => {});
+      await recoverWorkflow(workflowId, driver, { scheduleAlarm: options.mode !== "live" });
+    },
+    evict: () => run.evict(),
+    cancel: async () => {
+      if (await run.cancel()) return;
+      await driver.set(stateKey(), new TextEncoder().encode("cancelled"));
+      await driver.clearAlarm(workflowId);
+    },
+    getOutput: async () => {
+      const stored = await driver.get(outputKey());
+      return stored === null ? undefined : (decodeOutput(stored) as TOutput);
+    },
+    getState: async () => {
+      const stored = await driver.get(stateKey());
+      return stored === null ? "pending" : decodeState(stored);
+    },
+  };
+}
