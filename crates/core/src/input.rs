@@ -232,6 +232,8 @@ pub struct Embedded {
     pub frontier: bool,
     /// A wait that is shorter than this many milliseconds is waited for in memory.
     pub patience_ms: i64,
+    /// Whether it is only opened to be told something: no code is called.
+    pub controlled: bool,
 }
 
 /// What is special about a step.

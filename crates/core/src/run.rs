@@ -347,6 +347,7 @@ impl Run {
         self.start = start;
         overlay.hosted = start.embedded.is_some();
         match self.phase {
+            _ if start.embedded.is_some_and(|embedded| embedded.controlled) => {}
             _ if !self.scopes.is_empty() => {}
             // A parked run is tried whenever it is loaded: the code may be another one.
             Phase::Idle | Phase::Parked { .. } => self.resume(overlay),
@@ -492,7 +493,7 @@ impl Run {
 
     /// Tells an embedding host that nothing more happens before an alarm or a message, once that is written.
     fn check_suspended(&mut self, overlay: &mut Overlay) {
-        let Some(embedded) = self.start.embedded else { return };
+        let Some(embedded) = self.start.embedded.filter(|embedded| !embedded.controlled) else { return };
         let standing = self.standing();
         let waits = matches!(standing.status, Status::Waiting) && self.facts.is_empty();
         if !waits {

@@ -41,10 +41,8 @@ pub fn life(record: &Record) -> Life<'_> {
         | Record::Pushed { entry_id, .. } => Life::Entry(entry_id),
         Record::Delta { cell, .. } => Life::Cell(cell),
         Record::Parked { .. } => Life::Parked,
-        Record::Failed(_) | Record::Cancelled { .. } => Life::Ended,
+        Record::Failed(_) | Record::Cancelled { .. } | Record::RollingBack(_) => Life::Ended,
         Record::Dropped { .. } => Life::Pending,
-        Record::IterationState { .. } | Record::RollingBack(_) | Record::EndedBy { .. } | Record::Recovered { .. } => {
-            Life::Forever
-        }
+        Record::IterationState { .. } | Record::EndedBy { .. } | Record::Recovered { .. } => Life::Forever,
     }
 }

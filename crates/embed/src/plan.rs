@@ -285,6 +285,11 @@ impl Planner<'_> {
                     let (location, iterations) = (location.clone(), *iterations);
                     self.drops.push(Drop { number, location, iterations, entry_ids: entry_ids.clone(), stale });
                 }
+                Record::Recovered { .. } => {
+                    // It has not ended any more. Nobody reads these rows then; they go for those who look.
+                    let ends = [key::ERROR, key::OUTPUT].map(|key| (Cause::Cleaning, Call::Delete { key }));
+                    self.plan.after.extend(ends);
+                }
                 _ => {}
             }
             self.kept.put_record(number, &record);

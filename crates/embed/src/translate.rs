@@ -68,8 +68,12 @@ pub fn word(status: Status) -> Option<&'static str> {
     }
 }
 
-/// The name that a message row counts under (`w` of `w:3`) and its number; none for other rows.
+/// The name that a message row counts under (`w` of `w:3`) and its number; none for other rows. What a workflow has sent
+/// (`send:w:3`) stands alone.
 pub fn counted_as(name: &str) -> Option<(&str, u64)> {
+    if name.starts_with("send:") {
+        return None;
+    }
     let (wait, number) = name.rsplit_once(':')?;
     Some((wait, number.parse().ok()?))
 }

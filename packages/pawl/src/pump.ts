@@ -40,6 +40,8 @@ export interface PumpClock {
   readonly now: () => number;
   /** False: the pump sets no timer. Whoever moves the clock calls `schedule`. */
   readonly wakes: boolean;
+  /** Whether a timer that has fired is believed against the clock: embedding hosts' clocks may stand still. */
+  readonly believesTimers?: boolean;
 }
 
 const REAL_CLOCK: PumpClock = { now: Date.now, wakes: true };
@@ -59,6 +61,9 @@ export class Pump implements EngineSink {
   /** Actors that settle something in the coming turn, with how many settle calls are queued. */
   readonly #settling = new Map<number, number>();
   readonly #now: () => number;
+  readonly #believesTimers: boolean;
+  /** The time that a timer has just fired for. */
+  #believed = 0;
   readonly #wakes: boolean;
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
   #scheduled = false;
@@ -82,6 +87,7 @@ export class Pump implements EngineSink {
     this.#listener = listener;
     this.#now = clock.now;
     this.#wakes = clock.wakes;
+    this.#believesTimers = clock.believesTimers === true;
     this.#engine = new (native().Engine)(options, () => this.#turnSafely());
     this.#advance = this.#engine.advance;
     this.schedule();
@@ -247,7 +253,8 @@ export class Pump implements EngineSink {
     this.#countTurn();
     const { out } = this.input;
     if (this.#settling.size > 0) this.#writePins();
-    const now = this.#now();
+    const now = Math.max(this.#now(), this.#believed);
+    this.#believed = 0;
     const length = this.#advance(now, out.memory, out.length, this.#output);
     out.clear();
     if (length > this.#output.length) {
@@ -313,8 +320,10 @@ export class Pump implements EngineSink {
     clearTimeout(this.#timer);
     this.#timerAt = next;
     const wait = Math.min(Math.max(next - this.#now(), 0), LONGEST_NAP_MS);
+    const isWhole = wait < LONGEST_NAP_MS;
     this.#timer = setTimeout(() => {
       this.#timerAt = Number.POSITIVE_INFINITY;
+      if (this.#believesTimers && isWhole) this.#believed = next;
       this.#turnSafely();
     }, wait);
     this.#timer.unref();

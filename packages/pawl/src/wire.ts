@@ -73,6 +73,7 @@ export class InputWriter {
     if (embedded === undefined) return;
     this.#flag(embedded.frontier);
     this.out.f64(embedded.patience);
+    this.#flag(embedded.controlled);
   }
 
   send(handle: number, call: number, send: Send): void {
@@ -456,6 +457,8 @@ export interface CreateRecord {
 export interface EmbeddedRecord {
   readonly frontier: boolean;
   readonly patience: number;
+  /** Only opened to be told something: no code is called. */
+  readonly controlled: boolean;
 }
 
 /** A step's traits, as bits. */

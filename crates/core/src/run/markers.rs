@@ -84,7 +84,7 @@ impl Run {
             Some(recorded) if is_called(recorded, &kind) || matches!(recorded, EntryKind::Removed { .. }) => {
                 self.visit(scope, place);
             }
-            Some(_) => return self.found_instead(overlay, scope, place, "removed", name),
+            Some(_) => return self.found_instead_of_removed(overlay, scope, place, &kind, name),
             // A try block has no entry: what is recorded in it is passed over.
             None if kind == "try" && self.history.is_recorded_in(place) => self.visit(scope, place),
             None if self.is_rebuilding() => {}
@@ -210,6 +210,20 @@ impl Run {
         self.set_wake(op, Wake::Never);
     }
 
+    fn found_instead_of_removed(
+        &mut self,
+        overlay: &mut Overlay,
+        scope: ScopeId,
+        place: NodeId,
+        kind: &str,
+        name: String,
+    ) {
+        if let Some(recorded) = self.history.operation(place) {
+            let code = Operation { kind: known_word(kind), name, status: "removed" };
+            self.diverged(overlay, scope, Mismatch::OtherKind { recorded, code });
+        }
+    }
+
     fn found_instead(
         &mut self,
         overlay: &mut Overlay,
@@ -223,6 +237,13 @@ impl Run {
             self.diverged(overlay, scope, Mismatch::OtherKind { recorded, code });
         }
     }
+}
+
+/// The word for a kind of entry, as the adapter says it.
+fn known_word(word: &str) -> &'static str {
+    const WORDS: [&str; 9] = ["step", "loop", "sleep", "message", "join", "race", "map", "try", "version_check"];
+    let of_checkpoint = || if word.starts_with("rollback") { "rollback" } else { "removed" };
+    WORDS.into_iter().find(|known| *known == word).unwrap_or_else(of_checkpoint)
 }
 
 /// Whether an entry is of the kind that a word names. A map is recorded as a join.

@@ -40,7 +40,7 @@ impl Run {
         match action {
             TimerAction::RecordPending { deadline } => {
                 self.arm(op, deadline);
-                self.set_wake(op, Wake::At(deadline));
+                self.set_wake(op, self.wake_at(overlay, deadline));
                 let mut writing = self.begin(overlay);
                 self.write_timer(overlay, &mut writing, place, deadline, SleepState::Pending);
                 self.commit(overlay, writing);
@@ -48,7 +48,7 @@ impl Run {
             }
             TimerAction::Wait { deadline } => {
                 self.arm(op, deadline);
-                self.set_wake(op, Wake::At(deadline));
+                self.set_wake(op, self.wake_at(overlay, deadline));
             }
             TimerAction::RecordPassed => {
                 let deadline = self.recorded_deadline(place);
@@ -59,6 +59,13 @@ impl Run {
             TimerAction::Resolve => self.answer_recorded(overlay, op, place, Value::Nothing),
             TimerAction::RecordOvertaken | TimerAction::Ignore => {}
         }
+    }
+
+    /// What an embedding host waits for in memory is no wait to others.
+    fn wake_at(&self, overlay: &Overlay, deadline: i64) -> Wake {
+        let in_memory = |patience: i64| deadline.saturating_sub(overlay.now) < patience;
+        let is_short = self.start.embedded.is_some_and(|embedded| in_memory(embedded.patience_ms));
+        if is_short { Wake::Now } else { Wake::At(deadline) }
     }
 
     pub(super) fn next(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, wait: NextWait) {

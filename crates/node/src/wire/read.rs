@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()? })
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()? })
     }
 
     fn fork(&mut self) -> Result<Fork> {

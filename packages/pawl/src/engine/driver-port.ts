@@ -8,7 +8,7 @@ import type { EngineDriver } from "./types.ts";
 import { decodeValue } from "./values.ts";
 
 /** The rows of Pawl's own: the tuple `(9)`. */
-const OWN_ROWS: Uint8Array = Uint8Array.of(0x15, 0x09);
+export const OWN_ROWS: Uint8Array = Uint8Array.of(0x15, 0x09);
 /** How long a run waits for a call of an earlier one on the same driver. */
 const HANG_MS = 30_000;
 
@@ -29,6 +29,7 @@ export class DriverPort {
   /** What the last failed call threw. */
   error: unknown;
   #after: Promise<void> = Promise.resolve();
+  readonly #completions = new Map<string, Promise<unknown>>();
 
   constructor(driver: EngineDriver, workflowId: string) {
     this.#driver = driver;
@@ -92,6 +93,15 @@ export class DriverPort {
     return done;
   }
 
+  /** Resolves when the host knows that a message is completed. Tells it again if it could not be told. */
+  async completed(id: string, response: unknown): Promise<void> {
+    await this.#after;
+    const told = this.#completions.get(id);
+    this.#completions.delete(id);
+    if (told === undefined) return this.#driver.messageDriver.completeMessage(id, response);
+    await told;
+  }
+
   /** Whether a call is under way. */
   get isBusy(): boolean {
     return (unsettled.get(this.#driver)?.size ?? 0) > 0;
@@ -145,7 +155,12 @@ export class DriverPort {
       }
       case "completeMessage": {
         const { id, response } = call;
-        return driver.messageDriver.completeMessage(id, response === undefined ? undefined : decodeValue(response));
+        const told = driver.messageDriver.completeMessage(
+          id,
+          response === undefined ? undefined : decodeValue(response),
+        );
+        this.#completions.set(id, told);
+        return told;
       }
     }
   }

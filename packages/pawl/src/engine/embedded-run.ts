@@ -108,6 +108,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       workflowId,
       attempt: () => undefined,
       isEvicted: () => this.#evicted,
+      completed: (id, response) => this.#port.completed(id, response),
       flattened: (what, path, found) => this.#flattened(what, path, found),
     });
     this.result = new Promise((resolve, reject) => {
@@ -150,8 +151,15 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     if (this.#evicted || this.#over) return;
     this.#evicted = true;
     this.#waiter?.abort(new EvictedError());
-    if (this.#run === undefined) return;
-    this.#run.evict(new EvictedError());
+    const run = this.#run;
+    if (run === undefined) return;
+    if (run.isHalted) {
+      // A handler that undoes a step is abandoned: a later run runs it again, unless it is done by now.
+      run.drop(new EvictedError());
+      void this.#drained().then(() => this.#finish({ state: "rolling_back" }));
+      return;
+    }
+    run.evict(new EvictedError());
     void this.#endEvicted();
   }
 
@@ -206,7 +214,11 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       if (!facts.exists) this.#create();
       const { mode = "yield", onError } = this.#options;
       const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
-      this.pump.input.start(this.handle, onError !== undefined, 0, { frontier: false, patience });
+      this.pump.input.start(this.handle, onError !== undefined, 0, {
+        frontier: this.#options.divergence === "frontier",
+        patience,
+        controlled: false,
+      });
       this.pump.schedule();
     } catch (error) {
       this.#fail(error);

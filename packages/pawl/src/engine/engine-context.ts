@@ -47,6 +47,7 @@ type Callback = (ctx: unknown) => unknown;
 export interface EngineRun {
   readonly workflowId: string;
   readonly isEvicted: () => boolean;
+  readonly completed: (id: string, response: unknown) => Promise<void>;
 }
 
 /** Contexts under which a checkpoint was reached. */
@@ -54,6 +55,8 @@ const checkpoints = new WeakSet<ScopeContext>();
 /** The paths of contexts, and how many messages each has sent. */
 const paths = new WeakMap<ScopeContext, string>();
 const sends = new WeakMap<ScopeContext, Map<string, number>>();
+/** Messages whose completion is durable. */
+const recorded = new WeakMap<ScopeContext, Set<string>>();
 
 export class EngineContext {
   readonly #context: ScopeContext;
@@ -342,13 +345,20 @@ export class EngineContext {
     );
   }
 
+  /** Durable first, then the host is told; if that fails, whoever completes the message again has it told again. */
   async #complete(id: string, response: unknown): Promise<void> {
+    if (recorded.get(this.#context)?.has(id) !== true) await this.#record(id, response);
+    await this.#run.completed(id, response);
+  }
+
+  async #record(id: string, response: unknown): Promise<void> {
     const reply = response === undefined ? undefined : encodeValue(response);
     const { promise } = this.#context.run.begin(
       (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
       (op) => this.#input.complete(this.#owner.handle, op, id, reply),
     );
     await promise;
+    recorded.set(this.#context, (recorded.get(this.#context) ?? new Set()).add(id));
   }
 
   /** Recorded with the message: a replay sends it no more. */

@@ -3,7 +3,7 @@ import type { Attempt } from "../attempt.ts";
 import { type FailureKind, type FailureRecord, toBranchRecord, toRecord } from "../failure.ts";
 import { isImmutable } from "../values/index.ts";
 import type { Terminal } from "../wire.ts";
-import type { Branches, Dialect } from "../workflow/dialect.ts";
+import type { Branches, Dialect, StepFailure } from "../workflow/dialect.ts";
 import type { ForkOperation, Kept } from "../workflow/operation.ts";
 import type { ScopeContext } from "../workflow/scope-context.ts";
 import { EngineContext } from "./engine-context.ts";
@@ -27,6 +27,8 @@ export interface EngineDialectOptions {
   /** What bodies of steps, and handlers that undo them, are given. */
   readonly attempt: (attempt: Attempt) => unknown;
   readonly isEvicted: () => boolean;
+  /** Resolves when the host has been told that a message is completed; tells it again if that had failed. */
+  readonly completed: (id: string, response: unknown) => Promise<void>;
   /** A value that does not come back as it went in. */
   readonly flattened: (what: string, path: string, found: string) => void;
 }
@@ -81,11 +83,11 @@ export class EngineDialect implements Dialect {
     _attempts: number,
     failure: FailureRecord,
     _actor: string,
-    retriesTimeouts: boolean,
+    { retriesTimeouts, thrown }: StepFailure,
   ): Error {
     if (terminal === "timeout" && !retriesTimeouts) return new CriticalError(failure.message);
     if (terminal === "exhausted" || terminal === "timeout") return new StepExhaustedError(step, textOf(failure));
-    return rebuild(failure);
+    return thrown instanceof Error ? thrown : rebuild(failure);
   }
 
   toRecord(error: unknown, kind?: "critical"): FailureRecord {

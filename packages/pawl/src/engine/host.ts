@@ -15,7 +15,7 @@ class Host implements PumpListener {
   #next = 1;
 
   constructor() {
-    this.pump = new Pump({ url: "driver:", namespace: "default" }, this, { now: () => Date.now(), wakes: true });
+    this.pump = new Pump({ url: "driver:", namespace: "default" }, this, { now: () => Date.now(), wakes: true, believesTimers: true });
   }
 
   /** A name under which a driver is known, and the number of its actor. */
@@ -62,7 +62,7 @@ class Host implements PumpListener {
     const why = failed === undefined ? undefined : { ...failed, why: textOf(port.error) };
     const settled = failed === undefined && after.length > 0 ? port.after(after) : undefined;
     this.#say(() => this.pump.input.written(ticket, why));
-    if (failed === undefined && calls.some((call) => call.kind === "batch")) this.#listeners.get(actor)?.();
+    if (failed === undefined && calls.some(writesHistory)) this.#listeners.get(actor)?.();
     if (settled === undefined) return;
     const missed = await settled;
     this.#say(() => this.pump.input.settledAfter(ticket, missed));
@@ -85,6 +85,11 @@ class Host implements PumpListener {
   defect(error: unknown): void {
     console.error("pawl: something went wrong that must not happen; please report it", error);
   }
+}
+
+/** Whether a call writes names, entries or metadata: rows of the tuples (1), (2) and (4). */
+function writesHistory(call: DriverCall): boolean {
+  return call.kind === "batch" && call.writes.some(({ key }) => [1, 2, 4].includes(key[1] ?? 0));
 }
 
 function textOf(error: unknown): string {

@@ -1,4 +1,5 @@
 /** Running a workflow again from one of its steps, as an operation on its rows. It must not be running meanwhile. */
+import { isOurs, tell } from "./control-run.ts";
 import { errorKey, outputKey, stateKey } from "./keys.ts";
 import { loadStorage } from "./load.ts";
 import { applyRewind, enclosingEntries, type KnownOrder, planRewind, type Rewind } from "./rewind.ts";
@@ -18,7 +19,32 @@ export function replayWorkflowFromStep(
   entryId?: string,
   options?: { scheduleAlarm?: boolean },
 ): Promise<WorkflowHistorySnapshot> {
-  return replayInOrder(workflowId, driver, entryId, options);
+  return replayAnyone(workflowId, driver, entryId, options);
+}
+
+/** In one change if Pawl knows the history; row by row if another engine alone has written it. */
+async function replayAnyone(
+  workflowId: string,
+  driver: EngineDriver,
+  entryId: string | undefined,
+  options: { scheduleAlarm?: boolean } = {},
+): Promise<WorkflowHistorySnapshot> {
+  if (!(await isOurs(driver))) return replayInOrder(workflowId, driver, entryId, options);
+  const check = (history: WorkflowHistorySnapshot) => mayReplay(history, entryId);
+  const after = await tell(workflowId, driver, check, (input, handle, call) => input.replay(handle, call, entryId));
+  if (options.scheduleAlarm === false) await driver.clearAlarm(workflowId);
+  return after;
+}
+
+function mayReplay({ entries, entryMetadata }: WorkflowHistorySnapshot, entryId: string | undefined): void {
+  if (entryId === undefined) return;
+  const target = entries.find(({ id }) => id === entryId);
+  if (target === undefined) throw new Error(`Workflow step not found: ${entryId}`);
+  if (target.kind.type !== "step") throw new Error("Workflow replay target must be a step");
+  const isRunning = ({ id, kind }: (typeof entries)[number]) =>
+    kind.type === "step" && kind.data.output === undefined && entryMetadata.get(id)?.status === "running";
+  if (entries.some((entry) => entry.id !== entryId && isRunning(entry)))
+    throw new Error("Cannot replay a workflow while a step is currently running");
 }
 
 /** As {@link replayWorkflowFromStep}, for an order of creation that is known. */

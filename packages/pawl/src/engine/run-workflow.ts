@@ -1,4 +1,5 @@
 /** Running a workflow on a host's driver: `runWorkflow`, and the handle that it gives. */
+import { isOurs, tell } from "./control-run.ts";
 import { EmbeddedRun } from "./embedded-run.ts";
 import { outputKey, stateKey } from "./keys.ts";
 import { decodeOutput, decodeState } from "./load.ts";
@@ -12,6 +13,23 @@ import type {
   WorkflowHandle,
   WorkflowResult,
 } from "./types.ts";
+
+/** Lets a workflow that has failed go on. Does nothing for any other. */
+async function recover(workflowId: string, driver: EngineDriver, scheduleAlarm: boolean): Promise<void> {
+  const stored = await driver.get(stateKey());
+  if (stored === null || decodeState(stored) !== "failed") return;
+  if (!(await isOurs(driver))) {
+    await recoverWorkflow(workflowId, driver, { scheduleAlarm });
+    return;
+  }
+  await tell(
+    workflowId,
+    driver,
+    () => {},
+    (input, handle, call) => input.retry(handle, call),
+  );
+  if (!scheduleAlarm) await driver.clearAlarm(workflowId);
+}
 
 /**
  * Runs a workflow on a host's driver: from the start, or on from what is stored there. In mode `yield` (the default) the run ends
@@ -37,7 +55,7 @@ export function runWorkflow<TInput, TOutput>(
     },
     recover: async () => {
       if (!run.isOver) await run.result.catch(() => {});
-      await recoverWorkflow(workflowId, driver, { scheduleAlarm: options.mode !== "live" });
+      await recover(workflowId, driver, options.mode !== "live");
     },
     evict: () => run.evict(),
     cancel: async () => {

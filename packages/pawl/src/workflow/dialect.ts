@@ -13,6 +13,13 @@ export interface Branches {
   readonly failures: ReadonlyMap<number, FailureRecord>;
 }
 
+export interface StepFailure {
+  /** Whether a timeout of the step is a failure like any other. */
+  readonly retriesTimeouts: boolean;
+  /** What the attempt threw, if it ran in this process. */
+  readonly thrown?: unknown;
+}
+
 export interface Dialect {
   /** What user code is given in the place of a scope. */
   facade(context: ScopeContext): unknown;
@@ -22,14 +29,14 @@ export interface Dialect {
   undoing(attempt: Attempt): unknown;
   /** The result of a fork. Throws its failure. */
   forkResult(operation: ForkOperation, branches: Branches): unknown;
-  /** `retriesTimeouts`: whether a timeout of the step is a failure like any other. */
+  /** The error of a step that has failed for good. */
   stepError(
-    step: string,
+    name: string,
     terminal: Terminal,
     attempts: number,
     failure: FailureRecord,
     actor: string,
-    retriesTimeouts: boolean,
+    step: StepFailure,
   ): Error;
   /** Records what user code threw. */
   toRecord(error: unknown, kind?: "critical"): FailureRecord;

@@ -39,6 +39,8 @@ export interface StepOperation extends Settler {
   readonly retriesTimeouts: boolean;
   attempt: Attempt | undefined;
   kept: Kept;
+  /** What the newest attempt threw. */
+  thrown?: unknown;
 }
 
 /** A failure for good, as `tryStep` sees it. */

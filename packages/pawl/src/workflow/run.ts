@@ -150,6 +150,11 @@ export class Run {
     this.#abort(reason);
   }
 
+  /** Whether the function is over, and what it did is being undone. */
+  get isHalted(): boolean {
+    return this.#halted;
+  }
+
   /** Whether an attempt is running, or a callback that waits for no operation. */
   get isBusy(): boolean {
     if (this.#attempts.size > 0) return true;
@@ -288,6 +293,8 @@ export class Run {
   #attemptThrew(op: number, step: string, attempt: Attempt, error: unknown, kind?: "critical"): void {
     if (!attempt.isRunning) return;
     this.#end(attempt, undefined);
+    const operation = this.#operations.get(op);
+    if (operation?.kind === "step") operation.thrown = error;
     const { dialect, pump, handle } = this.owner;
     const failure = dialect.toRecord(error, kind);
     this.#logFailure(step, attempt.number, `${failure.name}: ${failure.message}`);
@@ -492,7 +499,7 @@ export class Run {
     const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure), record: failure });
     if (caught !== undefined) return operation.resolve(caught);
     const { dialect } = this.owner;
-    const error = dialect.stepError(name, terminal, attempts, failure, this.owner.name, operation.retriesTimeouts);
+    const error = dialect.stepError(name, terminal, attempts, failure, this.owner.name, operation);
     operation.reject(attribute(error, { kind: terminal, name, attempts, failure }, op));
   }
 

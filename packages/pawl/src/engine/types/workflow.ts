@@ -166,6 +166,8 @@ export interface RunWorkflowOptions {
   logger?: Logger;
   onHistoryUpdated?: (history: WorkflowHistorySnapshot) => void;
   onError?: WorkflowErrorHandler;
+  /** Whether new code is refused at the end of its scope (the default), or at its first new entry. */
+  divergence?: "scope" | "frontier";
 }
 /** How a run ended. */
 export interface WorkflowResult<TOutput = unknown> {
