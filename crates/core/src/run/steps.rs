@@ -108,7 +108,8 @@ impl Run {
         let failure = recorded_failure(recorded).1;
         let attempts = recorded.metadata.as_ref().map_or(1, |metadata| metadata.attempts);
         let failed = Failed { attempt: attempts, failure, retry_at: None, reported: true };
-        self.record_failure(overlay, op, failed, StepAction::RecordTerminal(terminal));
+        let Some(step) = self.running(op) else { return };
+        self.record_failure(overlay, op, step, failed, StepAction::RecordTerminal(terminal));
     }
 
     /// The body of an attempt has ended.
@@ -203,15 +204,15 @@ impl Run {
     }
 
     pub(super) fn failed(&mut self, overlay: &mut Overlay, op: OpId, failed: Failed) {
+        let Some(step) = self.running(op) else { return };
         let input = StepInput::Failed { kind: failed.failure.kind, not_before: failed.retry_at };
         let action = self.step_input(overlay, op, input);
-        self.record_failure(overlay, op, failed, action);
+        self.record_failure(overlay, op, step, failed, action);
     }
 
     /// The failure record is all that a failed attempt writes.
-    fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, failed: Failed, action: StepAction) {
+    fn record_failure(&mut self, overlay: &mut Overlay, op: OpId, step: Running, failed: Failed, action: StepAction) {
         let Failed { attempt, failure, retry_at: asked, reported } = failed;
-        let Some(step) = self.running(op) else { return };
         let (terminal, status, what) = match action {
             StepAction::RecordFailure { retry_at } => {
                 (None, EntryStatus::Failed, What::Retry { retry_at, failure: failure.clone(), attempts: attempt })

@@ -223,7 +223,7 @@ impl Run {
         }
         let mut values = Vec::with_capacity(messages.len());
         for (message, row) in messages.into_iter().zip(rows) {
-            let data = message_data(&message, !completable);
+            let data = message_data(&message, !completable && !overlay.hosted);
             self.record(overlay, row, seq, EntryKind::Message { name: message.name, data: data.clone() });
             self.write_entry(&mut writing, row);
             self.leave_inbox(&mut writing, message.key, completable);

@@ -111,8 +111,8 @@ export class EngineDialect implements Dialect {
     return decodeValue(bytes);
   }
 
-  message(bytes: Uint8Array, context: ScopeContext | undefined): unknown {
-    return openMessage(bytes, context);
+  message(bytes: Uint8Array): unknown {
+    return openMessage(bytes);
   }
 
   isName(): boolean {

@@ -20,20 +20,18 @@ export function holdsUncompleted(context: ScopeContext): boolean {
   return (open.get(context)?.size ?? 0) > 0;
 }
 
+/** Messages that were recorded as completed. */
+const completed = new WeakSet<WorkflowQueueMessage>();
+
 /** A message as it is recorded, for the workflow. Rows of older engines are the body alone. */
-export function openMessage(bytes: Uint8Array, context: ScopeContext | undefined): WorkflowQueueMessage {
+export function openMessage(bytes: Uint8Array): WorkflowQueueMessage {
   const row = decodeValue(bytes) as MessageRow;
   if (typeof row !== "object" || row === null || row.__rivetWorkflowQueueMessage === undefined)
     return { id: "", name: "", body: row, createdAt: 0 };
   const { id, name, body, createdAt } = row;
   const message: WorkflowQueueMessage = { id, name, body, createdAt };
-  if (context !== undefined && row.completed !== true) hold(context, id);
+  if (row.completed === true) completed.add(message);
   return message;
-}
-
-function hold(context: ScopeContext, id: string): void {
-  const held = open.get(context) ?? new Set();
-  open.set(context, held.add(id));
 }
 
 /** The same message, with the way to complete it. `complete` makes it durable and tells the host. */
@@ -44,7 +42,8 @@ export function completable(
 ): WorkflowQueueMessage {
   const id = String(message.id);
   // One that was completed before a replay needs nothing any more.
-  if (open.get(context)?.has(id) !== true) return { ...message, complete: async () => {} };
+  if (completed.has(message)) return { ...message, complete: async () => {} };
+  open.set(context, (open.get(context) ?? new Set()).add(id));
   let state: "open" | "completing" | "completed" = "open";
   return {
     ...message,
