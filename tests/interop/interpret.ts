@@ -56,6 +56,8 @@ export function show(value: unknown): string {
     maxArrayLength: null,
     maxStringLength: null,
     breakLength: Number.POSITIVE_INFINITY,
+    // The peer gives a join's branches in the order in which they ended.
+    sorted: true,
   });
 }
 

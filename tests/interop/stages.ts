@@ -118,7 +118,9 @@ class Teller {
 
   #stage(): Stage {
     const host = this.#host.copy();
-    host.messages = host.messages.filter(({ id, name }) => name.startsWith("ack-") || !isRecorded(host, id));
+    host.messages = host.messages.filter(
+      ({ id, name }) => !isRecorded(host, id) || (name.startsWith("ack-") && !isCompleted(host, id)),
+    );
     return { host, outside: this.#outside.copy(), trace: this.#trace.copy(), now: Date.now(), sent: this.#sent };
   }
 
@@ -139,6 +141,12 @@ function passUntil(at: number | undefined): boolean {
  */
 function isRecorded(host: Host, id: string): boolean {
   return entriesUnder(host.rows, "1502").some(({ value }) => Buffer.from(value).includes(id));
+}
+
+/** Whether the history holds the message as completed: `completed` is the last field of its record, as CBOR `true`. */
+function isCompleted(host: Host, id: string): boolean {
+  const TRUE = 0xf5;
+  return entriesUnder(host.rows, "1502").some(({ value }) => Buffer.from(value).includes(id) && value.at(-1) === TRUE);
 }
 
 function textOf(error: unknown): string {

@@ -10,7 +10,7 @@
 //!
 //! A stack that is empty at the beginning has nothing to be rebuilt: `begin, handlers known` with nothing left is `done: end`.
 //! Handlers run newest commit first. `stuck` is a handler that has failed for good: the run stays as it is until someone says
-//! `retry`. A run that is loaded in the middle begins again with what is left on the stack; one that is stuck stays stuck.
+//! `retry`. A rebuild that finds nothing to undo (another engine's history says it only in code) ends, too. A run that is loaded in the middle begins again with what is left on the stack; one that is stuck stays stuck.
 
 use crate::history::NodeId;
 
@@ -50,6 +50,12 @@ impl Stack {
         self.rows.push(row);
     }
 
+    /// Puts a step where its commit is, among those that are there: another engine recorded it, and no row.
+    pub fn adopt(&mut self, row: Row, is_older: impl Fn(NodeId) -> bool) {
+        let at = self.rows.iter().rposition(|other| is_older(other.node)).map_or(0, |at| at + 1);
+        self.rows.insert(at, row);
+    }
+
     /// Takes a step off, wherever it is. True if it was there. What is undone is on top or near it.
     pub fn pop(&mut self, node: NodeId) -> bool {
         let at = self.rows.iter().rposition(|row| row.node == node);
@@ -85,6 +91,7 @@ pub enum RollbackInput {
     /// The code has been run again, as far as it is recorded.
     Rebuilt {
         known: bool,
+        left: usize,
     },
     Undone {
         left: usize,
@@ -111,8 +118,9 @@ impl Rollback {
             (Rollback::Idle, In::Begin { left: 0, .. }) => (Rollback::Done, Do::End),
             (Rollback::Idle, In::Begin { known: true, .. }) => (Rollback::Undoing, Do::Undo),
             (Rollback::Idle, In::Begin { known: false, .. }) => (Rollback::Rebuilding, Do::Rebuild),
-            (Rollback::Rebuilding, In::Rebuilt { known: true }) => (Rollback::Undoing, Do::Undo),
-            (Rollback::Rebuilding, In::Rebuilt { known: false }) => (Rollback::Idle, Do::Park),
+            (Rollback::Rebuilding, In::Rebuilt { known: true, left: 0 }) => (Rollback::Done, Do::End),
+            (Rollback::Rebuilding, In::Rebuilt { known: true, .. }) => (Rollback::Undoing, Do::Undo),
+            (Rollback::Rebuilding, In::Rebuilt { known: false, .. }) => (Rollback::Idle, Do::Park),
             (Rollback::Undoing, In::Undone { left: 0 }) => (Rollback::Done, Do::End),
             (Rollback::Undoing, In::Undone { .. }) => (Rollback::Undoing, Do::Undo),
             (Rollback::Undoing, In::FailedForGood) => (Rollback::Stuck, Do::Wait),
@@ -127,6 +135,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_rebuild_that_finds_nothing_to_undo_ends() {
+        let rebuilt = RollbackInput::Rebuilt { known: true, left: 0 };
+        assert_eq!(Rollback::Rebuilding.on(rebuilt), (Rollback::Done, RollbackAction::End));
+    }
+
+    #[test]
     fn every_state_answers_every_input_as_the_table_says() {
         use Rollback as S;
         use RollbackAction as Do;
@@ -135,8 +149,8 @@ mod tests {
             In::Begin { known: true, left: 2 },
             In::Begin { known: false, left: 2 },
             In::Begin { known: true, left: 0 },
-            In::Rebuilt { known: true },
-            In::Rebuilt { known: false },
+            In::Rebuilt { known: true, left: 1 },
+            In::Rebuilt { known: false, left: 1 },
             In::Undone { left: 1 },
             In::Undone { left: 0 },
             In::FailedForGood,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pawl_core::codec::CodecError;
-use pawl_core::codec::change::{self, Record};
+use pawl_core::codec::change::{self, Ending, Record};
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{MessageKey, host_id};
 use pawl_core::key;
@@ -244,7 +244,9 @@ impl Planner<'_> {
                     pile.put(class, key::metadata(entry_id), metadata.encode());
                 }
                 Record::Completed { output: Some(output) } => pile.put(Class::Run, key::OUTPUT, output.clone()),
-                Record::Failed(failure) => pile.put(Class::Run, key::ERROR, failure::encode(failure)),
+                Record::Failed(failure) | Record::RollingBack(Ending::Failed(failure)) => {
+                    pile.put(Class::Run, key::ERROR, failure::encode(failure));
+                }
                 _ => {}
             }
         }

@@ -193,7 +193,10 @@ impl Run {
         let place = pending.place;
         let Kind::Fork(branches) = &pending.kind else { return };
         let is_over = branches.state == Fork::Settled;
-        let holding = |row: &BranchRow| self.history.rows_at(row.node) > 0;
+        // Of another engine's history only the code says what is undone.
+        let any = self.start.embedded.is_some();
+        let holding =
+            |row: &BranchRow| self.history.rows_at(row.node) > 0 || (any && self.history.is_recorded_in(row.node));
         let inside: Vec<(u32, NodeId)> = branches
             .rows
             .iter()

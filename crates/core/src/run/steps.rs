@@ -37,6 +37,9 @@ impl Run {
             name,
             Kind::Step { step, policy, phase, traits, undoes: false, failed_here: false },
         );
+        if step == Step::Completed {
+            self.adopt_row(place, traits);
+        }
         if self.is_on_stack(place) {
             self.handlers.insert(place, (op, policy));
         }

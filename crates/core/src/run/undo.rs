@@ -23,6 +23,21 @@ impl Run {
         self.history.rows_at(place) > 0 && self.stack.rows().iter().any(|row| row.node == place)
     }
 
+    /// A step that another engine recorded, and that has a handler: it belongs on the stack.
+    pub(super) fn adopt_row(&mut self, place: NodeId, traits: StepTraits) {
+        let Some(recorded) = self.history.get(place) else { return };
+        let done = recorded.metadata.as_ref();
+        let undone = done.is_some_and(|metadata| metadata.rollback_completed_at_ms.is_some());
+        if self.start.embedded.is_none() || !traits.undo || undone || self.is_on_stack(place) {
+            return;
+        }
+        let commit = recorded.commit;
+        let history = &self.history;
+        let is_older = |node: NodeId| history.get(node).is_some_and(|other| other.commit < commit);
+        self.stack.adopt(Row { node: place, attempted: false }, is_older);
+        self.history.mark_row(place, true);
+    }
+
     /// Puts a step onto the stack with the change that records it, if there is a handler for how it ended.
     pub(super) fn push_row(&mut self, writing: &mut Writing, op: OpId, step: &Running, attempted: bool) {
         let StepTraits { undo, undo_attempted, .. } = step.traits;
@@ -115,6 +130,9 @@ impl Run {
     pub(super) fn begin_rollback(&mut self, overlay: &mut Overlay) {
         self.rollback = Rollback::Idle;
         let (known, left) = (self.knows_handlers(), self.stack.len());
+        // What another engine has recorded says only in code what is undone.
+        let unknown = self.start.embedded.is_some() && self.handlers.is_empty();
+        let (known, left) = if unknown { (false, left.max(1)) } else { (known, left) };
         self.rollback_input(overlay, RollbackInput::Begin { known, left });
     }
 
@@ -144,12 +162,13 @@ impl Run {
     pub(super) fn check_rebuilt(&mut self, overlay: &mut Overlay) {
         let known = self.knows_handlers();
         let is_still = self.in_user_code + self.awake == 0 && self.facts.is_empty();
-        if known || is_still {
+        if (known && self.start.embedded.is_none()) || is_still {
             let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
             open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));
             self.clear();
             overlay.outputs.push_back(Output::Halted { reason: Halt::RollingBack });
-            self.rollback_input(overlay, RollbackInput::Rebuilt { known });
+            let left = self.stack.len();
+            self.rollback_input(overlay, RollbackInput::Rebuilt { known, left });
         }
     }
 

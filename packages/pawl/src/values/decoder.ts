@@ -9,6 +9,7 @@ import { ValueError } from "./error.ts";
 import {
   rebuildBigint,
   rebuildDate,
+  rebuildDateMs,
   rebuildError,
   rebuildNamed,
   rebuildRegexp,
@@ -180,7 +181,7 @@ export class Decoder {
       case tag.TAG_DATE:
         return rebuildDate(this.number());
       case tag.TAG_DATE_MS:
-        return new Date(this.number());
+        return rebuildDateMs(this.number());
       case tag.TAG_BIG_POSITIVE:
       case tag.TAG_BIG_NEGATIVE:
         return this.bigint(number === tag.TAG_BIG_NEGATIVE, start);

@@ -4,9 +4,17 @@
  */
 import { ERROR_CLASSES, type TypedArray, type TypedArrayTag } from "./tags.ts";
 
+/** The platform's own, whatever stands in for it later: fake timers of tests do. */
+const OwnDate = Date;
+
 /** From seconds since 1970, as cbor-x rounds them. */
 export function rebuildDate(seconds: number): Date {
-  return new Date(Math.round(seconds * 1000));
+  return new OwnDate(Math.round(seconds * 1000));
+}
+
+/** From milliseconds since 1970. */
+export function rebuildDateMs(ms: number): Date {
+  return new OwnDate(ms);
 }
 
 /** From the big-endian bytes of the magnitude. */
