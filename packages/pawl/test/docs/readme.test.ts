@@ -1,14 +1,14 @@
-/** The README's example, compiled and run to the letter. */
+/** The README's programs, compiled and run to the letter. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { problemsOf, programsOf } from "./programs.ts";
 
-const HERE = dirname(fileURLToPath(import.meta.url));
-const PACKAGE = join(HERE, "../..");
-const README = readFileSync(join(PACKAGE, "../../README.md"), "utf8");
+const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const PROGRAMS = programsOf(readFileSync(join(PACKAGE, "../../README.md"), "utf8"));
 
 let folder: string;
 
@@ -19,39 +19,27 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function example(): string {
-  const found = /```ts\n([\s\S]*?)```/.exec(README)?.[1];
-  if (found === undefined) throw new Error("the README has no example");
-  return found;
-}
-
-test("the README's example compiles under the strictest settings", { timeout: 120_000 }, () => {
-  const file = join(folder, "example.mts");
-  writeFileSync(file, example());
-  const program = ts.createProgram([file], {
-    strict: true,
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true,
-    noEmit: true,
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    // Without Node's own types, which a user need not have: checking them takes longer than all the rest.
-    lib: ["lib.es2022.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
-    types: [],
-    skipDefaultLibCheck: true,
+test("the README's programs compile under the strictest settings", { timeout: 120_000 }, () => {
+  const files = PROGRAMS.map((program, index) => {
+    const file = join(folder, `program-${index}.mts`);
+    writeFileSync(file, program);
+    return file;
   });
-  expect(
-    ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n")),
-  ).toEqual([]);
+  expect(files).toHaveLength(2);
+  expect(problemsOf(files)).toEqual([]);
 });
 
-test("the README's example prints what it says", () => {
-  const { outputText } = ts.transpileModule(example(), {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-  });
-  writeFileSync(join(folder, "example.mjs"), outputText);
-  const run = () => execFileSync(process.execPath, ["example.mjs"], { cwd: folder, encoding: "utf8", timeout: 20_000 });
-  const promised = /console\.log\(await handle\.result\(\)\);\s*\/\/ (.*)/.exec(README)?.[1];
-  expect(run().trim()).toBe(promised);
-});
+test.each(PROGRAMS.map((program, index) => ({ program, index })))(
+  "program $index of the README prints what it says",
+  ({ program, index }) => {
+    const { outputText } = ts.transpileModule(program, {
+      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+    });
+    const file = `program-${index}.mjs`;
+    writeFileSync(join(folder, file), outputText);
+    const promised = [...program.matchAll(/^console\.log\(.*\);\s*\/\/ (.*)$/gm)].map(([, text]) => text);
+    expect(promised).not.toEqual([]);
+    const printed = execFileSync(process.execPath, [file], { cwd: folder, encoding: "utf8", timeout: 20_000 });
+    expect(printed.trimEnd().split("\n")).toEqual(promised);
+  },
+);

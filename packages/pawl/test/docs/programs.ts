@@ -1,0 +1,35 @@
+/** The TypeScript in a document, and what a compiler as strict as can be has to say of it. */
+import ts from "typescript";
+
+/** The blocks of TypeScript in a document, in their order. */
+export function programsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/```ts\n([\s\S]*?)```/g)].flatMap(([, block]) => block ?? []);
+}
+
+/** What the strictest settings find wrong with files that import the package as built. */
+export function problemsOf(files: readonly string[]): string[] {
+  const program = ts.createProgram(files, {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+    skipLibCheck: true,
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    // Without Node's own types, which a user need not have: checking them takes longer than all the rest.
+    lib: ["lib.es2022.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
+    types: [],
+  });
+  return ts
+    .getPreEmitDiagnostics(program)
+    .map(
+      ({ messageText, file, start }) => `${place(file, start)}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`,
+    );
+}
+
+function place(file: ts.SourceFile | undefined, start: number | undefined): string {
+  if (file === undefined || start === undefined) return "everywhere";
+  const { line } = file.getLineAndCharacterOfPosition(start);
+  return `${file.fileName.replace(/.*\//, "")}:${line + 1}: ${file.text.split("\n")[line]?.trim()}`;
+}
