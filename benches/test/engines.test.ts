@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { memory } from "../src/engines/memory.ts";
 import { pawl } from "../src/engines/pawl.ts";
 import { PlainDriver } from "../src/engines/plain-driver.ts";
 import { rivet } from "../src/engines/rivet.ts";
@@ -12,6 +13,8 @@ describe.each([
     expect(await engine.sequentialSteps(2, 5)).toBeGreaterThan(0);
     expect(await engine.loop(30)).toBeGreaterThan(0);
     expect(await engine.queue(30)).toBeGreaterThan(0);
+    expect(await engine.replay(30)).toBeGreaterThan(0);
+    expect(await engine.join(30)).toBeGreaterThan(0);
   });
 });
 
@@ -32,6 +35,15 @@ describe("the bench of state", () => {
     expect(found.map(({ times }) => times.length)).toEqual([10, 10]);
   });
 });
+
+it.each(["memory", "sqlite"] as const)(
+  "the bench of memory looks at the process as often as it is asked to: %s",
+  async (store) => {
+    const held = await memory.loopMemory(store, 100, 10);
+    expect(held).toHaveLength(10);
+    for (const { heap, resident } of held) expect(resident).toBeGreaterThan(heap);
+  },
+);
 
 describe("the peer's plain driver", () => {
   const key = (...bytes: number[]): Uint8Array => new Uint8Array(bytes);

@@ -9,6 +9,10 @@ export interface Engine {
   loop(rounds: number): Promise<number>;
   /** A6: one workflow that takes `messages` messages in a loop; they are there before the clock starts. */
   queue(messages: number): Promise<number>;
+  /** A3: a workflow of `steps` trivial steps that have completed in a process before, and then a message; from the message to the result. */
+  replay(steps: number): Promise<number>;
+  /** A4: a join of so many branches with one trivial step each; from the creation of the workflow to its result. */
+  join(branches: number): Promise<number>;
 }
 
 /**

@@ -3,5 +3,6 @@ export const hosts = {
   pawl: async () => (await import("./pawl.ts")).pawl,
   rivet: async () => (await import("./rivet.ts")).rivet,
   state: async () => (await import("./state.ts")).state,
+  memory: async () => (await import("./memory.ts")).memory,
   machine: async () => (await import("./machine.ts")).machine,
 } as const;

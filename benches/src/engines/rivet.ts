@@ -1,5 +1,5 @@
 /** The peer, `@rivetkit/workflow-engine`, on a plain driver in memory; a new driver for each workflow, which is its contract. */
-import { Loop, runWorkflow, type WorkflowContextInterface } from "@rivetkit/workflow-engine";
+import { type BranchConfig, Loop, runWorkflow, type WorkflowContextInterface } from "@rivetkit/workflow-engine";
 import { type Engine, timed, warmUp } from "./engine.ts";
 import { PlainDriver } from "./plain-driver.ts";
 
@@ -31,6 +31,20 @@ const queue: Workflow = (ctx, input) =>
     },
   });
 
+const resumed: Workflow = async (ctx, input) => {
+  for (let i = 0; i < input.count; i++) await ctx.step(`step-${i}`, async () => i);
+  await ctx.queue.next("go", { names: ["go"] });
+  return input.count;
+};
+
+const branch: BranchConfig<number> = { run: (ctx) => ctx.step("step", async () => 1) };
+
+const join: Workflow = async (ctx, input) => {
+  const names = Array.from({ length: input.count }, (_, i) => `branch-${i}`);
+  const values = await ctx.join("join", Object.fromEntries(names.map((name) => [name, branch])));
+  return Object.values(values).reduce((sum, value) => sum + value, 0);
+};
+
 export const rivet: Engine = {
   async sequentialSteps(workflows, count) {
     const run = (key: string, count: number) => measure(steps, key, count, new PlainDriver());
@@ -57,7 +71,28 @@ export const rivet: Engine = {
     await warmUp(run, messages, messages);
     return run("w", messages);
   },
+
+  async replay(steps) {
+    const run = async (key: string, count: number) => {
+      const driver = new PlainDriver();
+      // It comes to the message, which is not there, and yields.
+      await runWorkflow(key, resumed, { count }, driver).result;
+      await driver.messageDriver.addMessage({ id: "m", name: "go", data: null, sentAt: 1 });
+      return measure(resumed, key, count, driver);
+    };
+    await warmUp(run, steps, steps);
+    return run("w", steps);
+  },
+
+  async join(branches) {
+    const run = (key: string, count: number) => measure(join, key, count, new PlainDriver());
+    // It takes the square of the width and more: a warm-up as wide as that of others would take as long as the sample.
+    await warmUp(run, Math.min(branches, WARM_UP_BRANCHES), WARM_UP_BRANCHES);
+    return run("w", branches);
+  },
 };
+
+const WARM_UP_BRANCHES = 100;
 
 function measure(workflow: Workflow, key: string, count: number, driver: PlainDriver): Promise<number> {
   return timed(async () => (await runWorkflow(key, workflow, { count }, driver).result).output, count);

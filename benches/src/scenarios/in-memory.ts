@@ -1,4 +1,4 @@
-/** A1, A2 and A6: what an engine costs by itself, beside the peer, in memory. */
+/** A1 to A4 and A6: what an engine costs by itself, beside the peer, in memory. */
 import { alternate } from "../alternate.ts";
 import { bar, type Effort, type Progress, type Row, type Section } from "../section.ts";
 import { ratios, type Series, series } from "../series.ts";
@@ -6,6 +6,8 @@ import { Side } from "../side.ts";
 
 const LENGTHS = [100, 1_000, 10_000] as const;
 const ITERATIONS = 10_000;
+/** How often what takes a quarter of a minute is measured, at most. */
+const SLOW_ROUNDS = 3;
 const CLOCK = "from the creation of the workflow to its result";
 
 type Peers = "pawl" | "rivet";
@@ -49,8 +51,57 @@ export async function a2({ rounds, divisor }: Effort, progress: Progress): Promi
     title: "a loop with one step in each iteration, in memory",
     timed: CLOCK,
     rows: withRatio(`${count} iterations`, "us/iteration", loop),
-    bars: [],
+    bars: [bar("peer / pawl, time per iteration", ratios(loop.rivet, loop.pawl), "at least", 8)],
   };
+}
+
+/** Steps that completed in a process before. */
+export async function a3({ rounds, divisor }: Effort, progress: Progress): Promise<Section> {
+  const count = ITERATIONS / divisor;
+  const { replay } = await beside({ replay: (side) => side.ask("replay", count) }, count, rounds, progress);
+  return {
+    id: "A3",
+    title: "replay of completed steps, in memory",
+    timed:
+      "from the message that the workflow waits for to its result, in a runtime that has not loaded it; the peer's message was sent before",
+    rows: withRatio(`${count} steps`, "us/step", replay),
+    bars: [bar("peer / pawl, time per step", ratios(replay.rivet, replay.pawl), "at least", 10)],
+  };
+}
+
+/**
+ * A join of branches with a step each. The peer's takes the square of the width and more, some 20 seconds: its samples are few,
+ * and warmed up by narrow ones only.
+ */
+export async function a4({ rounds, divisor }: Effort, progress: Progress): Promise<Section> {
+  const [narrow, wide] = [1_000 / divisor, 10_000 / divisor];
+  const [pawl, rivet] = [new Side("pawl"), new Side("rivet")];
+  const perBranch = (side: Side<Peers>, width: number) => async () => ((await side.ask("join", width)) * 1_000) / width;
+  try {
+    const own = { narrow: perBranch(pawl, narrow), wide: perBranch(pawl, wide) };
+    const growth = await alternate(own, rounds, progress);
+    const both = { pawl: own.narrow, rivet: perBranch(rivet, narrow) };
+    const found = await alternate(both, Math.min(rounds, SLOW_ROUNDS), progress, "cold");
+    const pair = { pawl: series(found.pawl), rivet: series(found.rivet) };
+    const [ofNarrow, ofWide] = [series(growth.narrow), series(growth.wide)];
+    return {
+      id: "A4",
+      title: "a join of branches with one step each, in memory",
+      timed: CLOCK,
+      rows: [
+        ...withRatio(`${narrow} branches`, "us/branch", pair),
+        { what: `${narrow} branches, pawl by itself`, unit: "us/branch", series: ofNarrow },
+        { what: `${wide} branches, pawl by itself`, unit: "us/branch", series: ofWide },
+      ],
+      bars: [
+        bar(`peer / pawl, ${narrow} branches`, ratios(pair.rivet, pair.pawl), "at least", 300),
+        bar(`pawl, time per branch of ${wide} / of ${narrow}`, ratios(ofWide, ofNarrow), "at most", 1.5),
+      ],
+    };
+  } finally {
+    pawl.end();
+    rivet.end();
+  }
 }
 
 /** Messages taken in a loop. */
