@@ -28,29 +28,29 @@ afterAll(() => {
   }
 });
 
-const pairs: readonly (readonly [Engine, Engine | null])[] = [
+const pairs: readonly (readonly [Engine, Engine])[] = [
   [peer, peer],
   [peer, pawl],
-  ...(pawl === null
-    ? []
-    : ([
-        [pawl, peer],
-        [pawl, pawl],
-      ] as const)),
+  [pawl, peer],
+  [pawl, pawl],
 ];
 
 for (const [first, second] of pairs) {
-  const direction = `${first.name} -> ${second?.name ?? "pawl"}`;
-  describe.skipIf(second === null)(direction, () => {
-    test.each(stories.map((story) => [story.title, story] as const))("%s", async (_title, story) => {
-      if (second !== null) await finishEverywhere(first, second, story, direction);
-    });
+  const direction = `${first.name} -> ${second.name}`;
+  describe(direction, () => {
+    test.each(stories.map((story) => [story.title, story] as const))(
+      "%s",
+      async (_title, story) => {
+        await finishEverywhere(first, second, story, direction);
+        // From each of up to 170 stages, with waits of some real milliseconds.
+      },
+      180_000,
+    );
   });
 }
 
-describe.skipIf(pawl === null)("engines that take turns, run by run", () => {
+describe("engines that take turns, run by run", () => {
   test.each(stories.map((story) => [story.title, story] as const))("%s", async (_title, story) => {
-    if (pawl === null) return;
     const alone = await tell(pawl, story);
     if ((await peerCannot(story, alone)) || (await hasGaps(story))) return;
     for (const engines of [
@@ -145,7 +145,9 @@ async function difference(engine: Engine, story: Story, stage: Stage, alone: Tel
   }
   for (const [path, shown] of told.end.trace.seen) {
     const expected = alone.end.trace.seen.get(path);
-    if (expected !== shown) return `${path} gave ${shown}, expected ${expected}`;
+    if (expected === undefined || asFinishedBy(engine, expected) !== asFinishedBy(engine, shown)) {
+      return `${path} gave ${shown}, expected ${expected}`;
+    }
   }
   const undone = told.ending.undone.join();
   return undone === alone.ending.undone.join() ? null : `undid ${undone}, expected ${alone.ending.undone.join()}`;
