@@ -251,5 +251,6 @@ fn a_loop_of_many_rounds_keeps_memory_and_changes_flat() {
     let mut world = World::new();
     world.run(&[Loop("l", 200, vec![Step("a", vec![Returns(1)])])], &[]);
     let (first, last) = (world.changes[20].1.len(), world.changes[190].1.len());
-    assert!(last <= first + 4, "a change of round 190 takes {last} bytes, of round 20 {first}");
+    // Every third one drops what is past.
+    assert!(last <= first + 24, "a change of round 190 takes {last} bytes, of round 20 {first}");
 }
