@@ -1,6 +1,6 @@
 //! The adapter's side: the callbacks that are running, each at one place of its program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use pawl_core::codec::cbor;
@@ -43,6 +43,8 @@ pub struct Code {
     /// What a loop or try block ends with.
     thrown: BTreeMap<OpId, Thrown>,
     pub rebuilds: bool,
+    /// Steps whose handler is running.
+    undoing: BTreeSet<OpId>,
 }
 
 /// Of a step or a loop, where branches have numbers.
@@ -58,11 +60,16 @@ impl Code {
             kept: BTreeMap::new(),
             thrown: BTreeMap::new(),
             rebuilds: false,
+            undoing: BTreeSet::new(),
         }
     }
 
     pub fn halt(&mut self) {
         self.frames.clear();
+    }
+
+    pub fn undoes(&mut self, op: OpId) {
+        self.undoing.insert(op);
     }
 
     pub fn name_of(&self, op: OpId) -> &'static str {
@@ -139,6 +146,7 @@ impl Code {
                     _ => vec![],
                 }
             }
+            Output::Resolve { op, .. } | Output::Reject { op, .. } if self.undoing.remove(&op) => vec![],
             Output::Resolve { op, value, .. } => self.resolved(world, op, &value),
             Output::Reject { op, terminal, attempts, failure, .. } => {
                 let what = format!("{terminal:?} after {attempts}: {}", failure.text());

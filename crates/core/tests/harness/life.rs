@@ -42,8 +42,10 @@ impl<'a> Life<'a> {
         let seed = world.changes.len() as u64 + 1;
         let first_scope = u64::from(world.lives) << 32;
         let actor = Actor::open(world.load(), seed, first_scope).expect("what was written can be read");
-        world.facts.clear();
-        world.results.clear();
+        if actor.outcome().is_none() {
+            world.facts.clear();
+            world.results.clear();
+        }
         world.told.push(Vec::new());
         let dice = world.seed.unwrap_or(0) ^ (u64::from(world.lives) << 40);
         let mut life = Life {
@@ -210,6 +212,7 @@ impl<'a> Life<'a> {
             Output::Undo { op, attempt, .. } => {
                 assert!(self.code.has_handler(&output), "{output:?} of {}", self.code.name_of(op));
                 self.world.executed.push(format!("undo {}#{attempt}", self.code.name_of(op)));
+                self.code.undoes(op);
                 self.bodies.push((op, attempt, true));
             }
             // A dead body may still end.
