@@ -77,7 +77,8 @@ impl Run {
             self.in_user_code -= 1;
         }
         let above = scope.parent.and_then(|op| self.ops.get(&op)).map(|op| op.scope);
-        self.leaves -= 1;
+        // Callbacks of its own may outlive it: a rebuild answers a fork whose branches it still runs.
+        self.leaves -= usize::from(scope.children == 0);
         if let Some(above) = above.and_then(|above| self.scopes.get_mut(&above)) {
             above.children -= 1;
             self.leaves += usize::from(above.children == 0);
