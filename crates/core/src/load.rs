@@ -58,6 +58,8 @@ pub(crate) struct Fold {
     pub last_commit: Option<(u64, CommitId)>,
     /// Where the entries of the change at hand are; what belongs to an entry stands in the change that writes it.
     places: BTreeMap<String, NodeId>,
+    /// The entry that was read last, if it is new: what is taken then is what it records.
+    newest: Option<NodeId>,
 }
 
 impl Fold {
@@ -71,6 +73,7 @@ impl Fold {
             answers: Answers::default(),
             last_commit: None,
             places: BTreeMap::new(),
+            newest: None,
         };
         let mut expected = 1;
         for (seq, body) in &loaded.changes {
@@ -120,11 +123,13 @@ impl Fold {
             }
             Record::Entry(entry) => {
                 let id = entry.id.clone();
+                let is_new = self.stored.history.at(&entry.location).is_none_or(|at| self.stored.history.get(at).is_none());
                 let Some(place) = self.stored.history.load(entry, seq, at) else {
                     return Err(inconsistent("has an entry whose name is not in the registry"));
                 };
                 self.forget_details(place);
                 self.places.insert(id, place);
+                self.newest = is_new.then_some(place);
                 self.stored.parks = 0;
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
@@ -140,7 +145,11 @@ impl Fold {
                     return Err(inconsistent("changes a cell that has no value"));
                 }
             }
-            Record::Took(_) => {}
+            Record::Took(key) => {
+                if let Some(recorded) = self.newest.take().and_then(|place| self.stored.history.get_mut(place)) {
+                    recorded.took = Some(key);
+                }
+            }
             Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
             Record::Parked { times, .. } => self.stored.parks = times,

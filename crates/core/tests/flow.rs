@@ -104,6 +104,19 @@ fn forks() -> Vec<Case> {
             vec![],
         ),
         (
+            "losers that took messages out of order",
+            vec![
+                Step("s", vec![Writes("x", 1, Some("m"))]),
+                Step("t", vec![Writes("x", 2, Some("n"))]),
+                Step("u", vec![Writes("x", 3, Some("w"))]),
+                Fork("r", Race, 9, vec![("p", vec![Next("w", None)]), ("q", vec![Next("n", None)]), ("s", vec![Next("m", None)])]),
+                Any("any"),
+                Any("any2"),
+            ],
+            vec![],
+            vec![],
+        ),
+        (
             "a race in a join that wants the same message",
             vec![
                 Fork(
@@ -291,6 +304,27 @@ fn rollbacks() -> Vec<Case> {
             ],
             vec![],
             vec!["a", "h"],
+        ),
+        (
+            "undoing nothing but what was interrupted",
+            vec![
+                Loop(
+                    "o",
+                    3,
+                    vec![Fork(
+                        "r",
+                        Race,
+                        9,
+                        vec![
+                            ("p", vec![Loop("l", 2, vec![step("b"), Attempted("h", vec![Hangs], vec![Returns(0)])])]),
+                            ("q", vec![Sleep("nap", 500)]),
+                        ],
+                    )],
+                ),
+                fails(),
+            ],
+            vec![],
+            vec!["h"],
         ),
         (
             "undoing try blocks in branches in rounds",

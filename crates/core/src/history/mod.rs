@@ -18,6 +18,7 @@ pub use names::Names;
 
 use crate::codec::record::{Entry, EntryMetadata};
 use crate::failure::{Failure, Terminal};
+use crate::inbox::MessageKey;
 use crate::input::{ScopeId, Time};
 use crate::key::{Location, Segment};
 
@@ -34,6 +35,8 @@ pub struct Recorded {
     pub failure: Option<(Option<Terminal>, Failure)>,
     /// When a failed step asked to be tried again.
     pub retry_at: Option<Time>,
+    /// Of a message that was taken: what it was in the inbox.
+    pub took: Option<MessageKey>,
     /// Of a join, race or map: the branches that failed.
     pub branch_failures: Vec<BranchFailure>,
     /// The change that wrote it last, and its time.
@@ -45,8 +48,8 @@ pub struct Recorded {
 
 impl Recorded {
     pub fn new(entry: Entry, commit: u64, at: Time) -> Recorded {
-        let (metadata, failure, retry_at) = (None, None, None);
-        Recorded { entry, metadata, failure, retry_at, branch_failures: Vec::new(), commit, at, birth: 0 }
+        let (metadata, failure, retry_at, took) = (None, None, None, None);
+        Recorded { entry, metadata, failure, retry_at, took, branch_failures: Vec::new(), commit, at, birth: 0 }
     }
 }
 

@@ -267,6 +267,11 @@ impl Code {
             Do::Ephemeral(..) => step(StepTraits { ephemeral: true, ..StepTraits::default() }),
             Do::Sleep(_, ms) => Input::Sleep { scope, op, name, until: Until::After(ms) },
             Do::Next(_, timeout_ms) => wait(1, timeout_ms, false),
+            Do::Any(_) => {
+                let (name, names) = (name, Vec::new());
+                let wait = NextWait { name, names, timeout_ms: None, count: 1, completable: false };
+                Input::Next { scope, op, wait }
+            }
             Do::Batch(_, count, timeout_ms) => wait(count, timeout_ms, false),
             Do::Ask(_) => wait(1, None, true),
             Do::Loop(..) => {

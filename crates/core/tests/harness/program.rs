@@ -16,6 +16,8 @@ pub enum Do {
     Ephemeral(&'static str, u8),
     Sleep(&'static str, i64),
     Next(&'static str, Option<i64>),
+    /// A message of any name.
+    Any(&'static str),
     /// Up to so many messages.
     Batch(&'static str, u32, Option<i64>),
     /// A message that is answered.
@@ -63,7 +65,7 @@ impl Do {
     pub fn name(&self) -> &'static str {
         match self {
             Do::Step(name, _) | Do::Undoable(name, ..) | Do::Attempted(name, ..) | Do::Ephemeral(name, _) => name,
-            Do::Sleep(name, _) | Do::Next(name, _) | Do::Batch(name, ..) | Do::Ask(name) => name,
+            Do::Sleep(name, _) | Do::Next(name, _) | Do::Batch(name, ..) | Do::Ask(name) | Do::Any(name) => name,
             Do::Loop(name, ..) | Do::Fork(name, ..) | Do::Try(name, ..) => name,
             Do::Version(name, _) | Do::Removed(name, _) => name,
             Do::Must(inner) => inner.name(),
