@@ -172,9 +172,9 @@ pub struct Run {
     failed: BTreeMap<OpId, NodeId>,
     /// Entries that changed without a change of their own: they go with the run's next one.
     noted: BTreeSet<NodeId>,
-    /// Records that go with the run's next change, likewise: those before the entries, and those about them.
-    noted_records: Vec<Record>,
+    /// Records that go with the run's next change, likewise: first those of what is to be undone.
     noted_pushes: Vec<Record>,
+    noted_records: Vec<Record>,
     /// Forks whose branches have come further than is written.
     unwritten_forks: BTreeSet<OpId>,
     next_scope: ScopeId,
@@ -251,8 +251,8 @@ impl Run {
             facts: Facts::default(),
             failed: BTreeMap::new(),
             noted: BTreeSet::new(),
-            noted_records: Vec::new(),
             noted_pushes: Vec::new(),
+            noted_records: Vec::new(),
             unwritten_forks: BTreeSet::new(),
             next_scope: first_scope,
             stack: stored.stack,
@@ -431,19 +431,18 @@ impl Run {
         }
     }
 
-    /// Starts a change that holds every new name, noted entry and noted record.
+    /// Starts a change that holds every new name, noted entry and noted record: what is dropped comes after what keeps it
+    /// from being dropped, and entries in the order in which they came into being, for a load to find them in.
     fn begin(&mut self, overlay: &mut Overlay) -> Writing {
         let mut writing = overlay.begin();
         self.history.names.record(|index, name| writing.writer.name(index, name));
-        for record in std::mem::take(&mut self.noted_records) {
-            writing.writer.record(&record);
-        }
-        for node in std::mem::take(&mut self.noted) {
-            self.write_entry(&mut writing, node);
-        }
-        for record in std::mem::take(&mut self.noted_pushes) {
-            writing.writer.record(&record);
-        }
+        let noted = std::mem::take(&mut self.noted);
+        let mut noted: Vec<(u64, NodeId)> =
+            noted.into_iter().filter_map(|node| Some((self.history.get(node)?.birth, node))).collect();
+        noted.sort_unstable();
+        noted.into_iter().for_each(|(_, node)| self.write_entry(&mut writing, node));
+        let records = std::mem::take(&mut self.noted_pushes).into_iter().chain(std::mem::take(&mut self.noted_records));
+        records.for_each(|record| writing.writer.record(&record));
         writing
     }
 

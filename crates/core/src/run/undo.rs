@@ -37,11 +37,12 @@ impl Run {
         if let Some(recorded) = self.history.get(place) {
             writing.writer.record(&Record::Pushed { entry_id: recorded.entry.id.clone(), attempted });
         }
-        self.keep_iteration_states(writing, place);
+        self.keep_iteration_states(place).iter().for_each(|record| writing.writer.record(record));
     }
 
     /// A rebuild calls the iterations around a step with what they were called with.
-    fn keep_iteration_states(&mut self, writing: &mut Writing, place: NodeId) {
+    fn keep_iteration_states(&mut self, place: NodeId) -> Vec<Record> {
+        let mut kept = Vec::new();
         let mut next = self.history.parent(place);
         while let Some(at) = next {
             next = self.history.parent(at);
@@ -57,9 +58,10 @@ impl Run {
                 continue;
             };
             let (location, state) = (self.history.location(around).clone(), state.clone());
-            writing.writer.record(&Record::IterationState { location, iteration, state: state.clone() });
+            kept.push(Record::IterationState { location, iteration, state: state.clone() });
             self.iteration_states.insert((around, iteration), state);
         }
+        kept
     }
 
     /// Takes a step off the stack with a change, if it is there.
@@ -80,7 +82,8 @@ impl Run {
         let now = overlay.now;
         let Some(recorded) = self.history.get_mut(place) else { return };
         let metadata = recorded.metadata.get_or_insert_with(|| metadata(now));
-        (metadata.status, metadata.attempts, metadata.error) = (EntryStatus::Failed, attempts, Some(text));
+        // An interruption uses up no attempt.
+        (metadata.status, metadata.attempts, metadata.error) = (EntryStatus::Running, attempts, Some(text));
         recorded.failure = Some((None, failure));
         let entry_id = recorded.entry.id.clone();
         self.noted.insert(place);
@@ -90,6 +93,8 @@ impl Run {
         self.stack.push(Row { node: place, attempted: true });
         self.handlers.insert(place, (op, crate::retry::Policy::PATIENT));
         self.noted_pushes.push(Record::Pushed { entry_id, attempted: true });
+        let states = self.keep_iteration_states(place);
+        self.noted_pushes.extend(states);
     }
 
     /// Something has ended the run: what it did is undone first, if there is anything.
