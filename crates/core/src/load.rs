@@ -19,7 +19,7 @@ use crate::input::Time;
 use crate::key::Location;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
-use crate::run::{Phase, Run, Stored};
+use crate::run::{Phase, Run, Stored, UndoFailed};
 use crate::state::{Delta, StateError};
 
 /// What the store has of an actor.
@@ -153,6 +153,11 @@ impl Fold {
             Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
             Record::Parked { times, .. } => self.stored.parks = times,
+            Record::UndoFailed { entry_id, attempts, terminal, .. } => {
+                let node = self.places.get(&entry_id).copied().filter(|_| !terminal);
+                self.stored.stuck = terminal;
+                self.stored.undo_failed = node.map(|node| UndoFailed { node, attempts, at });
+            }
             record => self.control_flow(record),
         }
         Ok(())
@@ -194,7 +199,6 @@ impl Fold {
                 }
                 self.stored.stuck = false;
             }
-            Record::UndoFailed { terminal, .. } => self.stored.stuck = terminal,
             Record::IterationState { location, iteration, state } => {
                 if let Some(node) = history.at(&location) {
                     self.stored.iteration_states.insert((node, iteration), state);

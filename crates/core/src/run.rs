@@ -180,6 +180,8 @@ pub struct Run {
     next_scope: ScopeId,
     stack: Stack,
     rollback: Rollback,
+    /// The handler's attempt that failed last, and when, if it is to be tried again: a load goes on from there.
+    undo_failed: Option<UndoFailed>,
     /// How the run ends once everything is undone.
     ending: Option<Ending>,
     /// Steps on the stack whose handler the adapter has: the operation that knows it, and its policy.
@@ -203,9 +205,18 @@ pub struct Stored {
     pub generation: u64,
     pub stack: Stack,
     pub stuck: bool,
+    pub undo_failed: Option<UndoFailed>,
     pub ending: Option<Ending>,
     pub iteration_states: BTreeMap<(NodeId, u32), Bytes>,
     pub ended_by: Vec<NodeId>,
+}
+
+/// An attempt at undoing a step that has failed, and not for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndoFailed {
+    pub node: NodeId,
+    pub attempts: u32,
+    pub at: Time,
 }
 
 impl Stored {
@@ -220,6 +231,7 @@ impl Stored {
             generation: 0,
             stack: Stack::default(),
             stuck: false,
+            undo_failed: None,
             ending: None,
             iteration_states: BTreeMap::new(),
             ended_by: Vec::new(),
@@ -257,6 +269,7 @@ impl Run {
             next_scope: first_scope,
             stack: stored.stack,
             rollback: if stuck { Rollback::Stuck } else { Rollback::Idle },
+            undo_failed: stored.undo_failed,
             ending: stored.ending,
             handlers: BTreeMap::new(),
             iteration_states: stored.iteration_states,

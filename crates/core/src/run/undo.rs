@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::entry::{metadata, unsigned};
 use super::facts::What;
 use super::steps::{Running, step_output};
-use super::{Kind, Pending, Phase, Run, StepPhase, Wake};
+use super::{Kind, Pending, Phase, Run, StepPhase, UndoFailed, Wake};
 use crate::codec::change::{Ending, Record};
 use crate::codec::record::{EntryKind, EntryStatus};
 use crate::compensation::{Rollback, RollbackAction, RollbackInput, Row};
@@ -172,7 +172,11 @@ impl Run {
         let Some((op, policy)) = self.handlers.get(&row.node).copied() else { return };
         let name = self.history.names_of(row.node).pop().unwrap_or_default();
         let (phase, traits) = (StepPhase::Waiting, StepTraits::default());
-        let kind = Kind::Step { step: Step::New, policy, phase, traits, undoes: true };
+        let step = match self.undo_failed.take().filter(|failed| failed.node == row.node) {
+            Some(UndoFailed { attempts, at, .. }) => Step::Failed { attempts, started_at: at, not_before: None },
+            None => Step::New,
+        };
+        let kind = Kind::Step { step, policy, phase, traits, undoes: true };
         let (scope, place) = (ScopeId::MAX, row.node);
         let pending = Pending { scope, place, name, deadline: None, wake: Wake::Never, outcome: None, kind };
         self.ops.insert(op, pending);
