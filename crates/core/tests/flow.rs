@@ -243,6 +243,12 @@ fn rollbacks() -> Vec<Case> {
             vec!["a", "c"],
         ),
         (
+            "undoing what comes after an empty map",
+            vec![Fork("m", Map, 9, vec![]), Fork("j", Join, 9, vec![("p", vec![undoable("a")])]), Sleep("nap", 1), fails()],
+            vec![],
+            vec!["a"],
+        ),
+        (
             "undoing branches",
             vec![
                 Fork(
