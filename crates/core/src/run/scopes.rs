@@ -97,8 +97,12 @@ impl Run {
         inner.into_iter().for_each(|scope| self.close_scope(overlay, scope, closed));
         self.disarm(op);
         self.set_wake(op, Wake::Never);
-        self.unwritten_forks.remove(&op);
+        let is_unwritten = self.unwritten_forks.remove(&op);
         let Some(pending) = self.ops.remove(&op) else { return };
+        // A loser that holds something to undo is kept as far as it came.
+        if is_unwritten {
+            self.noted.insert(pending.place);
+        }
         if let Some(fact) = &pending.outcome {
             self.facts.remove(fact.commit, op);
         }
