@@ -41,6 +41,8 @@ fn leaf() -> impl Strategy<Value = Do> {
         1 => Just(Removed("", "step")),
         1 => Just(Throw),
         1 => Just(Step("", vec![ThrowsCritical]).must()),
+        1 => Just(RollBack),
+        1 => Just(Ask("")),
     ]
 }
 
@@ -80,6 +82,7 @@ fn name(at: usize, done: Do) -> Do {
         Ephemeral(_, value) => Ephemeral(OTHERS[at], value),
         Sleep(_, ms) => Sleep(OTHERS[at], ms),
         Next(_, timeout) => Next(WAITS[at], timeout),
+        Ask(_) => Ask(WAITS[at]),
         Version(_, latest) => Version(OTHERS[at], latest),
         Removed(_, kind) => Removed(OTHERS[at], kind),
         Loop(_, rounds, body) => Loop(OTHERS[at], rounds, named(body)),
@@ -105,7 +108,7 @@ fn assert_same_order(world: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_program_that_dies_anywhere_ends_with_its_history_whole_its_order_kept_and_its_steps_undone(

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Create, Input, Outcome, Start, Writes};
-use pawl_core::output::{Change, FailedPart, Output, RunOutcome};
+use pawl_core::output::{Change, FailedPart, Output, Refusal, RunOutcome, Status};
 
 use super::code::Code;
 use super::program::Do;
@@ -20,6 +20,8 @@ pub struct Life<'a> {
     calls: VecDeque<Input>,
     /// Bodies that have yet to end.
     bodies: Vec<(u64, u32, bool)>,
+    /// Failures that are being reported.
+    hooks: Vec<u64>,
     /// Changes that are not written yet; those up to `due` may be.
     queued: VecDeque<Change>,
     due: u64,
@@ -34,6 +36,7 @@ enum Turn {
     Write,
     Pulse,
     Body(usize),
+    Hook(usize),
 }
 
 impl<'a> Life<'a> {
@@ -55,6 +58,7 @@ impl<'a> Life<'a> {
             code: Code::new(program),
             calls: VecDeque::new(),
             bodies: Vec::new(),
+            hooks: Vec::new(),
             queued: VecDeque::new(),
             due: 0,
             dead: false,
@@ -88,6 +92,9 @@ impl<'a> Life<'a> {
             } else if let Some(deadline) = self.actor.deadline() {
                 self.world.now = self.world.now.max(deadline);
                 self.feed(Input::Tick);
+            } else if self.world.seed.is_some() && self.actor.standing().status == Status::Waiting {
+                // Whatever it waits for, someone sends it.
+                ["n0", "n1", "n2", "n3", "n4", "n5"].iter().for_each(|name| self.send(name));
             } else {
                 let standing = self.actor.standing();
                 panic!("nothing can happen any more; {standing:?}; facts: {:?}", self.world.facts);
@@ -126,6 +133,11 @@ impl<'a> Life<'a> {
                 Some(Turn::Write) => self.write(),
                 Some(Turn::Pulse) => self.handle(Input::Pulse),
                 Some(Turn::Body(at)) => self.end_body(at),
+                Some(Turn::Hook(at)) => {
+                    let outcome = Outcome::Done { output: None, writes: Writes::default() };
+                    let report = self.hooks.remove(at);
+                    self.handle(Input::Reported { report, outcome });
+                }
                 None => return,
             }
         }
@@ -139,6 +151,7 @@ impl<'a> Life<'a> {
         if self.actor.wants_pulse() {
             turns.push(Turn::Pulse);
         }
+        turns.extend((0..self.hooks.len()).map(Turn::Hook));
         let ends = |at: &usize| self.code.ends(self.bodies[*at]);
         turns.extend((0..self.bodies.len()).filter(ends).map(Turn::Body));
         if turns.is_empty() {
@@ -230,8 +243,7 @@ impl<'a> Life<'a> {
                 if event.part != FailedPart::Rollback {
                     self.world.reported.push(format!("{step} {} {:?}", event.attempt, event.retry_at));
                 }
-                let outcome = Outcome::Done { output: None, writes: Writes::default() };
-                self.calls.push_back(Input::Reported { report, outcome });
+                self.hooks.push(report);
             }
             Output::RunEnded(outcome) => self.outcome = Some(outcome),
             Output::Parked(divergence) => {
@@ -241,6 +253,7 @@ impl<'a> Life<'a> {
             }
             Output::Answered { message_id, .. } => self.world.answered.push(message_id),
             Output::Reply { .. } | Output::Sent { .. } | Output::Verdict { .. } | Output::Reported { .. } => {}
+            Output::Refuse { reason: Refusal::RunEnded, .. } => {}
             Output::Misuse { .. } | Output::Refuse { .. } => panic!("unexpected {output:?}"),
             output => {
                 let calls = self.code.output(self.world, output);
