@@ -313,7 +313,7 @@ impl Run {
 
     /// Whether facts wait for the adapter's event loop to come round.
     pub fn wants_pulse(&self) -> bool {
-        !self.facts.is_empty()
+        self.facts.may_go()
     }
 
     /// What a change says of the run: work that can go on at once is due at 0.

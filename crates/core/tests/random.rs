@@ -108,7 +108,7 @@ fn assert_same_order(world: &World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_program_that_dies_anywhere_ends_with_its_history_whole_its_order_kept_and_its_steps_undone(
@@ -124,4 +124,30 @@ proptest! {
         assert_same_order(&world);
         world.assert_undone(&UNDONE, "at random");
     }
+}
+
+/// Every order of turns that forty seeds give, and a death after each turn.
+fn in_every_order(program: &[Do], reports: bool) {
+    for seed in 0..40 {
+        for kill in 4..30 {
+            let mut world = World { kills: vec![kill], seed: Some(seed), reports, ..World::new() };
+            world.run(program, &[]);
+            assert_same_order(&world);
+        }
+    }
+}
+
+#[test]
+fn what_is_told_while_a_failure_is_reported_keeps_its_place() {
+    let p = vec![Step("a", vec![ThrowsCritical]), Sleep("nap", 10)];
+    let q = vec![Step("b", vec![Returns(1)]), Step("c", vec![Returns(1)]), Sleep("nap", 20)];
+    in_every_order(&[Fork("j", Join, 2, vec![("p", p), ("q", q)])], true);
+}
+
+#[test]
+fn branches_of_every_kind_hear_of_each_other_in_one_order() {
+    let p = vec![Loop("l", 3, vec![Ephemeral("e", 1), Step("a", vec![Returns(1)])]), Step("b", vec![Returns(1)])];
+    let q = vec![Fork("j", Join, 2, vec![("p", vec![Step("c", vec![Returns(1)])]), ("q", vec![Sleep("nap", 1)])])];
+    let r = vec![Try("t", true, vec![Step("d", vec![Throws, Returns(1)])]), Next("n", Some(1)), Step("g", vec![Returns(1)])];
+    in_every_order(&[Fork("j", Join, 3, vec![("p", p), ("q", q), ("r", r)]), Sleep("end", 1)], false);
 }
