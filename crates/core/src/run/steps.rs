@@ -31,9 +31,7 @@ impl Run {
         };
         let phase = StepPhase::Waiting;
         self.pend(scope, op, place, name, Kind::Step { step, policy, phase, traits, undoes: false });
-        if self.is_on_stack(place) {
-            self.handlers.insert(place, (op, policy));
-        }
+        self.find_handler(op, place, policy, traits);
         if self.is_rebuilding() && !matches!(step, Step::Completed | Step::Terminal(_)) {
             return self.set_wake(op, Wake::Never);
         }

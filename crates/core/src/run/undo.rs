@@ -14,12 +14,26 @@ use crate::history::{History, Mismatch, NodeId};
 use crate::input::{OpId, ScopeId, StepTraits};
 use crate::key::Segment;
 use crate::output::{Halt, Output, Value};
+use crate::retry::Policy;
 use crate::overlay::{Overlay, Writing};
 use crate::step::{Step, StepInput};
 
 impl Run {
     pub(super) fn is_on_stack(&self, place: NodeId) -> bool {
         self.history.rows_at(place) > 0 && self.stack.rows().iter().any(|row| row.node == place)
+    }
+
+    /// The code has come to a step: if it is on the stack, this may be whoever has its handler.
+    pub(super) fn find_handler(&mut self, op: OpId, place: NodeId, policy: Policy, traits: StepTraits) {
+        if self.history.rows_at(place) == 0 {
+            return;
+        }
+        let Some(row) = self.stack.rows().iter().rev().find(|row| row.node == place) else { return };
+        if if row.attempted { traits.undo_attempted } else { traits.undo } {
+            self.handlers.insert(place, (op, policy));
+        } else {
+            self.handlers.remove(&place);
+        }
     }
 
     /// Puts a step onto the stack with the change that records it, if there is a handler for how it ended.
@@ -91,7 +105,7 @@ impl Run {
             self.history.mark_row(place, true);
         }
         self.stack.push(Row { node: place, attempted: true });
-        self.handlers.insert(place, (op, crate::retry::Policy::PATIENT));
+        self.handlers.insert(place, (op, Policy::PATIENT));
         self.noted_pushes.push(Record::Pushed { entry_id, attempted: true });
         let states = self.keep_iteration_states(place);
         self.noted_pushes.extend(states);

@@ -11,6 +11,7 @@ use pawl_core::input::CellWrites;
 use pawl_core::state::{Action, Delta, Op, Path};
 use pawl_core::{Actor, STATE};
 
+pub use code::Code;
 pub use life::Life;
 pub use program::{Attempt, Do, POLICY};
 pub use world::{Lost, World, entries_of, inbox_of};
