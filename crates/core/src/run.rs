@@ -676,9 +676,9 @@ impl Run {
     }
 
     fn diverged(&mut self, overlay: &mut Overlay, scope: ScopeId, mismatch: Mismatch) {
-        // A rebuild only looks for handlers: what does not match is not come to.
+        // A rebuild only looks for handlers: what does not match is as far as this callback goes.
         if self.is_rebuilding() {
-            return;
+            return self.close_scope(overlay, scope, &mut Vec::new());
         }
         let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
         let divergence = self.history.diverged(node, scope, mismatch);
