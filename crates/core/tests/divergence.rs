@@ -4,7 +4,9 @@
 #[allow(dead_code)]
 mod harness;
 
-use harness::{Attempt::*, Do, Do::*, World};
+use harness::{Attempt::*, Do, Do::*, Lost, World};
+use pawl_core::codec::change::Record;
+use pawl_core::input::Input;
 use pawl_core::output::{RunOutcome, Status};
 use pawl_core::scope::ForkRule::*;
 
@@ -90,7 +92,7 @@ fn a_divergence_in_one_branch_uses_up_no_attempt_in_another() {
     assert!(life.world.parked.take().is_some());
     life.code = harness::Code::new(&code(step("c")));
     life.world.now += 60_000;
-    life.feed(pawl_core::input::Input::Tick);
+    life.feed(Input::Tick);
     assert_eq!(life.world.executed.last().unwrap(), "h#1", "{:?}", life.world.executed);
 }
 
@@ -112,11 +114,11 @@ fn a_handler_that_is_gone_parks_the_run_and_goes_on_when_it_is_back() {
     for other in others {
         // The process dies when the run has begun to roll back, and at no other time.
         let rolling = (1..).find(|at| {
-            let mut world = World { lose: Some((*at, harness::Lost::BeforeAcknowledged)), ..World::new() };
+            let mut world = World { lose: Some((*at, Lost::BeforeAcknowledged)), ..World::new() };
             drop(world.open(&right).finish(&[]));
             world.standing.status == Status::RollingBack
         });
-        let lose = rolling.map(|at| (at, harness::Lost::BeforeAcknowledged));
+        let lose = rolling.map(|at| (at, Lost::BeforeAcknowledged));
         let mut world = World { lose, ..World::new() };
         drop(world.open(&right).finish(&[]));
         let picture = world.picture();
@@ -142,4 +144,41 @@ fn a_handler_that_is_gone_from_code_that_goes_on_parks_the_run_when_it_comes_to_
     assert!(format!("{:?}", parked.mismatch).starts_with("NoHandler"), "{parked:?}");
     world.run(&code(undoable("u")), &[]);
     world.assert_undone(&["u"], "back");
+}
+
+#[test]
+fn a_rebuild_that_comes_to_the_end_without_a_handler_parks_the_run_and_answers_nobody() {
+    let code = |first: Do| [first, Ask("q"), RollBack];
+    let dies = Undoable("u", vec![Returns(1)], vec![Hangs]);
+    let mut world = World::new();
+    let mut life = world.open(&code(dies));
+    life.send("q");
+    assert_eq!(life.world.standing.status, Status::RollingBack);
+    drop(life);
+    drop(world.open(&code(step("u"))));
+    assert!(world.parked.take().is_some());
+    world.run(&code(undoable("u")), &[]);
+    world.assert_undone(&["u"], "back");
+}
+
+#[test]
+fn a_rebuild_answers_no_message() {
+    // The process dies when the message is recorded, the run is cancelled before anything else, and undone.
+    let code = [undoable("u"), Ask("q"), Sleep("nap", 10)];
+    let mut whole = World::new();
+    whole.run(&code, &["q"]);
+    let taken = (1..=whole.batches).find(|at| {
+        let mut world = World { lose: Some((*at, Lost::BeforeAcknowledged)), ..World::new() };
+        drop(world.open(&code).finish(&["q"]));
+        world.inbox.is_empty() && world.records().any(|record| matches!(record, Record::Took(_)))
+    });
+    let mut world = World { lose: taken.map(|at| (at, Lost::BeforeAcknowledged)), ..World::new() };
+    drop(world.open(&code).finish(&["q"]));
+    let mut life = world.load_only(&[step("u"), Ask("q"), Sleep("nap", 10)]);
+    life.feed(Input::Cancel { call: 3, compensate: true, reason: None });
+    drop(life);
+    assert!(world.parked.take().is_some(), "the handler is gone");
+    assert_eq!(world.answered, Vec::<String>::new());
+    assert!(matches!(world.run(&code, &[]), RunOutcome::Cancelled(_)));
+    world.assert_undone(&["u"], "cancelled");
 }

@@ -9,7 +9,7 @@ use crate::codec::cbor;
 use crate::codec::change::Record;
 use crate::codec::record::EntryKind;
 use crate::history::divergence_word;
-use crate::history::{Mismatch, NodeId, Operation};
+use crate::history::{History, Mismatch, NodeId, Operation};
 use crate::inbox::{MessageKey, SELF};
 use crate::input::{OpId, ScopeId};
 use crate::output::{Misuse, Output, Value};
@@ -154,6 +154,11 @@ impl Run {
 
     /// Answers a message that was taken: the answer is durable with the message's row.
     pub(super) fn complete(&mut self, overlay: &mut Overlay, op: OpId, message_id: String, reply: Option<Bytes>) {
+        // A rebuild answers nobody; what the code does next is not recorded, and it gets no further than that.
+        if self.is_rebuilding() {
+            self.pend_beside(op, History::ROOT, message_id);
+            return self.answer_now(overlay, op, What::Resolve(Value::Nothing));
+        }
         let open = self.open_messages.get(&message_id).copied();
         let Some((place, name, done)) = open.and_then(|place| self.completion(place)) else {
             let misuse = Misuse::NotCompletable { message_id };
@@ -205,7 +210,7 @@ impl Run {
     }
 
     /// An operation that a rebuild does not get past.
-    fn never(&mut self, scope: ScopeId, op: OpId, place: NodeId, name: String) {
+    pub(super) fn never(&mut self, scope: ScopeId, op: OpId, place: NodeId, name: String) {
         self.pend(scope, op, place, name, Kind::Marker);
         self.set_wake(op, Wake::Never);
     }

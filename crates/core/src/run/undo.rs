@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::history::{History, Mismatch, NodeId};
 use crate::input::{OpId, ScopeId, StepTraits};
 use crate::key::Segment;
-use crate::output::{Halt, Output, Value};
+use crate::output::{Halt, Misuse, Output, Value};
 use crate::retry::Policy;
 use crate::overlay::{Overlay, Writing};
 use crate::step::{Step, StepInput};
@@ -281,10 +281,14 @@ impl Run {
 
     /// Undoes everything, then completes: the operation that asked for it never settles.
     pub(super) fn roll_back(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, output: Option<Bytes>) {
-        if self.is_rebuilding() {
-            return;
+        let Some((node, pending)) = self.scopes.get(&scope).map(|scope| (scope.node, scope.pending)) else { return };
+        if let Some(pending) = pending.and_then(|pending| self.ops.get(&pending)) {
+            let misuse = Misuse::EntryInProgress { pending: pending.name.clone() };
+            return overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
         }
-        let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
+        if self.is_rebuilding() {
+            return self.never(scope, op, node, "rollback".to_owned());
+        }
         if self.is_replaying(scope) {
             let divergence = self.history.diverged(node, scope, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);

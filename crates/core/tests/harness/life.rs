@@ -41,6 +41,18 @@ enum Turn {
 
 impl<'a> Life<'a> {
     pub fn begin(world: &'a mut World, program: &[Do]) -> Life<'a> {
+        let mut life = Life::load(world, program);
+        if !life.actor.exists() {
+            let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
+            life.feed(Input::Create(Create { call: 1, workflow: true, input: None, state, state_version: 1 }));
+        }
+        let start = Start { reports: life.world.reports, code_version: 0, embedded: None };
+        life.feed(Input::Start(start));
+        life
+    }
+
+    /// Opens the actor, and nothing else.
+    pub fn load(world: &'a mut World, program: &[Do]) -> Life<'a> {
         world.lives += 1;
         let seed = world.changes.len() as u64 + 1;
         let first_scope = u64::from(world.lives) << 32;
@@ -51,7 +63,7 @@ impl<'a> Life<'a> {
         }
         world.told.push(Vec::new());
         let dice = world.seed.unwrap_or(0) ^ (u64::from(world.lives) << 40);
-        let mut life = Life {
+        Life {
             outcome: actor.outcome().cloned(),
             world,
             actor,
@@ -65,14 +77,7 @@ impl<'a> Life<'a> {
             turns: 0,
             dice,
             fresh: true,
-        };
-        if !life.actor.exists() {
-            let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
-            life.feed(Input::Create(Create { call: 1, workflow: true, input: None, state, state_version: 1 }));
         }
-        let start = Start { reports: life.world.reports, code_version: 0, embedded: None };
-        life.feed(Input::Start(start));
-        life
     }
 
     /// Goes on until the run has ended, is parked, or this life is over.

@@ -74,6 +74,11 @@ impl World {
         Life::begin(self, program)
     }
 
+    /// Opens the actor as it is stored, and does not start it.
+    pub fn load_only(&mut self, program: &[Do]) -> Life<'_> {
+        Life::load(self, program)
+    }
+
     /// Runs to the end, through as many lives as it takes; messages are sent when nothing else can happen.
     pub fn run(&mut self, program: &[Do], messages: &[&str]) -> RunOutcome {
         self.run_until(program, messages).unwrap_or_else(|| panic!("parked: {:?}", self.parked))
