@@ -5,6 +5,7 @@
 mod harness;
 
 use harness::{Attempt, Attempt::*, Do, Do::*, World};
+use pawl_core::input::Input;
 use pawl_core::scope::ForkRule::*;
 use proptest::prelude::*;
 
@@ -123,6 +124,70 @@ proptest! {
         world.run(&program, &messages);
         assert_same_order(&world);
         world.assert_undone(&UNDONE, "at random");
+    }
+}
+
+/// What an operator does to a run, wherever it stands.
+#[derive(Debug, Clone)]
+enum Operator {
+    Cancel(bool),
+    Retry,
+    /// From the start, or from the step at this place among all.
+    Replay(Option<usize>),
+}
+
+fn operator() -> impl Strategy<Value = Operator> {
+    prop_oneof![
+        any::<bool>().prop_map(Operator::Cancel),
+        Just(Operator::Retry),
+        proptest::option::of(0usize..10).prop_map(Operator::Replay),
+    ]
+}
+
+fn operate(life: &mut harness::Life<'_>, operator: &Operator) {
+    let input = match operator {
+        Operator::Cancel(compensate) => Input::Cancel { call: 5, compensate: *compensate, reason: None },
+        Operator::Retry => Input::Retry { call: 6 },
+        Operator::Replay(at) => {
+            let entries = life.actor.entries();
+            let mut steps = entries.iter().filter(|entry| entry.kind() == "step");
+            let entry_id = at.and_then(|at| Some(steps.nth(at)?.recorded.entry.id.clone()));
+            Input::Replay { call: 7, entry_id }
+        }
+    };
+    life.operate(input);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_operators_do_and_wherever_it_dies_a_run_goes_on_from_what_is_stored(
+        program in code(),
+        kills in proptest::collection::vec(0usize..60, 0..5),
+        operators in proptest::collection::vec((0usize..5, operator()), 1..4),
+        seed in any::<u64>(),
+        evicts in any::<bool>(),
+    ) {
+        let mut world = World { kills, seed: Some(seed), evicts, ..World::new() };
+        let mut operators = operators.into_iter();
+        for _ in 0..200 {
+            let Some((progress, operator)) = operators.next() else { break };
+            for _ in 0..progress {
+                let mut life = world.open(&program);
+                life.finish(&[]);
+            }
+            let mut life = world.open(&program);
+            operate(&mut life, &operator);
+            if life.finish(&[]).is_some() {
+                life.assert_folds_to_itself();
+            }
+            prop_assert!(world.parked.is_none(), "{:?}", world.parked);
+        }
+        let mut life = world.open(&program);
+        if life.finish(&[]).is_some() {
+            life.assert_folds_to_itself();
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use pawl_core::Actor;
 use pawl_core::input::{Create, Input, Outcome, Start, Writes};
 use pawl_core::output::{Change, FailedPart, Output, Refusal, RunOutcome, Status};
 
+use pawl_core::overlay::Standing;
+
 use super::code::Code;
 use super::program::Do;
 use super::world::{Lost, World, entries_of, inbox_of};
@@ -84,7 +86,8 @@ impl<'a> Life<'a> {
     pub fn finish(&mut self, messages: &[&str]) -> Option<RunOutcome> {
         let mut messages = messages.iter();
         loop {
-            if self.dead || self.outcome.is_some() || self.world.parked.is_some() {
+            let stuck = self.actor.standing() == Standing { status: Status::RollingBack, alarm: None };
+            if self.dead || self.outcome.is_some() || self.world.parked.is_some() || stuck {
                 return self.outcome.clone();
             }
             if self.world.evicts && !std::mem::take(&mut self.fresh) {
@@ -104,6 +107,15 @@ impl<'a> Life<'a> {
                 let standing = self.actor.standing();
                 panic!("nothing can happen any more; {standing:?}; facts: {:?}", self.world.facts);
             }
+        }
+    }
+
+    /// Gives an operator's input, after which a run that had ended may go on.
+    pub fn operate(&mut self, input: Input) {
+        self.outcome = None;
+        self.feed(input);
+        if !self.dead {
+            self.outcome = self.actor.outcome().cloned();
         }
     }
 
@@ -258,7 +270,7 @@ impl<'a> Life<'a> {
             }
             Output::Answered { message_id, .. } => self.world.answered.push(message_id),
             Output::Reply { .. } | Output::Sent { .. } | Output::Verdict { .. } | Output::Reported { .. } => {}
-            Output::Refuse { reason: Refusal::RunEnded, .. } => {}
+            Output::Refuse { reason: Refusal::RunEnded | Refusal::Nothing(_), .. } => {}
             Output::Misuse { .. } | Output::Refuse { .. } => panic!("unexpected {output:?}"),
             output => {
                 let calls = self.code.output(self.world, output);

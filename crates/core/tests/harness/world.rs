@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use pawl_core::codec::change::{self, Record};
-use pawl_core::codec::record::{BranchStatus, EntryKind};
+use pawl_core::codec::record::{BranchStatus, BranchStatusType, EntryKind};
 use pawl_core::history::Divergence;
 use pawl_core::inbox::MessageKey;
 use pawl_core::key::{Location, Segment};
@@ -217,7 +217,11 @@ pub fn entries_of(actor: &Actor) -> Vec<String> {
 }
 
 fn kind(kind: &EntryKind) -> String {
-    let branch = |(name, status): (&String, &BranchStatus)| format!("{name} {:?} {:?}", status.status, status.output);
+    let branch = |(name, status): (&String, &BranchStatus)| match status.status {
+        // Which is in memory only, until the actor is put away.
+        BranchStatusType::Pending | BranchStatusType::Running => format!("{name} open"),
+        settled => format!("{name} {settled:?} {:?}", status.output),
+    };
     match kind {
         EntryKind::Sleep { .. } => "sleep".into(),
         EntryKind::Message { name, .. } => format!("message {name}"),
