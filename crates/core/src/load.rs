@@ -100,7 +100,11 @@ impl Fold {
     }
 
     /// The run as it was left; none if the actor has no workflow.
-    pub fn into_run(self, standing: Standing, first_scope: u64) -> Option<Run> {
+    pub fn into_run(mut self, standing: Standing, first_scope: u64) -> Option<Run> {
+        if self.outcome.is_some() {
+            // It has been undone.
+            self.stored.ending = None;
+        }
         let phase = match (self.outcome, standing) {
             (Some(outcome), _) => Phase::Ended(outcome),
             (None, Standing { status: Status::Parked, alarm: Some(until) }) => Phase::Parked { until },
