@@ -217,6 +217,8 @@ impl Fold {
                 self.outcome = None;
                 (self.stored.generation, self.stored.ending, self.stored.stuck) = (generation, None, false);
                 self.stored.ended_by.clear();
+                let Stored { history, iteration_states, .. } = &mut self.stored;
+                iteration_states.retain(|(place, round), _| history.has_begun(*place, *round));
             }
             Record::Dropped { location, iterations, .. } => {
                 if let Some(node) = history.at(&location) {

@@ -16,7 +16,7 @@ pub use divergence::{Divergence, Mismatch, Operation, kind_word as divergence_wo
 pub use listing::Listed;
 pub use names::Names;
 
-use crate::codec::record::{Entry, EntryMetadata};
+use crate::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use crate::failure::{Failure, Terminal};
 use crate::inbox::MessageKey;
 use crate::input::{ScopeId, Time};
@@ -166,6 +166,19 @@ impl History {
         let mut found: Vec<_> = self.node(at).children.iter().filter_map(numbered).collect();
         found.sort_unstable();
         found
+    }
+
+    /// Whether a loop is in this round, and not over.
+    pub fn is_in_round(&self, at: NodeId, round: u32) -> bool {
+        let Some(recorded) = self.get(at) else { return false };
+        let is_over = recorded.metadata.as_ref().is_some_and(|metadata| metadata.status == EntryStatus::Completed);
+        matches!(&recorded.entry.kind, EntryKind::Loop { iteration, output: None, .. } if *iteration == round && !is_over)
+    }
+
+    /// Whether a loop has come to this round.
+    pub fn has_begun(&self, at: NodeId, round: u32) -> bool {
+        let kind = self.get(at).map(|recorded| &recorded.entry.kind);
+        matches!(kind, Some(EntryKind::Loop { iteration, .. }) if *iteration >= round)
     }
 
     /// Notes that an operation in `scope` uses this place. False if one has already.
@@ -346,7 +359,6 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::record::EntryKind;
 
     fn sleep(location: &Location, id: &str) -> Entry {
         let kind = EntryKind::Removed { original_type: "sleep".into(), original_name: None };
