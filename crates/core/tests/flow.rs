@@ -6,6 +6,7 @@
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
+use pawl_core::input::Embedded;
 use pawl_core::scope::ForkRule::*;
 
 fn step(name: &'static str) -> Do {
@@ -413,6 +414,52 @@ fn whichever_batch_is_lost_the_run_ends_as_if_none_had_been() {
             }
         }
     });
+}
+
+#[test]
+fn a_run_of_an_embedding_host_loses_nothing_either_and_its_end_stays() {
+    for frontier in [true, false] {
+        let embedded = Some(Embedded { frontier, patience_ms: 0 });
+        // A host keeps messages that are to be answered itself.
+        let cases = cases().into_iter().filter(|case| !format!("{:?}", case.1).contains("Ask")).collect();
+        each(cases, |(name, program, messages, undone)| {
+            let mut whole = World { embedded, ..World::new() };
+            let end = whole.run(program, messages);
+            whole.assert_undone(undone, name);
+            let (picture, executed) = (whole.picture(), whole.executed.clone());
+            drop(whole.open(program));
+            assert_eq!((whole.picture(), &whole.executed), (picture.clone(), &executed), "{name}: run again");
+            for lost in [Lost::BeforeWritten, Lost::BeforeAcknowledged] {
+                for at in 1..=whole.batches {
+                    let what = format!("{name}: batch {at} {lost:?}");
+                    let mut world = World { embedded, lose: Some((at, lost)), ..World::new() };
+                    assert_eq!(world.run(program, messages), end, "{what}");
+                    assert_eq!(world.picture(), picture, "{what}");
+                    assert_same_order(&world, &what);
+                    world.assert_undone(undone, &what);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn fresh_code_follows_the_latest_version_and_runs_that_are_under_way_the_first() {
+    let old = [step("a"), Loop("l", 2, vec![step("b"), Next("go", Some(10_000))]), Fork("j", Join, 9, vec![("p", vec![step("c")])])];
+    let new = [
+        Version("v", 3),
+        step("a"),
+        Loop("l", 2, vec![Version("w", 4), step("b"), Next("go", Some(10_000))]),
+        Fork("j", Join, 9, vec![("p", vec![Version("x", 5), step("c")])]),
+        Version("y", 6),
+    ];
+    let mut world = World::new();
+    drop(world.open(&old));
+    world.run(&new, &["go", "go"]);
+    assert_eq!(world.versions, [1, 1, 4, 5, 6]);
+    let mut fresh = World::new();
+    fresh.run(&new, &["go", "go"]);
+    assert_eq!(fresh.versions, [3, 4, 4, 5, 6]);
 }
 
 #[test]

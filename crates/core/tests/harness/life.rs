@@ -48,7 +48,7 @@ impl<'a> Life<'a> {
             let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
             life.feed(Input::Create(Create { call: 1, workflow: true, input: None, state, state_version: 1 }));
         }
-        let start = Start { reports: life.world.reports, code_version: 0, embedded: None };
+        let start = Start { reports: life.world.reports, code_version: 0, embedded: life.world.embedded };
         life.feed(Input::Start(start));
         life
     }

@@ -7,6 +7,7 @@ use pawl_core::codec::change::{self, Record};
 use pawl_core::codec::record::{BranchStatus, BranchStatusType, EntryKind};
 use pawl_core::history::Divergence;
 use pawl_core::inbox::MessageKey;
+use pawl_core::input::Embedded;
 use pawl_core::key::{Location, Segment};
 use pawl_core::output::{Change, RunOutcome};
 use pawl_core::overlay::Standing;
@@ -43,6 +44,8 @@ pub struct World {
     /// Whether the actor is closed whenever nothing can go on.
     pub evicts: bool,
     pub reports: bool,
+    /// Whether the run is an embedding host's.
+    pub embedded: Option<Embedded>,
     pub reported: Vec<String>,
     /// What operations resolved to, in the last life.
     pub facts: Vec<String>,
