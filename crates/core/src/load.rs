@@ -208,7 +208,7 @@ impl Fold {
                     self.stored.iteration_states.insert((node, iteration), state);
                 }
             }
-            Record::RollingBack(ending) => self.stored.ending = Some(ending),
+            Record::RollingBack(ending) => (self.stored.ending, self.stored.stuck) = (Some(ending), false),
             Record::Cancelled { reason } => self.outcome = Some(RunOutcome::Cancelled(reason)),
             Record::EndedBy { locations } => {
                 self.stored.ended_by = locations.iter().filter_map(|location| history.at(location)).collect();

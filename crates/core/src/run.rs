@@ -38,6 +38,8 @@ const RUN_REPORT: u64 = 0;
 /// A parked run is tried again after a minute, then after twice as long each time, up to an hour.
 const PARK_MS: i64 = 60_000;
 const PARK_MAX_MS: i64 = 3_600_000;
+/// How many failed operations are remembered, for whoever throws their failure later on.
+const FAILED_KEPT: usize = 10_000;
 /// How many operations of a run may be pending.
 const OPERATIONS_LIMIT: usize = 100_000;
 

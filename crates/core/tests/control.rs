@@ -6,7 +6,7 @@ mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
 use pawl_core::input::Input;
-use pawl_core::output::RunOutcome;
+use pawl_core::output::{RunOutcome, Status};
 use pawl_core::scope::ForkRule::*;
 
 fn step(name: &'static str) -> Do {
@@ -135,4 +135,20 @@ fn a_run_that_is_cancelled_anywhere_is_undone_newest_first_or_not_at_all() {
             }
         }
     }
+}
+
+#[test]
+fn a_handler_that_failed_for_good_is_tried_again_when_someone_says_so_whatever_happens_next() {
+    let code = |handler| [Undoable("u", vec![Returns(1)], vec![handler]), Step("x", vec![ThrowsCritical]).must()];
+    let mut world = World::new();
+    assert_eq!(world.open(&code(ThrowsCritical)).finish(&[]), None);
+    assert_eq!((world.standing.status, world.standing.alarm), (Status::RollingBack, None), "stuck");
+    let executed = world.executed.len();
+    drop(world.open(&code(Returns(0))));
+    assert_eq!(world.executed.len(), executed, "a load alone tries nothing again");
+    // The process dies while the handler runs; it was said that it is to be tried.
+    world.open(&code(Hangs)).operate(Input::Retry { call: 2 });
+    assert_eq!((world.standing.status, world.standing.alarm), (Status::RollingBack, Some(0)));
+    assert!(matches!(world.run(&code(Returns(0)), &[]), RunOutcome::Failed(_)));
+    assert_eq!(world.undone, ["/u"]);
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Run, StepPhase, Wake};
+use super::{FAILED_KEPT, Kind, Run, StepPhase, Wake};
 use crate::codec::record::{EntryKind, EntryStatus, SleepState};
 use crate::failure::{Failure, Terminal};
 use crate::history::Recorded;
@@ -221,6 +221,9 @@ impl Run {
         }
         if is_failure(&fact.what) {
             self.failed.insert(op, pending.place);
+            if self.failed.len() > FAILED_KEPT {
+                self.failed.pop_first();
+            }
         }
         overlay.outputs.push_back(match fact.what {
             What::Resolve(value) => Output::Resolve { op, value, told },

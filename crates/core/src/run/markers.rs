@@ -160,7 +160,7 @@ impl Run {
             return self.answer_now(overlay, op, What::Resolve(Value::Nothing));
         }
         let open = self.open_messages.get(&message_id).copied();
-        let Some((place, name, done)) = open.and_then(|place| self.completion(place)) else {
+        let Some((place, name, done)) = open.and_then(|place| self.completion(place, &message_id)) else {
             let misuse = Misuse::NotCompletable { message_id };
             return overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
         };
@@ -179,11 +179,14 @@ impl Run {
     }
 
     /// The name of a message that was taken, and its record as it is once it is answered.
-    fn completion(&self, place: NodeId) -> Option<(NodeId, String, Bytes)> {
-        match &self.history.get(place)?.entry.kind {
-            EntryKind::Message { name, data } => Some((place, name.clone(), completed(data)?)),
-            _ => None,
+    fn completion(&self, place: NodeId, message_id: &str) -> Option<(NodeId, String, Bytes)> {
+        let EntryKind::Message { name, data } = &self.history.get(place)?.entry.kind else { return None };
+        // Its round may have been dropped, and its place be another's.
+        let id = cbor::field(data, "id").ok().flatten()?;
+        if cbor::text(&id) != Some(message_id) {
+            return None;
         }
+        Some((place, name.clone(), completed(data)?))
     }
 
     /// An operation beside whatever its scope has pending.

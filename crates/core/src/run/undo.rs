@@ -257,7 +257,13 @@ impl Run {
         self.commit(overlay, writing);
     }
 
+    /// That it is to be tried again is durable before anybody is told so: a load goes on with it.
     pub(super) fn retry_rollback(&mut self, overlay: &mut Overlay) {
+        if let Some(ending) = self.ending.clone() {
+            let mut writing = self.begin(overlay);
+            writing.writer.record(&Record::RollingBack(ending));
+            overlay.commit(writing, self.undoing_standing());
+        }
         if self.knows_handlers() {
             self.rollback_input(overlay, RollbackInput::Retry);
         } else {
