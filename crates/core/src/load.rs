@@ -127,7 +127,8 @@ impl Fold {
             }
             Record::Entry(entry) => {
                 let id = entry.id.clone();
-                let is_new = self.stored.history.at(&entry.location).is_none_or(|at| self.stored.history.get(at).is_none());
+                let is_new =
+                    self.stored.history.at(&entry.location).is_none_or(|at| self.stored.history.get(at).is_none());
                 let Some(place) = self.stored.history.load(entry, seq, at) else {
                     return Err(inconsistent("has an entry whose name is not in the registry"));
                 };

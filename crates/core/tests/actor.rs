@@ -1,7 +1,7 @@
 //! One actor behind its door: what leaves when, and attempts beside each other.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use bytes::Bytes;
@@ -130,7 +130,14 @@ fn p3_a_failure_is_reported_when_its_record_is_durable() {
     driver.feed(Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY, traits: Default::default() });
     let failure =
         Failure { kind: FailureKind::Critical, name: "E".into(), message: "m".into(), stack: None, fields: None };
-    assert_eq!(driver.feed(Input::Settle { op: 1, attempt: 1, outcome: Outcome::Threw { failure, pin: None, retry_at: None } }), []);
+    assert_eq!(
+        driver.feed(Input::Settle {
+            op: 1,
+            attempt: 1,
+            outcome: Outcome::Threw { failure, pin: None, retry_at: None }
+        }),
+        []
+    );
     assert!(matches!(driver.sync()[..], [Output::Report { report: 1, .. }]));
     let done = Outcome::Done { output: None, writes: Writes::default() };
     let told = driver.feed(Input::Reported { report: 1, outcome: done });

@@ -1,7 +1,7 @@
 //! What operators do to a run: cancel it, try again what ended it, go back to an earlier entry.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
@@ -50,7 +50,8 @@ fn going_back_into_loops_that_are_past_runs_them_again() {
     ];
     let mut whole = World::new();
     whole.run(&program, &[]);
-    for (path, first) in [("o/#2/l/#0/c", "b#1"), ("o/#1/b", "b#1"), ("o/#2/d", "b#1"), ("j/q/f", "f#1"), ("a", "a#1")] {
+    for (path, first) in [("o/#2/l/#0/c", "b#1"), ("o/#1/b", "b#1"), ("o/#2/d", "b#1"), ("j/q/f", "f#1"), ("a", "a#1")]
+    {
         let mut world = whole.clone();
         let entry_id = Some(id_of(&mut world, &program, path));
         assert_eq!(then(&mut world, &program, Input::Replay { call: 2, entry_id }), completed(), "{path}");
@@ -115,7 +116,12 @@ fn what_is_noted_when_a_run_goes_back_is_not_written_over_what_comes_after() {
 fn a_run_that_is_cancelled_anywhere_is_undone_newest_first_or_not_at_all() {
     let program = [
         Loop("l", 2, vec![undoable("u"), Sleep("nap", 10)]),
-        Fork("j", Race, 9, vec![("p", vec![undoable("v"), Sleep("nap", 10)]), ("q", vec![step("c"), Sleep("n", 20), undoable("w")])]),
+        Fork(
+            "j",
+            Race,
+            9,
+            vec![("p", vec![undoable("v"), Sleep("nap", 10)]), ("q", vec![step("c"), Sleep("n", 20), undoable("w")])],
+        ),
         undoable("x"),
         Sleep("end", 10),
     ];

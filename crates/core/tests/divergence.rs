@@ -1,7 +1,7 @@
 //! Code that does not match: the run is parked undamaged, nothing is undone, and it goes on when the right code is back.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
@@ -84,7 +84,8 @@ fn a_try_block_that_is_gone_and_a_step_that_has_moved_park_the_run() {
 #[test]
 fn a_divergence_in_one_branch_uses_up_no_attempt_in_another() {
     let long = Attempted("h", vec![Hangs], vec![Returns(0)]);
-    let code = |q| [join(vec![("p", vec![long.clone(), Sleep("nap", 1)]), ("q", vec![step("b"), Next("go", None), q])])];
+    let code =
+        |q| [join(vec![("p", vec![long.clone(), Sleep("nap", 1)]), ("q", vec![step("b"), Next("go", None), q])])];
     let mut world = World::new();
     drop(world.open(&code(step("c"))));
     world.parked = None;

@@ -2,7 +2,7 @@
 //! is told to lose, and a process that dies when it is told to.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
@@ -22,9 +22,19 @@ type Case = (&'static str, Vec<Do>, Vec<&'static str>, Vec<&'static str>);
 
 fn forks() -> Vec<Case> {
     vec![
-        ("a join", vec![Fork("j", Join, 9, vec![("p", vec![step("a"), step("b")]), ("q", vec![step("c")])])], vec![], vec![]),
+        (
+            "a join",
+            vec![Fork("j", Join, 9, vec![("p", vec![step("a"), step("b")]), ("q", vec![step("c")])])],
+            vec![],
+            vec![],
+        ),
         ("an empty join", vec![Fork("j", Join, 9, vec![]), step("a")], vec![], vec![]),
-        ("a join without records", vec![Fork("j", Join, 9, vec![("p", vec![]), ("q", vec![])]), step("a")], vec![], vec![]),
+        (
+            "a join without records",
+            vec![Fork("j", Join, 9, vec![("p", vec![]), ("q", vec![])]), step("a")],
+            vec![],
+            vec![],
+        ),
         (
             "a join with a failed branch",
             vec![
@@ -70,13 +80,21 @@ fn forks() -> Vec<Case> {
         ),
         (
             "a settled map",
-            vec![Fork("m", MapSettled, 1, vec![("0", vec![Step("a", vec![ThrowsCritical]).must()]), ("1", vec![step("a")])])],
+            vec![Fork(
+                "m",
+                MapSettled,
+                1,
+                vec![("0", vec![Step("a", vec![ThrowsCritical]).must()]), ("1", vec![step("a")])],
+            )],
             vec![],
             vec![],
         ),
         (
             "a race of a step and a sleep",
-            vec![Fork("r", Race, 9, vec![("p", vec![Sleep("nap", 5_000), step("a")]), ("q", vec![step("b")])]), step("z")],
+            vec![
+                Fork("r", Race, 9, vec![("p", vec![Sleep("nap", 5_000), step("a")]), ("q", vec![step("b")])]),
+                step("z"),
+            ],
             vec![],
             vec![],
         ),
@@ -110,7 +128,12 @@ fn forks() -> Vec<Case> {
                 Step("s", vec![Writes("x", 1, Some("m"))]),
                 Step("t", vec![Writes("x", 2, Some("n"))]),
                 Step("u", vec![Writes("x", 3, Some("w"))]),
-                Fork("r", Race, 9, vec![("p", vec![Next("w", None)]), ("q", vec![Next("n", None)]), ("s", vec![Next("m", None)])]),
+                Fork(
+                    "r",
+                    Race,
+                    9,
+                    vec![("p", vec![Next("w", None)]), ("q", vec![Next("n", None)]), ("s", vec![Next("m", None)])],
+                ),
                 Any("any"),
                 Any("any2"),
             ],
@@ -125,7 +148,15 @@ fn forks() -> Vec<Case> {
                     Join,
                     9,
                     vec![
-                        ("p", vec![Fork("r", Race, 9, vec![("u", vec![Sleep("nap", 100)]), ("v", vec![Sleep("nap", 100), Next("m", None)])])]),
+                        (
+                            "p",
+                            vec![Fork(
+                                "r",
+                                Race,
+                                9,
+                                vec![("u", vec![Sleep("nap", 100)]), ("v", vec![Sleep("nap", 100), Next("m", None)])],
+                            )],
+                        ),
                         ("q", vec![Sleep("later", 500), Next("m", None)]),
                     ],
                 ),
@@ -140,7 +171,10 @@ fn forks() -> Vec<Case> {
                 "j",
                 Join,
                 9,
-                vec![("p", vec![Loop("l", 7, vec![step("a"), Ephemeral("e", 3)])]), ("q", vec![Loop("l", 3, vec![Sleep("nap", 20)])])],
+                vec![
+                    ("p", vec![Loop("l", 7, vec![step("a"), Ephemeral("e", 3)])]),
+                    ("q", vec![Loop("l", 3, vec![Sleep("nap", 20)])]),
+                ],
             )],
             vec![],
             vec![],
@@ -152,7 +186,12 @@ fn forks() -> Vec<Case> {
                     "l",
                     5,
                     vec![
-                        Fork("j", Join, 9, vec![("p", vec![step("a")]), ("q", vec![Try("t", true, vec![step("b"), Throw])])]),
+                        Fork(
+                            "j",
+                            Join,
+                            9,
+                            vec![("p", vec![step("a")]), ("q", vec![Try("t", true, vec![step("b"), Throw])])],
+                        ),
                         Fork("r", Race, 9, vec![("p", vec![step("a")]), ("q", vec![Next("never", None)])]),
                     ],
                 ),
@@ -164,7 +203,11 @@ fn forks() -> Vec<Case> {
         (
             "try blocks",
             vec![
-                Try("t", true, vec![step("a"), Try("u", false, vec![step("b"), Step("x", vec![ThrowsCritical]).must()])]),
+                Try(
+                    "t",
+                    true,
+                    vec![step("a"), Try("u", false, vec![step("b"), Step("x", vec![ThrowsCritical]).must()])],
+                ),
                 Try("v", true, vec![]),
                 Try("w", false, vec![Sleep("nap", 10)]),
             ],
@@ -177,7 +220,12 @@ fn forks() -> Vec<Case> {
                 Version("v", 3),
                 step("a"),
                 Removed("gone", "step"),
-                Fork("j", Join, 9, vec![("p", vec![Version("w", 2), step("b")]), ("q", vec![Removed("old", "loop"), step("c")])]),
+                Fork(
+                    "j",
+                    Join,
+                    9,
+                    vec![("p", vec![Version("w", 2), step("b")]), ("q", vec![Removed("old", "loop"), step("c")])],
+                ),
                 Version("x", 4),
                 Sleep("nap", 5),
             ],
@@ -208,11 +256,19 @@ fn forks() -> Vec<Case> {
         ("a message that is answered", vec![Ask("q"), step("a"), Sleep("nap", 10), Ask("r")], vec!["q", "r"], vec![]),
         (
             "messages that are answered side by side",
-            vec![Fork("j", Join, 9, vec![("p", vec![Ask("q"), step("a")]), ("q", vec![Ask("r"), step("b")])]), step("z")],
+            vec![
+                Fork("j", Join, 9, vec![("p", vec![Ask("q"), step("a")]), ("q", vec![Ask("r"), step("b")])]),
+                step("z"),
+            ],
             vec!["r", "q"],
             vec![],
         ),
-        ("a body that says when to try again", vec![Step("a", vec![ThrowsFor(77), ThrowsFor(7_777), Returns(1)])], vec![], vec![]),
+        (
+            "a body that says when to try again",
+            vec![Step("a", vec![ThrowsFor(77), ThrowsFor(7_777), Returns(1)])],
+            vec![],
+            vec![],
+        ),
     ]
 }
 
@@ -230,7 +286,12 @@ fn rollbacks() -> Vec<Case> {
             vec![],
             vec!["a", "b"],
         ),
-        ("rolling back by choice", vec![undoable("a"), Sleep("nap", 10), undoable("b"), RollBack], vec![], vec!["a", "b"]),
+        (
+            "rolling back by choice",
+            vec![undoable("a"), Sleep("nap", 10), undoable("b"), RollBack],
+            vec![],
+            vec!["a", "b"],
+        ),
         (
             "undoing rounds",
             vec![Loop("l", 9, vec![step("b"), undoable("a"), Sleep("nap", 1)]), fails()],
@@ -245,7 +306,12 @@ fn rollbacks() -> Vec<Case> {
         ),
         (
             "undoing what comes after an empty map",
-            vec![Fork("m", Map, 9, vec![]), Fork("j", Join, 9, vec![("p", vec![undoable("a")])]), Sleep("nap", 1), fails()],
+            vec![
+                Fork("m", Map, 9, vec![]),
+                Fork("j", Join, 9, vec![("p", vec![undoable("a")])]),
+                Sleep("nap", 1),
+                fails(),
+            ],
             vec![],
             vec!["a"],
         ),
@@ -302,7 +368,18 @@ fn rollbacks() -> Vec<Case> {
                         Race,
                         9,
                         vec![
-                            ("p", vec![Loop("l", 2, vec![step("b"), Attempted("a", vec![Returns(1)], vec![Returns(0)]), Attempted("h", vec![Hangs], vec![Returns(0)])])]),
+                            (
+                                "p",
+                                vec![Loop(
+                                    "l",
+                                    2,
+                                    vec![
+                                        step("b"),
+                                        Attempted("a", vec![Returns(1)], vec![Returns(0)]),
+                                        Attempted("h", vec![Hangs], vec![Returns(0)]),
+                                    ],
+                                )],
+                            ),
                             ("q", vec![Sleep("nap", 500)]),
                         ],
                     )],
@@ -357,7 +434,12 @@ fn rollbacks() -> Vec<Case> {
         ),
         (
             "undoing with messages",
-            vec![Ask("q"), undoable("a"), Fork("r", Race, 9, vec![("p", vec![Next("m", None), undoable("b")]), ("s", vec![Next("n", None)])]), fails()],
+            vec![
+                Ask("q"),
+                undoable("a"),
+                Fork("r", Race, 9, vec![("p", vec![Next("m", None), undoable("b")]), ("s", vec![Next("n", None)])]),
+                fails(),
+            ],
             vec!["q", "m"],
             vec!["a", "b"],
         ),
@@ -445,7 +527,11 @@ fn a_run_of_an_embedding_host_loses_nothing_either_and_its_end_stays() {
 
 #[test]
 fn fresh_code_follows_the_latest_version_and_runs_that_are_under_way_the_first() {
-    let old = [step("a"), Loop("l", 2, vec![step("b"), Next("go", Some(10_000))]), Fork("j", Join, 9, vec![("p", vec![step("c")])])];
+    let old = [
+        step("a"),
+        Loop("l", 2, vec![step("b"), Next("go", Some(10_000))]),
+        Fork("j", Join, 9, vec![("p", vec![step("c")])]),
+    ];
     let new = [
         Version("v", 3),
         step("a"),

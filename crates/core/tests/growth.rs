@@ -1,7 +1,7 @@
 //! How cost grows: counted in bytes, changes and crossings of the door, never timed.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, World};
@@ -32,7 +32,11 @@ fn assert_linear(small: [usize; 3], large: [usize; 3], times: usize) {
 fn a_fork_costs_as_much_as_its_branches_however_many() {
     for rule in [Join, Map, MapSettled] {
         for at_once in [7, 10_000] {
-            for body in [vec![step("a")], vec![step("a"), Sleep("nap", 10)], vec![Undoable("u", vec![Returns(1)], vec![Returns(0)])]] {
+            for body in [
+                vec![step("a")],
+                vec![step("a"), Sleep("nap", 10)],
+                vec![Undoable("u", vec![Returns(1)], vec![Returns(0)])],
+            ] {
                 let of = |width| cost(&[Fork("f", rule, at_once, wide(width, &body))]);
                 assert_linear(of(50), of(400), 8);
             }
@@ -62,9 +66,8 @@ fn undoing_costs_as_much_as_there_is_to_undo() {
         cost(&[Fork("j", Join, 10_000, wide(width, &undone)), RollBack])
     };
     assert_linear(of(50), of(400), 8);
-    let rounds = |rounds| {
-        cost(&[Loop("l", rounds, vec![Undoable("u", vec![Returns(1)], vec![Throws, Returns(0)])]), RollBack])
-    };
+    let rounds =
+        |rounds| cost(&[Loop("l", rounds, vec![Undoable("u", vec![Returns(1)], vec![Throws, Returns(0)])]), RollBack]);
     assert_linear(rounds(50), rounds(400), 8);
 }
 

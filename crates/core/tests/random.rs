@@ -1,7 +1,7 @@
 //! Programs drawn at random, bodies and batches that end in any order, processes that die anywhere.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt, Attempt::*, Do, Do::*, World};
@@ -213,6 +213,10 @@ fn what_is_told_while_a_failure_is_reported_keeps_its_place() {
 fn branches_of_every_kind_hear_of_each_other_in_one_order() {
     let p = vec![Loop("l", 3, vec![Ephemeral("e", 1), Step("a", vec![Returns(1)])]), Step("b", vec![Returns(1)])];
     let q = vec![Fork("j", Join, 2, vec![("p", vec![Step("c", vec![Returns(1)])]), ("q", vec![Sleep("nap", 1)])])];
-    let r = vec![Try("t", true, vec![Step("d", vec![Throws, Returns(1)])]), Next("n", Some(1)), Step("g", vec![Returns(1)])];
+    let r = vec![
+        Try("t", true, vec![Step("d", vec![Throws, Returns(1)])]),
+        Next("n", Some(1)),
+        Step("g", vec![Returns(1)]),
+    ];
     in_every_order(&[Fork("j", Join, 3, vec![("p", p), ("q", q), ("r", r)]), Sleep("end", 1)], false);
 }

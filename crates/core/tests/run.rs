@@ -1,7 +1,7 @@
 //! Runs, from outside: programs as data against a store that loses what it is told to lose.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do::*, Lost, World};

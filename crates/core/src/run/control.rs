@@ -168,7 +168,8 @@ impl Run {
                     }
                 }
             }
-            let unknown = loops.iter().filter(|(place, round)| !self.iteration_states.contains_key(&(**place, **round)));
+            let unknown =
+                loops.iter().filter(|(place, round)| !self.iteration_states.contains_key(&(**place, **round)));
             let births = unknown.filter_map(|(place, _)| self.history.get(*place)).map(|recorded| recorded.birth);
             match births.min() {
                 Some(earlier) => birth = earlier,
@@ -183,7 +184,9 @@ impl Run {
         let mut next = Some(at);
         while let Some(node) = next {
             next = self.history.parent(node);
-            if let (Some(Segment::Iteration { iteration, .. }), Some(place)) = (self.history.location(node).last(), next) {
+            if let (Some(Segment::Iteration { iteration, .. }), Some(place)) =
+                (self.history.location(node).last(), next)
+            {
                 rounds.push((place, iteration));
             }
         }

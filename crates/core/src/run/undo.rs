@@ -14,8 +14,8 @@ use crate::history::{History, Mismatch, NodeId};
 use crate::input::{OpId, ScopeId, StepTraits};
 use crate::key::Segment;
 use crate::output::{Halt, Misuse, Output, Value};
-use crate::retry::Policy;
 use crate::overlay::{Overlay, Writing};
+use crate::retry::Policy;
 use crate::step::{Step, StepInput};
 
 impl Run {

@@ -84,7 +84,13 @@ impl Run {
             (Place::New(place), Some(timer_place)) => {
                 let timer = self.recorded_timer(timer_place);
                 let deadline = Some(self.recorded_deadline(timer_place));
-                self.pend(scope, op, place, name, kind(Wait::Waiting { deadline }, Some((timer_place, timer)), Vec::new()));
+                self.pend(
+                    scope,
+                    op,
+                    place,
+                    name,
+                    kind(Wait::Waiting { deadline }, Some((timer_place, timer)), Vec::new()),
+                );
                 self.wait_call(overlay, op);
             }
             (Place::New(place), None) => {

@@ -200,7 +200,8 @@ impl<'a> Life<'a> {
         self.world.batches += 1;
         let lost = self.world.lose.filter(|(at, _)| *at == self.world.batches).map(|(_, how)| how);
         let mut seq = 0;
-        while let Some(change) = self.queued.pop_front_if(|change| change.seq <= self.due) {
+        while self.queued.front().is_some_and(|change| change.seq <= self.due) {
+            let Some(change) = self.queued.pop_front() else { break };
             seq = change.seq;
             if lost != Some(Lost::BeforeWritten) {
                 self.world.write(&change);

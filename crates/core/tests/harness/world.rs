@@ -185,7 +185,8 @@ impl World {
                     }
                 }
                 Record::RollingBack(_) => {
-                    let on: Vec<_> = stack.iter().filter(|(_, attempted)| !attempted).map(|(at, _)| at.clone()).collect();
+                    let on: Vec<_> =
+                        stack.iter().filter(|(_, attempted)| !attempted).map(|(at, _)| at.clone()).collect();
                     assert_eq!(on, committed, "{what}: the stack holds what has committed");
                     popped = Some(Vec::new());
                     committed = stack.iter().rev().map(|(at, _)| at.clone()).collect();
