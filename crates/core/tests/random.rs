@@ -220,3 +220,28 @@ fn branches_of_every_kind_hear_of_each_other_in_one_order() {
     ];
     in_every_order(&[Fork("j", Join, 3, vec![("p", p), ("q", q), ("r", r)]), Sleep("end", 1)], false);
 }
+
+#[test]
+fn a_rollback_of_a_step_that_failed_for_good_a_moment_ago_ends() {
+    let branch = |body| Fork("s0", Join, 2, body);
+    let program = [Fork(
+        "s1",
+        Join,
+        2,
+        vec![
+            ("p", vec![branch(vec![("p", vec![Step("s0", vec![Returns(1)])])])]),
+            (
+                "q",
+                vec![branch(vec![
+                    ("p", vec![Version("s0", 2), RollBack]),
+                    ("q", vec![Attempted("u0", vec![ThrowsCritical], vec![Returns(0)])]),
+                ])],
+            ),
+        ],
+    )];
+    for seed in 0..200 {
+        let mut world = World { seed: Some(seed), ..World::new() };
+        let outcome = world.open(&program).finish(&[]);
+        assert!(outcome.is_some(), "seed {seed}: {:?} {:?} {:?}", world.standing, world.executed, world.told);
+    }
+}

@@ -141,7 +141,8 @@ impl Run {
     /// An operation's outcome is durable.
     pub fn fact(&mut self, overlay: &mut Overlay, op: OpId) {
         let Some(pending) = self.ops.get(&op) else { return };
-        let Some(fact) = &pending.outcome else { return };
+        // A handler has the operation of its step, whose own outcome may become durable while it runs.
+        let Some(fact) = pending.outcome.as_ref().filter(|fact| fact.commit <= overlay.durable()) else { return };
         let commit = fact.commit;
         let event = match &fact.what {
             What::Reject { attempts, failure, reported: false, .. } => Some((*attempts, None, failure.clone())),

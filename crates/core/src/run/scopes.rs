@@ -1,6 +1,7 @@
 //! Scopes: the callbacks that are running, each with at most one pending operation.
 
 use super::facts::fact_commit;
+use super::steps::numbered;
 use super::{Kind, Run, Step, StepPhase, Wake};
 use crate::history::NodeId;
 use crate::input::{OpId, ScopeId};
@@ -110,9 +111,9 @@ impl Run {
             Kind::Step {
                 phase: StepPhase::Executing, step: Step::Running { attempts, .. }, traits, undoes, ..
             } => {
-                overlay.gave_up(Attempt::Step { op, attempt: attempts });
-                let reason = AbortReason::Cancelled;
-                overlay.outputs.push_back(Output::Abort { op, attempt: attempts, reason });
+                let (attempt, reason) = (numbered(attempts, undoes), AbortReason::Cancelled);
+                overlay.gave_up(Attempt::Step { op, attempt });
+                overlay.outputs.push_back(Output::Abort { op, attempt, reason });
                 if traits.undo_attempted && !undoes {
                     self.note_interrupted(overlay, op, pending.place, attempts);
                 }

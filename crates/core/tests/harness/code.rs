@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pawl_core::codec::cbor;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::input::{Ended, Fork, Input, Iterated, NextWait, OpId, Outcome, ScopeId, StepTraits, Until, Writes};
-use pawl_core::output::{BranchValue, Output, Value};
+use pawl_core::output::{BranchValue, Output, UNDOES, Value};
 use pawl_core::{Actor, scope::ForkRule};
 
 use super::program::{Attempt, Do, POLICY, failure};
@@ -96,7 +96,7 @@ impl Code {
             (Do::Ephemeral(_, value), false) => return Attempt::Returns(*value),
             (other, _) => panic!("no body of {other:?}"),
         };
-        attempts.get(attempt as usize - 1).or(attempts.last()).copied().expect("an attempt")
+        attempts.get((attempt & !UNDOES) as usize - 1).or(attempts.last()).copied().expect("an attempt")
     }
 
     /// How a body ends.

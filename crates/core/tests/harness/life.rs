@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Create, Input, Outcome, Start, Writes};
-use pawl_core::output::{Change, FailedPart, Output, Refusal, RunOutcome, Status};
+use pawl_core::output::{Change, FailedPart, Output, Refusal, RunOutcome, Status, UNDOES};
 
 use pawl_core::overlay::Standing;
 
@@ -242,7 +242,7 @@ impl<'a> Life<'a> {
             }
             Output::Undo { op, attempt, .. } => {
                 assert!(self.code.has_handler(&output), "{output:?} of {}", self.code.name_of(op));
-                self.world.executed.push(format!("undo {}#{attempt}", self.code.name_of(op)));
+                self.world.executed.push(format!("undo {}#{}", self.code.name_of(op), attempt & !UNDOES));
                 self.code.undoes(op);
                 self.bodies.push((op, attempt, true));
             }
