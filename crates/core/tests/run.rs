@@ -254,3 +254,13 @@ fn a_loop_of_many_rounds_keeps_memory_and_changes_flat() {
     // Every third one drops what is past.
     assert!(last <= first + 24, "a change of round 190 takes {last} bytes, of round 20 {first}");
 }
+
+#[test]
+fn a_message_that_comes_when_the_deadline_has_passed_stays_in_the_inbox() {
+    let program = [Next("go", Some(100)), Next("on", None)];
+    let mut world = World::new();
+    let mut life = world.open(&program);
+    life.world.now += 100;
+    life.send("go");
+    assert_eq!((life.world.facts.clone(), life.world.inbox.len()), (vec!["go 0 messages".to_owned()], 1));
+}
