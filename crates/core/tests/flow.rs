@@ -305,6 +305,18 @@ fn rollbacks() -> Vec<Case> {
             vec!["a", "c"],
         ),
         (
+            "undoing what comes after a loop that threw",
+            vec![
+                Try("t", true, vec![Loop("l", 2, vec![step("a"), Sleep("nap", 1), Throw])]),
+                Try("s", true, vec![Loop("l", 3, vec![undoable("b"), step("c"), Throw])]),
+                Fork("j", Join, 9, vec![("p", vec![undoable("d")])]),
+                Sleep("nap", 1),
+                fails(),
+            ],
+            vec![],
+            vec!["b", "d"],
+        ),
+        (
             "undoing what comes after an empty map",
             vec![
                 Fork("m", Map, 9, vec![]),
@@ -484,7 +496,6 @@ fn whichever_batch_is_lost_the_run_ends_as_if_none_had_been() {
         for lost in [Lost::BeforeWritten, Lost::BeforeAcknowledged] {
             for at in 1..=whole.batches {
                 let what = format!("{name}: batch {at} {lost:?}");
-                println!("{what}");
                 let mut world = World { lose: Some((at, lost)), ..World::new() };
                 assert_eq!(world.run(program, messages), end, "{what}");
                 assert_eq!(world.picture(), whole.picture(), "{what}");
