@@ -161,6 +161,10 @@ impl Actor {
         }
         let arrived = self.overlay.inbox.arrived();
         if let Some(run) = &mut self.run {
+            // A wait whose deadline has passed takes nothing.
+            if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
+                run.handle(&mut self.overlay, Input::Tick);
+            }
             if std::mem::replace(&mut self.arrived, arrived) != arrived {
                 run.messages_came(&mut self.overlay);
             }

@@ -29,6 +29,10 @@ impl MessageKey {
         MessageKey { sender: format!("{HOST}{id}"), sender_seq: 0 }
     }
 
+    fn is_of_host(&self) -> bool {
+        self.sender.starts_with(HOST)
+    }
+
     pub fn id(&self) -> String {
         match self.sender.strip_prefix(HOST) {
             Some(id) => id.to_owned(),
@@ -73,12 +77,15 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// By name: each message with its place in the order of all. No queue is empty.
-    queues: BTreeMap<String, VecDeque<(i64, Message)>>,
+    queues: BTreeMap<String, VecDeque<(Place, Message)>>,
     arrived: u64,
-    /// The place of the message that was put back last: before all others.
-    returned: i64,
+    newest: u64,
     len: usize,
 }
+
+/// A message's place: its sender's number for it, as a load would order them, and among equals the order of arrival. A
+/// host's messages have no number: they come after what was there.
+type Place = (u64, u64);
 
 impl Inbox {
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Inbox {
@@ -95,29 +102,34 @@ impl Inbox {
         self.len == 0
     }
 
-    /// How many messages have come in since the actor was loaded.
+    /// How many messages have come in, or back, since the actor was loaded.
     pub fn arrived(&self) -> u64 {
         self.arrived
     }
 
     pub fn put(&mut self, message: Message) {
-        self.arrived += 1;
-        self.len += 1;
-        let place = self.arrived as i64;
-        match self.queues.get_mut(&message.name) {
-            Some(queue) => queue.push_back((place, message)),
-            None => drop(self.queues.insert(message.name.clone(), VecDeque::from([(place, message)]))),
+        if !message.key.is_of_host() {
+            self.newest = self.newest.max(message.key.sender_seq);
+        }
+        let number = if message.key.is_of_host() { self.newest } else { message.key.sender_seq };
+        self.insert(number, message);
+    }
+
+    /// Puts messages back that were taken and not used: each is at its place again. A host's are the oldest.
+    pub fn put_back(&mut self, messages: impl Iterator<Item = Message>) {
+        for message in messages {
+            let number = if message.key.is_of_host() { 0 } else { message.key.sender_seq };
+            self.insert(number, message);
         }
     }
 
-    /// Puts messages back that were taken and not used: they are the oldest again.
-    pub fn put_back(&mut self, messages: impl DoubleEndedIterator<Item = Message>) {
-        for message in messages.rev() {
-            self.len += 1;
-            self.returned -= 1;
-            let place = self.returned;
-            self.queues.entry(message.name.clone()).or_default().push_front((place, message));
-        }
+    fn insert(&mut self, number: u64, message: Message) {
+        self.arrived += 1;
+        self.len += 1;
+        let place = (number, self.arrived);
+        let queue = self.queues.entry(message.name.clone()).or_default();
+        let at = queue.partition_point(|(other, _)| *other < place);
+        queue.insert(at, (place, message));
     }
 
     /// The names of which a message is there.
@@ -153,7 +165,7 @@ impl Inbox {
     }
 
     fn oldest(&self, names: &[String]) -> Option<String> {
-        let first = |queue: &VecDeque<(i64, Message)>| queue.front().map_or(i64::MAX, |(place, _)| *place);
+        let first = |queue: &VecDeque<(Place, Message)>| queue.front().map_or((u64::MAX, 0), |(place, _)| *place);
         if names.is_empty() {
             return self.queues.iter().min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone());
         }
@@ -313,10 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_is_the_oldest_again_in_its_order() {
+    fn what_is_put_back_is_at_its_place_again_whoever_took_it() {
         let mut inbox = Inbox::new(vec![message(1, "a"), message(2, "b"), message(3, "a")]);
-        let taken = inbox.take(&[], 2);
+        let mut taken = inbox.take(&["a".into()], 2);
         inbox.put(message(4, "b"));
+        taken.reverse();
         inbox.put_back(taken.into_iter());
         assert_eq!(inbox.take(&[], 9).iter().map(|message| message.key.sender_seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }

@@ -19,7 +19,7 @@ use crate::input::Time;
 use crate::key::Location;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
-use crate::run::{Phase, Run, Stored};
+use crate::run::{Phase, Run, Stored, UndoFailed};
 use crate::state::{Delta, StateError};
 
 /// What the store has of an actor.
@@ -58,6 +58,8 @@ pub(crate) struct Fold {
     pub last_commit: Option<(u64, CommitId)>,
     /// Where the entries of the change at hand are; what belongs to an entry stands in the change that writes it.
     places: BTreeMap<String, NodeId>,
+    /// The entry that was read last, if it is new: what is taken then is what it records.
+    newest: Option<NodeId>,
 }
 
 impl Fold {
@@ -71,6 +73,7 @@ impl Fold {
             answers: Answers::default(),
             last_commit: None,
             places: BTreeMap::new(),
+            newest: None,
         };
         let mut expected = 1;
         for (seq, body) in &loaded.changes {
@@ -97,7 +100,11 @@ impl Fold {
     }
 
     /// The run as it was left; none if the actor has no workflow.
-    pub fn into_run(self, standing: Standing, first_scope: u64) -> Option<Run> {
+    pub fn into_run(mut self, standing: Standing, first_scope: u64) -> Option<Run> {
+        if self.outcome.is_some() {
+            // It has been undone.
+            self.stored.ending = None;
+        }
         let phase = match (self.outcome, standing) {
             (Some(outcome), _) => Phase::Ended(outcome),
             (None, Standing { status: Status::Parked, alarm: Some(until) }) => Phase::Parked { until },
@@ -120,11 +127,14 @@ impl Fold {
             }
             Record::Entry(entry) => {
                 let id = entry.id.clone();
+                let is_new =
+                    self.stored.history.at(&entry.location).is_none_or(|at| self.stored.history.get(at).is_none());
                 let Some(place) = self.stored.history.load(entry, seq, at) else {
                     return Err(inconsistent("has an entry whose name is not in the registry"));
                 };
                 self.forget_details(place);
                 self.places.insert(id, place);
+                self.newest = is_new.then_some(place);
                 self.stored.parks = 0;
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
@@ -140,10 +150,19 @@ impl Fold {
                     return Err(inconsistent("changes a cell that has no value"));
                 }
             }
-            Record::Took(_) => {}
+            Record::Took(key) => {
+                if let Some(recorded) = self.newest.take().and_then(|place| self.stored.history.get_mut(place)) {
+                    recorded.took = Some(key);
+                }
+            }
             Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
             Record::Parked { times, .. } => self.stored.parks = times,
+            Record::UndoFailed { entry_id, attempts, terminal, .. } => {
+                let node = self.places.get(&entry_id).copied().filter(|_| !terminal);
+                self.stored.stuck = terminal;
+                self.stored.undo_failed = node.map(|node| UndoFailed { node, attempts, at });
+            }
             record => self.control_flow(record),
         }
         Ok(())
@@ -185,13 +204,12 @@ impl Fold {
                 }
                 self.stored.stuck = false;
             }
-            Record::UndoFailed { terminal, .. } => self.stored.stuck = terminal,
             Record::IterationState { location, iteration, state } => {
                 if let Some(node) = history.at(&location) {
                     self.stored.iteration_states.insert((node, iteration), state);
                 }
             }
-            Record::RollingBack(ending) => self.stored.ending = Some(ending),
+            Record::RollingBack(ending) => (self.stored.ending, self.stored.stuck) = (Some(ending), false),
             Record::Cancelled { reason } => self.outcome = Some(RunOutcome::Cancelled(reason)),
             Record::EndedBy { locations } => {
                 self.stored.ended_by = locations.iter().filter_map(|location| history.at(location)).collect();
@@ -200,6 +218,8 @@ impl Fold {
                 self.outcome = None;
                 (self.stored.generation, self.stored.ending, self.stored.stuck) = (generation, None, false);
                 self.stored.ended_by.clear();
+                let Stored { history, iteration_states, .. } = &mut self.stored;
+                iteration_states.retain(|(place, round), _| history.has_begun(*place, *round));
             }
             Record::Dropped { location, iterations, .. } => {
                 if let Some(node) = history.at(&location) {

@@ -22,7 +22,8 @@ pub enum Output {
     RunWorkflow { scope: ScopeId, input: Option<Bytes>, replaying: bool, rebuild: bool, at: Time },
     /// Run the body of this step.
     Execute { op: OpId, attempt: u32 },
-    /// Run the handler that undoes this step, with its output; `attempted`: the one for a step that never committed.
+    /// Run the handler that undoes this step, with its output; `attempted`: the one for a step that never committed. `attempt`
+    /// has the bit [`UNDOES`], so that what a dead attempt at the step still says is not taken for the handler's.
     Undo { op: OpId, attempt: u32, attempted: bool, output: Value },
     /// The attempt is dead: nothing that it still does counts.
     Abort { op: OpId, attempt: u32, reason: AbortReason },
@@ -66,6 +67,9 @@ pub enum Output {
     /// The adapter broke its contract.
     Misuse { op: Option<OpId>, misuse: Misuse },
 }
+
+/// Set in the numbers of attempts at undoing a step; the rest counts from 1.
+pub const UNDOES: u32 = 1 << 31;
 
 /// What goes with a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

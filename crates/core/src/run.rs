@@ -40,6 +40,8 @@ const PARK_MS: i64 = 60_000;
 const PARK_MAX_MS: i64 = 3_600_000;
 /// A retry that an embedding host is this early for is waited for in memory.
 const EARLY_RERUN_MS: i64 = 9;
+/// How many failed operations are remembered, for whoever throws their failure later on.
+const FAILED_KEPT: usize = 10_000;
 /// How many operations of a run may be pending.
 const OPERATIONS_LIMIT: usize = 100_000;
 
@@ -177,14 +179,16 @@ pub struct Run {
     failed: BTreeMap<OpId, NodeId>,
     /// Entries that changed without a change of their own: they go with the run's next one.
     noted: BTreeSet<NodeId>,
-    /// Records that go with the run's next change, likewise: those before the entries, and those about them.
-    noted_records: Vec<Record>,
+    /// Records that go with the run's next change, likewise: first those of what is to be undone.
     noted_pushes: Vec<Record>,
+    noted_records: Vec<Record>,
     /// Forks whose branches have come further than is written.
     unwritten_forks: BTreeSet<OpId>,
     next_scope: ScopeId,
     stack: Stack,
     rollback: Rollback,
+    /// The handler's attempt that failed last, and when, if it is to be tried again: a load goes on from there.
+    undo_failed: Option<UndoFailed>,
     /// How the run ends once everything is undone.
     ending: Option<Ending>,
     /// Steps on the stack whose handler the adapter has: the operation that knows it, and its policy.
@@ -214,9 +218,18 @@ pub struct Stored {
     pub generation: u64,
     pub stack: Stack,
     pub stuck: bool,
+    pub undo_failed: Option<UndoFailed>,
     pub ending: Option<Ending>,
     pub iteration_states: BTreeMap<(NodeId, u32), Bytes>,
     pub ended_by: Vec<NodeId>,
+}
+
+/// An attempt at undoing a step that has failed, and not for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndoFailed {
+    pub node: NodeId,
+    pub attempts: u32,
+    pub at: Time,
 }
 
 impl Stored {
@@ -231,6 +244,7 @@ impl Stored {
             generation: 0,
             stack: Stack::default(),
             stuck: false,
+            undo_failed: None,
             ending: None,
             iteration_states: BTreeMap::new(),
             ended_by: Vec::new(),
@@ -262,12 +276,13 @@ impl Run {
             facts: Facts::default(),
             failed: BTreeMap::new(),
             noted: BTreeSet::new(),
-            noted_records: Vec::new(),
             noted_pushes: Vec::new(),
+            noted_records: Vec::new(),
             unwritten_forks: BTreeSet::new(),
             next_scope: first_scope,
             stack: stored.stack,
             rollback: if stuck { Rollback::Stuck } else { Rollback::Idle },
+            undo_failed: stored.undo_failed,
             ending: stored.ending,
             handlers: BTreeMap::new(),
             iteration_states: stored.iteration_states,
@@ -314,7 +329,7 @@ impl Run {
 
     /// Whether facts wait for the adapter's event loop to come round.
     pub fn wants_pulse(&self) -> bool {
-        !self.facts.is_empty()
+        self.facts.may_go()
     }
 
     /// What a change says of the run: work that can go on at once is due at 0.
@@ -460,19 +475,18 @@ impl Run {
         }
     }
 
-    /// Starts a change that holds every new name, noted entry and noted record.
+    /// Starts a change that holds every new name, noted entry and noted record: what is dropped comes after what keeps it
+    /// from being dropped, and entries in the order in which they came into being, for a load to find them in.
     fn begin(&mut self, overlay: &mut Overlay) -> Writing {
         let mut writing = overlay.begin();
         self.history.names.record(|index, name| writing.writer.name(index, name));
-        for record in std::mem::take(&mut self.noted_records) {
-            writing.writer.record(&record);
-        }
-        for node in std::mem::take(&mut self.noted) {
-            self.write_entry(&mut writing, node);
-        }
-        for record in std::mem::take(&mut self.noted_pushes) {
-            writing.writer.record(&record);
-        }
+        let noted = std::mem::take(&mut self.noted);
+        let mut noted: Vec<(u64, NodeId)> =
+            noted.into_iter().filter_map(|node| Some((self.history.get(node)?.birth, node))).collect();
+        noted.sort_unstable();
+        noted.into_iter().for_each(|(_, node)| self.write_entry(&mut writing, node));
+        let records = std::mem::take(&mut self.noted_pushes).into_iter().chain(std::mem::take(&mut self.noted_records));
+        records.for_each(|record| writing.writer.record(&record));
         writing
     }
 
@@ -706,9 +720,9 @@ impl Run {
     }
 
     fn diverged(&mut self, overlay: &mut Overlay, scope: ScopeId, mismatch: Mismatch) {
-        // A rebuild only looks for handlers: what does not match is not come to.
+        // A rebuild only looks for handlers: what does not match is as far as this callback goes.
         if self.is_rebuilding() {
-            return;
+            return self.close_scope(overlay, scope, &mut Vec::new());
         }
         let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
         let divergence = self.history.diverged(node, scope, mismatch);

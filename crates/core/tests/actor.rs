@@ -1,7 +1,7 @@
 //! One actor behind its door: what leaves when, and attempts beside each other.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use bytes::Bytes;

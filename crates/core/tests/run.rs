@@ -1,7 +1,7 @@
 //! Runs, from outside: programs as data against a store that loses what it is told to lose.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of it")]
 mod harness;
 
 use harness::{Attempt::*, Do::*, Lost, World};
@@ -251,5 +251,16 @@ fn a_loop_of_many_rounds_keeps_memory_and_changes_flat() {
     let mut world = World::new();
     world.run(&[Loop("l", 200, vec![Step("a", vec![Returns(1)])])], &[]);
     let (first, last) = (world.changes[20].1.len(), world.changes[190].1.len());
-    assert!(last <= first + 4, "a change of round 190 takes {last} bytes, of round 20 {first}");
+    // Every third one drops what is past.
+    assert!(last <= first + 24, "a change of round 190 takes {last} bytes, of round 20 {first}");
+}
+
+#[test]
+fn a_message_that_comes_when_the_deadline_has_passed_stays_in_the_inbox() {
+    let program = [Next("go", Some(100)), Next("on", None)];
+    let mut world = World::new();
+    let mut life = world.open(&program);
+    life.world.now += 100;
+    life.send("go");
+    assert_eq!((life.world.facts.clone(), life.world.inbox.len()), (vec!["go 0 messages".to_owned()], 1));
 }

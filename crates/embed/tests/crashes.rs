@@ -2,7 +2,7 @@
 //! memory store has it, and the run goes on from there.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[allow(dead_code, reason = "the core's own tests use all of it")]
+#[allow(dead_code, unused_imports, reason = "the core's own tests use all of it")]
 #[path = "../../core/tests/harness/mod.rs"]
 mod harness;
 mod model;

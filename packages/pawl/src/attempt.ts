@@ -37,9 +37,12 @@ type Phase = "running" | "sealed" | "succeeded" | "failed";
 const MOST_SENDS = 10_000;
 const NOTHING_WRITTEN: Writes = { cell: undefined, sends: [] };
 
+/** The engine numbers the attempts of handlers from here on. */
+const UNDOES = 2 ** 31;
+
 export class Attempt {
   readonly owner: AttemptOwner;
-  /** From 1. */
+  /** What the engine knows it by. */
   readonly number: number;
   readonly context: AttemptContext<Types>;
   readonly #keyOf: () => string | undefined;
@@ -63,6 +66,11 @@ export class Attempt {
   /** An attempt at undoing a step, of which `keyOf` gives the key. It has a key of its own. */
   static undoing(owner: AttemptOwner, number: number, keyOf: () => string | undefined): Attempt {
     return new Attempt(owner, number, keyOf, true);
+  }
+
+  /** From 1. */
+  get count(): number {
+    return this.number % UNDOES;
   }
 
   get isRunning(): boolean {
@@ -271,7 +279,7 @@ class Context {
   }
 
   get attempt(): number {
-    return this.#attempt.number;
+    return this.#attempt.count;
   }
 
   get abortSignal(): AbortSignal {
@@ -279,8 +287,8 @@ class Context {
   }
 
   get log(): Logger {
-    const { owner, number } = this.#attempt;
-    this.#log ??= withFields(owner.log, { actor: owner.name, attempt: number });
+    const { owner, count } = this.#attempt;
+    this.#log ??= withFields(owner.log, { actor: owner.name, attempt: count });
     return this.#log;
   }
 

@@ -16,8 +16,9 @@ pub use divergence::{Divergence, Mismatch, Operation, kind_word as divergence_wo
 pub use listing::Listed;
 pub use names::Names;
 
-use crate::codec::record::{Entry, EntryMetadata};
+use crate::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use crate::failure::{Failure, Terminal};
+use crate::inbox::MessageKey;
 use crate::input::{ScopeId, Time};
 use crate::key::{Location, Segment};
 
@@ -34,6 +35,8 @@ pub struct Recorded {
     pub failure: Option<(Option<Terminal>, Failure)>,
     /// When a failed step asked to be tried again.
     pub retry_at: Option<Time>,
+    /// Of a message that was taken: what it was in the inbox.
+    pub took: Option<MessageKey>,
     /// Of a join, race or map: the branches that failed.
     pub branch_failures: Vec<BranchFailure>,
     /// The change that wrote it last, and its time.
@@ -45,8 +48,8 @@ pub struct Recorded {
 
 impl Recorded {
     pub fn new(entry: Entry, commit: u64, at: Time) -> Recorded {
-        let (metadata, failure, retry_at) = (None, None, None);
-        Recorded { entry, metadata, failure, retry_at, branch_failures: Vec::new(), commit, at, birth: 0 }
+        let (metadata, failure, retry_at, took) = (None, None, None, None);
+        Recorded { entry, metadata, failure, retry_at, took, branch_failures: Vec::new(), commit, at, birth: 0 }
     }
 }
 
@@ -165,6 +168,19 @@ impl History {
         found
     }
 
+    /// Whether a loop is in this round, and not over.
+    pub fn is_in_round(&self, at: NodeId, round: u32) -> bool {
+        let Some(recorded) = self.get(at) else { return false };
+        let is_over = recorded.metadata.as_ref().is_some_and(|metadata| metadata.status == EntryStatus::Completed);
+        matches!(&recorded.entry.kind, EntryKind::Loop { iteration, output: None, .. } if *iteration == round && !is_over)
+    }
+
+    /// Whether a loop has come to this round.
+    pub fn has_begun(&self, at: NodeId, round: u32) -> bool {
+        let kind = self.get(at).map(|recorded| &recorded.entry.kind);
+        matches!(kind, Some(EntryKind::Loop { iteration, .. }) if *iteration >= round)
+    }
+
     /// Notes that an operation in `scope` uses this place. False if one has already.
     #[must_use]
     pub fn use_in(&mut self, at: NodeId, scope: ScopeId) -> bool {
@@ -183,12 +199,15 @@ impl History {
         node.recorded.is_some() || node.children.values().any(|child| self.is_recorded_in(*child))
     }
 
-    /// Drops everything below a place, but what is on the compensation stack. `dropped` hears of every entry.
+    /// Drops everything below a place, unless something of it is on the compensation stack: a rebuild comes to that by way
+    /// of what was recorded before it. `dropped` hears of every entry.
     pub fn drop_below(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
-        self.drop_children(at, &|_| true, &mut dropped);
+        if self.node(at).rows == 0 {
+            self.drop_children(at, &|_| true, &mut dropped);
+        }
     }
 
-    /// Drops iterations `from..to` of the loop at `at`, likewise.
+    /// Drops iterations `from..to` of the loop at `at`, each likewise.
     pub fn drop_iterations(&mut self, at: NodeId, from: u32, to: u32, mut dropped: impl FnMut(&Entry)) {
         let within =
             |segment: &Segment| matches!(segment, Segment::Iteration { iteration: n, .. } if (from..to).contains(n));
@@ -211,10 +230,7 @@ impl History {
             if self.node(child).rows == 0 {
                 self.node_mut(at).children.swap_remove(&segment);
                 self.release(child, dropped);
-                continue;
             }
-            // What is on the stack keeps its entry, and the scopes that hold it keep theirs.
-            self.drop_children(child, &|_| true, dropped);
         }
     }
 
@@ -343,7 +359,6 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::record::EntryKind;
 
     fn sleep(location: &Location, id: &str) -> Entry {
         let kind = EntryKind::Removed { original_type: "sleep".into(), original_name: None };
@@ -386,27 +401,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_the_compensation_stack_outlives_the_iterations_around_it() {
+    fn an_iteration_that_holds_something_to_undo_keeps_all_that_leads_to_it() {
         let mut history = History::default();
         let at = history.place(History::ROOT, "loop");
         let mut places = Vec::new();
         for iteration in 0..4 {
             let scope = history.iteration(at, iteration);
-            for name in ["charge", "mail"] {
+            for name in ["mail", "charge"] {
                 let place = history.place(scope, name);
                 let entry = sleep(&history.location(place).clone(), &format!("{name}{iteration}"));
                 history.put(place, Recorded::new(entry, 1, 0));
                 places.push(place);
             }
         }
-        history.mark_row(places[2], true);
+        history.mark_row(places[3], true);
         let mut dropped = Vec::new();
         history.drop_iterations(at, 0, 3, |entry| dropped.push(entry.id.clone()));
         dropped.sort();
-        assert_eq!(dropped, ["charge0", "charge2", "mail0", "mail1", "mail2"]);
+        assert_eq!(dropped, ["charge0", "charge2", "mail0", "mail2"]);
         assert_eq!(history.iterations_with_rows(at).len(), 1);
         assert_eq!(history.first_iteration(at), Some(1));
-        history.mark_row(places[2], false);
+        history.mark_row(places[3], false);
         history.drop_iterations(at, 0, 3, |entry| dropped.push(entry.id.clone()));
         assert_eq!(history.first_iteration(at), Some(3));
     }

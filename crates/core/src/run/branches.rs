@@ -33,18 +33,19 @@ impl Run {
             _ => false,
         };
         let Some(place) = self.enter(overlay, scope, op, (word, &name), expects) else { return };
-        let place = match place {
+        let (place, state) = match place {
             Place::New(place) => {
                 self.note_fork(overlay, place, &fork);
-                place
+                (place, Fork::Open { left: fork.branches.len() as u32 })
             }
-            Place::Recorded(place) if self.has_branches(place, &fork.branches) => place,
+            Place::Recorded(place) if self.has_branches(place, &fork.branches) => {
+                (place, self.recorded_fork(place, fork.rule))
+            }
             Place::Recorded(place) => {
                 return self.diverged_branches(overlay, scope, place, word, &name, &fork.branches);
             }
         };
         let rows = fork.branches.iter().map(|branch| self.branch_row(place, branch)).collect();
-        let state = self.recorded_fork(place, fork.rule);
         let branches = Branches {
             rule: fork.rule,
             state,
@@ -134,9 +135,7 @@ impl Run {
         let of = |status| branches.values().filter(move |branch| branch.status == status).count();
         let left = of(BranchStatusType::Pending) + of(BranchStatusType::Running);
         let stopped = rule == ForkRule::Map && of(BranchStatusType::Failed) > 0;
-        // An empty one has not been decided by anybody: it is new.
-        let over = (left == 0 && !branches.is_empty()) || stopped;
-        if over { Fork::Settled } else { Fork::Open { left: left as u32 } }
+        if left == 0 || stopped { Fork::Settled } else { Fork::Open { left: left as u32 } }
     }
 
     fn fork_input(&mut self, overlay: &mut Overlay, op: OpId, input: ForkInput) {

@@ -1,5 +1,7 @@
 //! What operators and hosts ask of a run: cancel it, try again what ended it, go back to an earlier entry.
 
+use std::collections::BTreeMap;
+
 use super::{Phase, Run};
 use crate::codec::change::{Ending, Record};
 use crate::codec::record::{Entry, EntryKind, EntryStatus};
@@ -8,7 +10,7 @@ use crate::history::{History, NodeId};
 use crate::input::{CallId, ScopeId};
 use crate::key::Segment;
 use crate::output::{Halt, Output, Refusal, RunOutcome, Status};
-use crate::overlay::{Overlay, Standing};
+use crate::overlay::{Overlay, Standing, Writing};
 
 impl Run {
     /// Ends the run between two commits.
@@ -61,11 +63,11 @@ impl Run {
     /// goes on from before the oldest step of that.
     fn recover(&mut self, overlay: &mut Overlay, call: CallId) {
         let undone = self.oldest_undone();
-        let mut writing = overlay.begin();
+        let mut writing = self.begin(overlay);
         match undone.and_then(|oldest| self.history.get(oldest)).map(|recorded| recorded.birth) {
             Some(birth) => {
                 self.generation += 1;
-                self.erase_from(&mut writing, birth, |_| true);
+                self.go_back(&mut writing, birth);
             }
             None => {
                 for node in std::mem::take(&mut self.ended_by) {
@@ -108,9 +110,8 @@ impl Run {
         };
         self.close_all(overlay);
         self.clear();
-        let mut writing = overlay.begin();
-        self.history.names.record(|index, name| writing.writer.name(index, name));
-        self.erase_from(&mut writing, birth, |_| true);
+        let mut writing = self.begin(overlay);
+        self.go_back(&mut writing, birth);
         writing.writer.record(&Record::Recovered { generation: self.generation });
         overlay.outputs.push_back(Output::Halted { reason: Halt::Restarted });
         self.restart(overlay, writing, call);
@@ -129,28 +130,76 @@ impl Run {
         if !matches!(self.history.get(at)?.entry.kind, EntryKind::Step { .. }) {
             return None;
         }
-        let mut next = Some(at);
-        while let Some(node) = next {
-            next = self.history.parent(node);
-            if let (Some(Segment::Iteration { .. }), Some(around)) = (self.history.location(node).last(), next) {
-                return self.history.get(around).map(|recorded| recorded.birth);
-            }
-        }
+        let at = self.rounds_around(at).first().map_or(at, |(place, _)| *place);
         self.history.get(at).map(|recorded| recorded.birth)
     }
 
+    /// Goes back to before what came into being at `birth`. Loops that have gone on since begin again where that was, with
+    /// what they were called with then; where that is not known, from their start.
+    fn go_back(&mut self, writing: &mut Writing, birth: u64) {
+        let (birth, loops) = self.way_back(birth);
+        self.erase_from(writing, birth);
+        for (place, iteration) in loops {
+            let Some(state) = self.iteration_states.get(&(place, iteration)).cloned() else { continue };
+            if let Some(recorded) = self.history.get_mut(place) {
+                recorded.entry.kind = EntryKind::Loop { state, iteration, output: None };
+                if let Some(metadata) = &mut recorded.metadata {
+                    (metadata.status, metadata.completed_at_ms) = (EntryStatus::Running, None);
+                }
+            }
+            self.write_entry(writing, place);
+        }
+        let history = &self.history;
+        self.iteration_states.retain(|(place, iteration), _| history.has_begun(*place, *iteration));
+    }
+
+    /// From which birth on everything goes, if all from `birth` on does, and the rounds in which the loops around it, which
+    /// are older, begin again.
+    fn way_back(&self, mut birth: u64) -> (u64, BTreeMap<NodeId, u32>) {
+        let entries = self.history.by_birth();
+        loop {
+            let mut loops: BTreeMap<NodeId, u32> = BTreeMap::new();
+            for (_, at) in entries.iter().filter(|(born, _)| *born >= birth) {
+                for (place, iteration) in self.rounds_around(*at) {
+                    let is_older = self.history.get(place).is_some_and(|recorded| recorded.birth < birth);
+                    if is_older && !self.history.is_in_round(place, iteration) {
+                        let least = loops.entry(place).or_insert(iteration);
+                        *least = iteration.min(*least);
+                    }
+                }
+            }
+            let unknown =
+                loops.iter().filter(|(place, round)| !self.iteration_states.contains_key(&(**place, **round)));
+            let births = unknown.filter_map(|(place, _)| self.history.get(*place)).map(|recorded| recorded.birth);
+            match births.min() {
+                Some(earlier) => birth = earlier,
+                None => return (birth, loops),
+            }
+        }
+    }
+
+    /// The loops around a place, each with the round that the place is in.
+    fn rounds_around(&self, at: NodeId) -> Vec<(NodeId, u32)> {
+        let mut rounds = Vec::new();
+        let mut next = Some(at);
+        while let Some(node) = next {
+            next = self.history.parent(node);
+            if let (Some(Segment::Iteration { iteration, .. }), Some(place)) =
+                (self.history.location(node).last(), next)
+            {
+                rounds.push((place, iteration));
+            }
+        }
+        rounds
+    }
+
     /// Erases every entry that came into being at or after `birth`, and makes open again what closed around it.
-    fn erase_from(
-        &mut self,
-        writing: &mut crate::overlay::Writing,
-        birth: u64,
-        which: impl Fn(&crate::history::Recorded) -> bool,
-    ) {
+    fn erase_from(&mut self, writing: &mut Writing, birth: u64) {
         let gone: Vec<NodeId> =
             self.history.by_birth().into_iter().filter(|(born, _)| *born >= birth).map(|(_, at)| at).collect();
         // Youngest first: what is inside goes before what is around it.
         for at in gone.into_iter().rev() {
-            if !self.history.get(at).is_some_and(&which) {
+            if self.history.get(at).is_none() {
                 continue;
             }
             let location = self.history.location(at).clone();
@@ -183,7 +232,7 @@ impl Run {
     }
 
     /// A join or race around an erased entry, older than it, is no longer decided.
-    fn reopen_around(&mut self, writing: &mut crate::overlay::Writing, at: NodeId, birth: u64) {
+    fn reopen_around(&mut self, writing: &mut Writing, at: NodeId, birth: u64) {
         let mut next = self.history.parent(at);
         let mut branch = at;
         while let Some(around) = next {
@@ -196,7 +245,7 @@ impl Run {
         }
     }
 
-    fn restart(&mut self, overlay: &mut Overlay, writing: crate::overlay::Writing, call: CallId) {
+    fn restart(&mut self, overlay: &mut Overlay, writing: Writing, call: CallId) {
         self.ended_by.clear();
         self.parks = 0;
         self.phase = Phase::Idle;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Run, StepPhase, Wake};
+use super::{FAILED_KEPT, Kind, Run, StepPhase, Wake};
 use crate::codec::record::{EntryKind, EntryStatus, SleepState};
 use crate::failure::{Failure, Terminal};
 use crate::history::Recorded;
@@ -46,6 +46,8 @@ pub(super) enum What {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     ready: BTreeSet<(u64, OpId)>,
+    /// Failures that are being reported: what has a higher commit waits for them.
+    reporting: BTreeSet<(u64, OpId)>,
     /// Recorded facts of scopes that run side by side, which have not been asked for: how many by commit.
     expected: BTreeMap<u64, u32>,
     /// Whether the code has asked for something since the event loop last came round.
@@ -55,6 +57,12 @@ pub(super) struct Facts {
 impl Facts {
     pub fn is_empty(&self) -> bool {
         self.ready.is_empty()
+    }
+
+    /// Whether one may go when the event loop comes round.
+    pub fn may_go(&self) -> bool {
+        let first = self.ready.first();
+        first.is_some_and(|first| self.reporting.first().is_none_or(|reporting| reporting > first))
     }
 
     pub fn asked(&mut self) {
@@ -81,11 +89,16 @@ impl Facts {
 
     pub fn remove(&mut self, commit: u64, op: OpId) {
         self.ready.remove(&(commit, op));
+        self.reporting.remove(&(commit, op));
+    }
+
+    fn report(&mut self, commit: u64, op: OpId) {
+        self.reporting.insert((commit, op));
     }
 
     /// The next fact, if it is its turn.
     fn next(&mut self) -> Option<OpId> {
-        let (commit, op) = *self.ready.first()?;
+        let (commit, op) = *self.ready.first().filter(|_| self.may_go())?;
         let asked = std::mem::take(&mut self.asked);
         let lower = self.expected.first_key_value().is_some_and(|(expected, _)| *expected < commit);
         if lower && asked {
@@ -128,7 +141,9 @@ impl Run {
     /// An operation's outcome is durable.
     pub fn fact(&mut self, overlay: &mut Overlay, op: OpId) {
         let Some(pending) = self.ops.get(&op) else { return };
-        let Some(fact) = &pending.outcome else { return };
+        // A handler has the operation of its step, whose own outcome may become durable while it runs.
+        let Some(fact) = pending.outcome.as_ref().filter(|fact| fact.commit <= overlay.durable()) else { return };
+        let commit = fact.commit;
         let event = match &fact.what {
             What::Reject { attempts, failure, reported: false, .. } => Some((*attempts, None, failure.clone())),
             What::Retry { retry_at, failure, attempts } => Some((*attempts, Some(*retry_at), failure.clone())),
@@ -136,6 +151,9 @@ impl Run {
         };
         match event {
             Some((attempt, retry_at, failure)) if self.start.reports => {
+                if retry_at.is_none() {
+                    self.facts.report(commit, op);
+                }
                 let undoes = matches!(pending.kind, Kind::Step { undoes: true, .. });
                 let part = if undoes { FailedPart::Rollback } else { FailedPart::Step };
                 let event = FailureEvent { part, step: Some(pending.name.clone()), attempt, retry_at, failure };
@@ -148,6 +166,9 @@ impl Run {
     /// The failure has been reported, or need not be.
     pub(super) fn after_report(&mut self, overlay: &mut Overlay, op: OpId) {
         let Some(pending) = self.ops.get_mut(&op) else { return };
+        if let Some(fact) = &pending.outcome {
+            self.facts.remove(fact.commit, op);
+        }
         let undoes = matches!(pending.kind, Kind::Step { undoes: true, .. });
         match pending.outcome.as_ref().map(|fact| &fact.what) {
             None => {}
@@ -201,6 +222,9 @@ impl Run {
         }
         if is_failure(&fact.what) {
             self.failed.insert(op, pending.place);
+            if self.failed.len() > FAILED_KEPT {
+                self.failed.pop_first();
+            }
         }
         overlay.outputs.push_back(match fact.what {
             What::Resolve(value) => Output::Resolve { op, value, told },
@@ -249,6 +273,19 @@ mod tests {
         facts.add(5, 2);
         facts.add(6, 3);
         assert_eq!([facts.next(), facts.next(), facts.next(), facts.next()], [Some(2), Some(3), Some(1), None]);
+    }
+
+    #[test]
+    fn a_failure_that_is_being_reported_holds_what_came_after_it() {
+        let mut facts = Facts::default();
+        facts.report(5, 1);
+        facts.add(7, 2);
+        assert_eq!((facts.may_go(), facts.next()), (false, None));
+        facts.add(4, 3);
+        assert_eq!(facts.next(), Some(3));
+        facts.remove(5, 1);
+        facts.add(5, 1);
+        assert_eq!([facts.next(), facts.next()], [Some(1), Some(2)]);
     }
 
     #[test]

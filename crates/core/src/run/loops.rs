@@ -81,7 +81,14 @@ impl Run {
     /// Looks for handlers in the iterations that hold something to undo, and in the one that is not over.
     fn rebuild_loop(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, state: LoopScope) {
         self.set_wake(op, Wake::Never);
-        for (iteration, _) in self.history.iterations_with_rows(place) {
+        let mut iterations: Vec<u32> = self.history.iterations_with_rows(place).iter().map(|(n, _)| *n).collect();
+        if let LoopScope::Iterating(current) = state
+            && !iterations.contains(&current)
+        {
+            // The code may have left it by throwing, and gone on.
+            iterations.push(current);
+        }
+        for iteration in iterations {
             let known = self.iteration_states.get(&(place, iteration)).cloned();
             let shown = known.map_or_else(|| self.loop_value(place), Value::Encoded);
             self.iterate(overlay, op, place, iteration, shown);
@@ -128,7 +135,13 @@ impl Run {
             return self.answer_now(overlay, op, What::Rethrow);
         }
         if self.is_rebuilding() {
-            return self.close_scope(overlay, id, &mut Vec::new());
+            let round = self.iteration_of(id).zip(self.history.parent(node));
+            let is_current = round.is_some_and(|(round, place)| self.history.is_in_round(place, round));
+            self.close_scope(overlay, id, &mut Vec::new());
+            if threw && is_current {
+                self.answer_now(overlay, op, What::Rethrow);
+            }
+            return;
         }
         if unvisited > 0 && self.checks_scope(threw) {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);

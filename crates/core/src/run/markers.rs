@@ -9,7 +9,7 @@ use crate::codec::cbor;
 use crate::codec::change::Record;
 use crate::codec::record::EntryKind;
 use crate::history::divergence_word;
-use crate::history::{Mismatch, NodeId, Operation};
+use crate::history::{History, Mismatch, NodeId, Operation};
 use crate::inbox::{MessageKey, SELF};
 use crate::input::{OpId, ScopeId};
 use crate::output::{Misuse, Output, Value};
@@ -154,8 +154,13 @@ impl Run {
 
     /// Answers a message that was taken: the answer is durable with the message's row.
     pub(super) fn complete(&mut self, overlay: &mut Overlay, op: OpId, message_id: String, reply: Option<Bytes>) {
+        // A rebuild answers nobody; what the code does next is not recorded, and it gets no further than that.
+        if self.is_rebuilding() {
+            self.pend_beside(op, History::ROOT, message_id);
+            return self.answer_now(overlay, op, What::Resolve(Value::Nothing));
+        }
         let open = self.open_messages.get(&message_id).copied();
-        let Some((place, name, done)) = open.and_then(|place| self.completion(place)) else {
+        let Some((place, name, done)) = open.and_then(|place| self.completion(place, &message_id)) else {
             let misuse = Misuse::NotCompletable { message_id };
             return overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
         };
@@ -174,11 +179,14 @@ impl Run {
     }
 
     /// The name of a message that was taken, and its record as it is once it is answered.
-    fn completion(&self, place: NodeId) -> Option<(NodeId, String, Bytes)> {
-        match &self.history.get(place)?.entry.kind {
-            EntryKind::Message { name, data } => Some((place, name.clone(), completed(data)?)),
-            _ => None,
+    fn completion(&self, place: NodeId, message_id: &str) -> Option<(NodeId, String, Bytes)> {
+        let EntryKind::Message { name, data } = &self.history.get(place)?.entry.kind else { return None };
+        // Its round may have been dropped, and its place be another's.
+        let id = cbor::field(data, "id").ok().flatten()?;
+        if cbor::text(&id) != Some(message_id) {
+            return None;
         }
+        Some((place, name.clone(), completed(data)?))
     }
 
     /// An operation beside whatever its scope has pending.
@@ -205,7 +213,7 @@ impl Run {
     }
 
     /// An operation that a rebuild does not get past.
-    fn never(&mut self, scope: ScopeId, op: OpId, place: NodeId, name: String) {
+    pub(super) fn never(&mut self, scope: ScopeId, op: OpId, place: NodeId, name: String) {
         self.pend(scope, op, place, name, Kind::Marker);
         self.set_wake(op, Wake::Never);
     }

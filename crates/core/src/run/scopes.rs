@@ -1,6 +1,7 @@
 //! Scopes: the callbacks that are running, each with at most one pending operation.
 
 use super::facts::fact_commit;
+use super::steps::numbered;
 use super::{Kind, Run, Step, StepPhase, Wake};
 use crate::history::NodeId;
 use crate::input::{OpId, ScopeId};
@@ -77,7 +78,8 @@ impl Run {
             self.in_user_code -= 1;
         }
         let above = scope.parent.and_then(|op| self.ops.get(&op)).map(|op| op.scope);
-        self.leaves -= 1;
+        // Callbacks of its own may outlive it: a rebuild answers a fork whose branches it still runs.
+        self.leaves -= usize::from(scope.children == 0);
         if let Some(above) = above.and_then(|above| self.scopes.get_mut(&above)) {
             above.children -= 1;
             self.leaves += usize::from(above.children == 0);
@@ -96,8 +98,12 @@ impl Run {
         inner.into_iter().for_each(|scope| self.close_scope(overlay, scope, closed));
         self.disarm(op);
         self.set_wake(op, Wake::Never);
-        self.unwritten_forks.remove(&op);
+        let is_unwritten = self.unwritten_forks.remove(&op);
         let Some(pending) = self.ops.remove(&op) else { return };
+        // A loser that holds something to undo is kept as far as it came.
+        if is_unwritten {
+            self.noted.insert(pending.place);
+        }
         if let Some(fact) = &pending.outcome {
             self.facts.remove(fact.commit, op);
         }
@@ -105,9 +111,9 @@ impl Run {
             Kind::Step {
                 phase: StepPhase::Executing, step: Step::Running { attempts, .. }, traits, undoes, ..
             } => {
-                overlay.gave_up(Attempt::Step { op, attempt: attempts });
-                let reason = AbortReason::Cancelled;
-                overlay.outputs.push_back(Output::Abort { op, attempt: attempts, reason });
+                let (attempt, reason) = (numbered(attempts, undoes), AbortReason::Cancelled);
+                overlay.gave_up(Attempt::Step { op, attempt });
+                overlay.outputs.push_back(Output::Abort { op, attempt, reason });
                 if traits.undo_attempted && !undoes {
                     self.note_interrupted(overlay, op, pending.place, attempts);
                 }

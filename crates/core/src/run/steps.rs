@@ -9,7 +9,7 @@ use crate::codec::record::{EntryKind, EntryStatus};
 use crate::failure::{Failure, FailureKind, Terminal};
 use crate::history::{NodeId, Recorded};
 use crate::input::{Input, OpId, Outcome, ScopeId, StepTraits, Time, Writes};
-use crate::output::{AbortReason, Attempt, Output, Value, Verdict};
+use crate::output::{AbortReason, Attempt, Output, UNDOES, Value, Verdict};
 use crate::overlay::{Held, Overlay};
 use crate::retry::Policy;
 use crate::step::{Step, StepAction, StepInput};
@@ -40,9 +40,7 @@ impl Run {
         if step == Step::Completed {
             self.adopt_row(place, traits);
         }
-        if self.is_on_stack(place) {
-            self.handlers.insert(place, (op, policy));
-        }
+        self.find_handler(op, place, policy, traits);
         if self.is_rebuilding() && !matches!(step, Step::Completed | Step::Terminal(_)) {
             return self.set_wake(op, Wake::Never);
         }
@@ -86,7 +84,7 @@ impl Run {
         let (timeout, undoes) = (policy.timeout_ms, *undoes);
         overlay.outputs.push_back(if undoes {
             let (attempted, output) = self.to_undo(place);
-            Output::Undo { op, attempt: attempts, attempted, output }
+            Output::Undo { op, attempt: attempts | UNDOES, attempted, output }
         } else {
             Output::Execute { op, attempt: attempts }
         });
@@ -122,6 +120,7 @@ impl Run {
             overlay.gave_up(id);
             return overlay.verdict(id, Verdict::Stale);
         }
+        let (number, attempt) = (attempt, attempt & !UNDOES);
         match outcome {
             Outcome::Threw { failure, retry_at, .. } => {
                 overlay.gave_up(id);
@@ -138,7 +137,7 @@ impl Run {
                 Judged::Again => self.execute(overlay, op, attempt),
                 Judged::Hold => {
                     self.disarm(op);
-                    let input = Input::Settle { op, attempt, outcome: Outcome::Done { output, writes } };
+                    let input = Input::Settle { op, attempt: number, outcome: Outcome::Done { output, writes } };
                     overlay.hold(Held { attempt: id, since: overlay.now, input });
                 }
                 Judged::Broken(failure) => {
@@ -151,8 +150,8 @@ impl Run {
 
     fn is_executing(&self, op: OpId, attempt: u32) -> bool {
         self.ops.get(&op).is_some_and(|pending| {
-            matches!(pending.kind, Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Executing, .. }
-                if attempts == attempt)
+            matches!(pending.kind, Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Executing, undoes, .. }
+                if numbered(attempts, undoes) == attempt)
         })
     }
 
@@ -196,7 +195,7 @@ impl Run {
         self.settled(op);
         let seq = self.commit(overlay, writing);
         let verdict = if wrote { Verdict::Queued { seq: verdict_seq } } else { Verdict::Clean };
-        overlay.verdict(Attempt::Step { op, attempt }, verdict);
+        overlay.verdict(Attempt::Step { op, attempt: numbered(attempt, step.undoes) }, verdict);
         let what = What::Resolve(Value::Kept);
         if lazy {
             let fact = Fact { what, commit: seq, at: overlay.now };
@@ -269,12 +268,15 @@ impl Run {
     pub(super) fn step_due(&mut self, overlay: &mut Overlay, op: OpId) {
         let Some(pending) = self.ops.get(&op) else { return };
         match &pending.kind {
-            Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Executing, policy, .. } => {
+            Kind::Step {
+                step: Step::Running { attempts, .. }, phase: StepPhase::Executing, policy, undoes, ..
+            } => {
                 let (attempt, timeout_ms) = (*attempts, policy.timeout_ms.unwrap_or(0));
+                let number = numbered(attempt, *undoes);
                 let failure = Failure::timed_out(&pending.name, timeout_ms);
-                overlay.gave_up(Attempt::Step { op, attempt });
+                overlay.gave_up(Attempt::Step { op, attempt: number });
                 let reason = AbortReason::TimedOut { timeout_ms };
-                overlay.outputs.push_back(Output::Abort { op, attempt, reason });
+                overlay.outputs.push_back(Output::Abort { op, attempt: number, reason });
                 self.failed(overlay, op, Failed { attempt, failure, retry_at: None, reported: false });
             }
             Kind::Step { phase: StepPhase::Waiting, .. } => drop(self.step_input(overlay, op, StepInput::Due)),
@@ -330,6 +332,11 @@ pub(super) struct Running {
     pub traits: StepTraits,
     pub undoes: bool,
     pub policy: Policy,
+}
+
+/// The number by which the adapter knows an attempt.
+pub(super) fn numbered(attempts: u32, undoes: bool) -> u32 {
+    if undoes { attempts | UNDOES } else { attempts }
 }
 
 /// The machine's state of a step that is in the history.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::entry::{metadata, unsigned};
 use super::facts::What;
 use super::steps::{Running, step_output};
-use super::{Kind, Pending, Phase, Run, StepPhase, Wake};
+use super::{Kind, Pending, Phase, Run, StepPhase, UndoFailed, Wake};
 use crate::codec::change::{Ending, Record};
 use crate::codec::record::{EntryKind, EntryStatus};
 use crate::compensation::{Rollback, RollbackAction, RollbackInput, Row};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::history::{History, Mismatch, NodeId};
 use crate::input::{OpId, ScopeId, StepTraits};
 use crate::key::Segment;
-use crate::output::{Halt, Output, Value};
+use crate::output::{Halt, Misuse, Output, Value};
 use crate::overlay::{Overlay, Writing};
 use crate::retry::Policy;
 use crate::step::{Step, StepInput};
@@ -38,6 +38,19 @@ impl Run {
         self.history.mark_row(place, true);
     }
 
+    /// The code has come to a step: if it is on the stack, this may be whoever has its handler.
+    pub(super) fn find_handler(&mut self, op: OpId, place: NodeId, policy: Policy, traits: StepTraits) {
+        if self.history.rows_at(place) == 0 {
+            return;
+        }
+        let Some(row) = self.stack.rows().iter().rev().find(|row| row.node == place) else { return };
+        if if row.attempted { traits.undo_attempted } else { traits.undo } {
+            self.handlers.insert(place, (op, policy));
+        } else {
+            self.handlers.remove(&place);
+        }
+    }
+
     /// Puts a step onto the stack with the change that records it, if there is a handler for how it ended.
     pub(super) fn push_row(&mut self, writing: &mut Writing, op: OpId, step: &Running, attempted: bool) {
         let StepTraits { undo, undo_attempted, .. } = step.traits;
@@ -53,11 +66,12 @@ impl Run {
         if let Some(recorded) = self.history.get(place) {
             writing.writer.record(&Record::Pushed { entry_id: recorded.entry.id.clone(), attempted });
         }
-        self.keep_iteration_states(writing, place);
+        self.keep_iteration_states(place).iter().for_each(|record| writing.writer.record(record));
     }
 
     /// A rebuild calls the iterations around a step with what they were called with.
-    fn keep_iteration_states(&mut self, writing: &mut Writing, place: NodeId) {
+    fn keep_iteration_states(&mut self, place: NodeId) -> Vec<Record> {
+        let mut kept = Vec::new();
         let mut next = self.history.parent(place);
         while let Some(at) = next {
             next = self.history.parent(at);
@@ -73,9 +87,10 @@ impl Run {
                 continue;
             };
             let (location, state) = (self.history.location(around).clone(), state.clone());
-            writing.writer.record(&Record::IterationState { location, iteration, state: state.clone() });
+            kept.push(Record::IterationState { location, iteration, state: state.clone() });
             self.iteration_states.insert((around, iteration), state);
         }
+        kept
     }
 
     /// Takes a step off the stack with a change, if it is there.
@@ -96,7 +111,8 @@ impl Run {
         let now = overlay.now;
         let Some(recorded) = self.history.get_mut(place) else { return };
         let metadata = recorded.metadata.get_or_insert_with(|| metadata(now));
-        (metadata.status, metadata.attempts, metadata.error) = (EntryStatus::Failed, attempts, Some(text));
+        // An interruption uses up no attempt.
+        (metadata.status, metadata.attempts, metadata.error) = (EntryStatus::Running, attempts, Some(text));
         recorded.failure = Some((None, failure));
         let entry_id = recorded.entry.id.clone();
         self.noted.insert(place);
@@ -106,6 +122,8 @@ impl Run {
         self.stack.push(Row { node: place, attempted: true });
         self.handlers.insert(place, (op, Policy::PATIENT));
         self.noted_pushes.push(Record::Pushed { entry_id, attempted: true });
+        let states = self.keep_iteration_states(place);
+        self.noted_pushes.extend(states);
     }
 
     /// Something has ended the run: what it did is undone first, if there is anything.
@@ -187,10 +205,16 @@ impl Run {
         let Some((op, policy)) = self.handlers.get(&row.node).copied() else { return };
         let name = self.history.names_of(row.node).pop().unwrap_or_default();
         let (phase, traits) = (StepPhase::Waiting, StepTraits::default());
+        let failed = self.undo_failed.take().filter(|failed| failed.node == row.node);
+        let is_embedded = self.start.embedded.is_some();
         // An embedding host runs a handler that has failed again when it runs the workflow again.
         let once = Policy { max_retries: 0, timeout_ms: None, ..policy };
-        let policy = if self.start.embedded.is_some() { once } else { policy };
-        let kind = Kind::Step { step: Step::New, policy, phase, traits, undoes: true, failed_here: false };
+        let policy = if is_embedded { once } else { policy };
+        let step = match failed.filter(|_| !is_embedded) {
+            Some(UndoFailed { attempts, at, .. }) => Step::Failed { attempts, started_at: at, not_before: None },
+            None => Step::New,
+        };
+        let kind = Kind::Step { step, policy, phase, traits, undoes: true, failed_here: false };
         let (scope, place) = (ScopeId::MAX, row.node);
         let pending = Pending { scope, place, name, deadline: None, wake: Wake::Never, outcome: None, kind };
         self.ops.insert(op, pending);
@@ -260,7 +284,13 @@ impl Run {
         self.commit(overlay, writing);
     }
 
+    /// That it is to be tried again is durable before anybody is told so: a load goes on with it.
     pub(super) fn retry_rollback(&mut self, overlay: &mut Overlay) {
+        if let Some(ending) = self.ending.clone() {
+            let mut writing = self.begin(overlay);
+            writing.writer.record(&Record::RollingBack(ending));
+            overlay.commit(writing, self.undoing_standing());
+        }
         if self.knows_handlers() {
             self.rollback_input(overlay, RollbackInput::Retry);
         } else {
@@ -284,10 +314,14 @@ impl Run {
 
     /// Undoes everything, then completes: the operation that asked for it never settles.
     pub(super) fn roll_back(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, output: Option<Bytes>) {
-        if self.is_rebuilding() {
-            return;
+        let Some((node, pending)) = self.scopes.get(&scope).map(|scope| (scope.node, scope.pending)) else { return };
+        if let Some(pending) = pending.and_then(|pending| self.ops.get(&pending)) {
+            let misuse = Misuse::EntryInProgress { pending: pending.name.clone() };
+            return overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse });
         }
-        let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
+        if self.is_rebuilding() {
+            return self.never(scope, op, node, "rollback".to_owned());
+        }
         if self.is_replaying(scope) {
             let divergence = self.history.diverged(node, scope, Mismatch::EndsBeforeRecorded);
             return self.park(overlay, divergence);

@@ -82,25 +82,31 @@ impl Run {
             self.visit(scope, place);
         }
         let Some(place) = self.enter(overlay, scope, op, ("message", &count_name), expects) else { return };
-        let kind = |wait, timer| Kind::Next { wait, names, count, completable, timer, taken: Vec::new() };
+        let kind = |wait, timer, taken| Kind::Next { wait, names, count, completable, timer, taken };
         match (place, recorded_timer) {
             (Place::Recorded(place), _) => {
-                let messages = self.recorded_messages(scope, node, place, &name);
+                let (messages, taken) = self.recorded_messages(scope, node, place, &name);
                 let wait = if messages.is_empty() { Wait::Missed } else { Wait::Taken };
-                self.pend(scope, op, place, name, kind(wait, None));
+                self.pend(scope, op, place, name, kind(wait, None, taken));
                 self.answer_recorded(overlay, op, place, Value::Messages(messages));
             }
             (Place::New(place), Some(timer_place)) => {
                 let timer = self.recorded_timer(timer_place);
                 let deadline = Some(self.recorded_deadline(timer_place));
-                self.pend(scope, op, place, name, kind(Wait::Waiting { deadline }, Some((timer_place, timer))));
+                self.pend(
+                    scope,
+                    op,
+                    place,
+                    name,
+                    kind(Wait::Waiting { deadline }, Some((timer_place, timer)), Vec::new()),
+                );
                 self.wait_call(overlay, op);
             }
             (Place::New(place), None) => {
                 let deadline = timeout_ms.map(|timeout| deadline(overlay, Until::After(timeout)));
                 let timer =
                     deadline.map(|deadline| (self.history.place(node, &deadline_name), Timer::New { deadline }));
-                self.pend(scope, op, place, name, kind(Wait::New, timer));
+                self.pend(scope, op, place, name, kind(Wait::New, timer, Vec::new()));
                 self.wait_call(overlay, op);
             }
         }
@@ -226,7 +232,7 @@ impl Run {
             let data = message_data(&message, !completable && !overlay.hosted);
             self.record(overlay, row, seq, EntryKind::Message { name: message.name, data: data.clone() });
             self.write_entry(&mut writing, row);
-            self.leave_inbox(&mut writing, message.key, completable);
+            self.leave_inbox(&mut writing, row, message.key, completable);
             if completable {
                 self.note_open(row, &data);
             }
@@ -239,8 +245,11 @@ impl Run {
 
     /// A message leaves the inbox with the change. One of an embedding host that is to be answered stays with the host until
     /// then.
-    fn leave_inbox(&mut self, writing: &mut Writing, key: crate::inbox::MessageKey, completable: bool) {
+    fn leave_inbox(&mut self, writing: &mut Writing, row: NodeId, key: MessageKey, completable: bool) {
         if self.start.embedded.is_none() || !completable {
+            if let Some(recorded) = self.history.get_mut(row) {
+                recorded.took = Some(key.clone());
+            }
             writing.take(key);
         }
     }
@@ -298,25 +307,39 @@ impl Run {
         }
     }
 
-    /// The messages that a wait took; their rows count as visited.
-    fn recorded_messages(&mut self, scope: ScopeId, node: NodeId, count: NodeId, name: &str) -> Vec<Bytes> {
+    /// The messages that a wait took, as recorded and as they were in the inbox; their rows count as visited.
+    fn recorded_messages(
+        &mut self,
+        scope: ScopeId,
+        node: NodeId,
+        count: NodeId,
+        name: &str,
+    ) -> (Vec<Bytes>, Vec<Message>) {
         let count = match self.history.get(count).map(|recorded| &recorded.entry.kind) {
             Some(EntryKind::Message { data, .. }) => cbor::number(data).unwrap_or(0.0) as u32,
             _ => 0,
         };
-        (0..count).map_while(|i| self.recorded_message(scope, node, &format!("{name}:{i}"))).collect()
+        let rows = (0..count).map_while(|i| self.recorded_message(scope, node, &format!("{name}:{i}")));
+        let (messages, taken): (Vec<_>, Vec<_>) = rows.unzip();
+        (messages, taken.into_iter().flatten().collect())
     }
 
-    fn recorded_message(&mut self, scope: ScopeId, node: NodeId, row: &str) -> Option<Bytes> {
+    fn recorded_message(&mut self, scope: ScopeId, node: NodeId, row: &str) -> Option<(Bytes, Option<Message>)> {
         let row = self.history.find(node, row)?;
         self.history.get(row)?;
         if self.history.use_in(row, scope) {
             self.visit(scope, row);
         }
-        let EntryKind::Message { data, .. } = &self.history.get(row)?.entry.kind else { return None };
-        let data = data.clone();
+        let recorded = self.history.get(row)?;
+        let EntryKind::Message { name, data } = &recorded.entry.kind else { return None };
+        let (name, data, took) = (name.clone(), data.clone(), recorded.took.clone());
         self.note_open(row, &data);
-        Some(data)
+        let message = took.and_then(|key| {
+            let field = |name| cbor::field(&data, name).ok().flatten();
+            let sent_at = cbor::number(&field("createdAt")?)? as i64;
+            Some(Message { key, name, body: field("body")?, sent_at })
+        });
+        Some((data, message))
     }
 }
 

@@ -5,8 +5,8 @@
 import type { PumpedActor } from "../pump.ts";
 import type { ActorSink, InputWriter, StoreProblem } from "../wire.ts";
 import { DriverPort, OWN_ROWS } from "./driver-port.ts";
-import { type Host, engineHost } from "./host.ts";
 import { HistoryView } from "./history-view.ts";
+import { engineHost, type Host } from "./host.ts";
 import type { EngineDriver, WorkflowHistorySnapshot } from "./types.ts";
 
 /** Whether Pawl has written to a history. */

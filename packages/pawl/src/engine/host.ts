@@ -15,7 +15,11 @@ class Host implements PumpListener {
   #next = 1;
 
   constructor() {
-    this.pump = new Pump({ url: "driver:", namespace: "default" }, this, { now: () => Date.now(), wakes: true, believesTimers: true });
+    this.pump = new Pump({ url: "driver:", namespace: "default" }, this, {
+      now: () => Date.now(),
+      wakes: true,
+      believesTimers: true,
+    });
   }
 
   /** A name under which a driver is known, and the number of its actor. */

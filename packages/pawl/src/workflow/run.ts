@@ -297,7 +297,7 @@ export class Run {
     if (operation?.kind === "step") operation.thrown = error;
     const { dialect, pump, handle } = this.owner;
     const failure = dialect.toRecord(error, kind);
-    this.#logFailure(step, attempt.number, `${failure.name}: ${failure.message}`);
+    this.#logFailure(step, attempt.count, `${failure.name}: ${failure.message}`);
     pump.input.failed(handle, op, attempt.number, failure, dialect.retryAt(error, pump.now()));
     pump.schedule();
   }
@@ -329,8 +329,8 @@ export class Run {
     const reason =
       timeout === undefined
         ? new PawlError("cancelled", `${step} was cancelled: its scope has ended without it`)
-        : new PawlError("step_timeout", `attempt ${number} of ${step} has taken longer than ${timeout} ms`);
-    this.#logFailure(name, number, reason.message);
+        : new PawlError("step_timeout", `attempt ${attempt.count} of ${step} has taken longer than ${timeout} ms`);
+    this.#logFailure(name, attempt.count, reason.message);
     this.#end(attempt, reason);
   }
 
