@@ -188,6 +188,7 @@ impl Actor {
         match input {
             Input::Create(create) => self.create(create),
             Input::Migrate { state, version } => self.migrate(state, version),
+            Input::Cell { name, value, replace } => self.set_cell(&name, value, replace),
             Input::Start(start) => {
                 if let Some(run) = &mut self.run {
                     run.start(&mut self.overlay, start);
@@ -213,6 +214,10 @@ impl Actor {
 
     fn create(&mut self, create: Create) {
         let Create { call, workflow, input, state, state_version, hosted } = create;
+        if self.created && hosted {
+            self.take_input(input);
+            return self.overlay.outputs.push_back(Output::Reply { call });
+        }
         if self.created {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Exists });
         }
@@ -239,6 +244,18 @@ impl Actor {
         self.overlay.leave_after(seq, Output::Reply { call });
     }
 
+    /// The input of a workflow whose actor an embedding host has opened before it first ran it.
+    fn take_input(&mut self, input: Option<Bytes>) {
+        let incarnation = self.incarnation;
+        if let Some(run) = self.run.as_mut().filter(|run| run.is_unborn()) {
+            run.set_input(input.clone());
+            let mut writing = self.overlay.begin();
+            writing.writer.created(incarnation, true, input.as_ref());
+            writing.lazy = true;
+            self.commit(writing);
+        }
+    }
+
     fn migrate(&mut self, state: Bytes, version: u32) {
         let mut writing = self.overlay.begin();
         let seq = writing.seq();
@@ -246,6 +263,24 @@ impl Actor {
         if self.overlay.set_cell(STATE, state, seq, version).is_ok() {
             self.commit(writing);
         }
+    }
+
+    fn set_cell(&mut self, name: &str, value: Bytes, replace: bool) {
+        if self.overlay.cell(name).is_some() && !replace {
+            return;
+        }
+        let version = self.overlay.state_version();
+        let mut writing = self.overlay.begin();
+        let seq = writing.seq();
+        writing.writer.base(name, &value, version.max(1));
+        if self.overlay.set_cell(name, value, seq, version).is_ok() {
+            self.commit(writing);
+        }
+    }
+
+    /// The newest change that wrote a cell; none if there is no such cell.
+    pub fn cell_head(&self, name: &str) -> Option<u64> {
+        self.overlay.cell(name).map(|cell| cell.head())
     }
 
     fn send(&mut self, call: CallId, name: String, body: Bytes) {

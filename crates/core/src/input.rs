@@ -27,6 +27,14 @@ pub enum Input {
         state: Bytes,
         version: u32,
     },
+    /// Gives a further cell its first value; one that is there keeps its own, unless it is to be replaced.
+    Cell {
+        name: String,
+        value: Bytes,
+        replace: bool,
+    },
+    /// Forget the run's execution, and nothing that is recorded.
+    Evict,
     /// The adapter is ready: if there is a run that has not ended, call the workflow.
     Start(Start),
     /// A message from outside.
@@ -300,6 +308,8 @@ pub struct Writes {
     pub cells: Vec<CellWrites>,
     /// Messages to this actor's own inbox: name and encoded body.
     pub sends: Vec<(String, Bytes)>,
+    /// Rows of an embedding host's own, key and value, that are written with the change.
+    pub rows: Vec<(Bytes, Bytes)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

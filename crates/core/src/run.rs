@@ -295,6 +295,15 @@ impl Run {
         }
     }
 
+    /// Whether nothing is known of the run: no input, and nothing recorded.
+    pub fn is_unborn(&self) -> bool {
+        self.phase == Phase::Idle && self.input.is_none() && self.history.entries_in(History::ROOT) == 0
+    }
+
+    pub fn set_input(&mut self, input: Option<Bytes>) {
+        self.input = input;
+    }
+
     /// Whether the run takes no more messages.
     pub fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ending(_) | Phase::Ended(_))
@@ -467,6 +476,7 @@ impl Run {
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
             Input::Pulse => self.pulse(overlay),
+            Input::Evict => self.evict(overlay),
             Input::Suspend => self.suspend(overlay),
             Input::Cancel { call, compensate, reason } => self.cancel(overlay, call, compensate, reason),
             Input::Retry { call } => self.retry(overlay, call),
@@ -763,7 +773,8 @@ pub fn settle_writes(overlay: &mut Overlay, attempt: Attempt, writes: &crate::in
     use crate::overlay::Settled;
     match overlay.settle(attempt, writes) {
         Ok(Settled::Passed) => {
-            let wrote = !writes.sends.is_empty() || writes.cells.iter().any(|cell| cell.delta.is_some());
+            let sends = !writes.sends.is_empty() || !writes.rows.is_empty();
+            let wrote = sends || writes.cells.iter().any(|cell| cell.delta.is_some());
             Judged::Passed { wrote }
         }
         Ok(Settled::Hold) => Judged::Hold,

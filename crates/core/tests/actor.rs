@@ -49,7 +49,7 @@ impl Driver {
     }
 
     fn act(&mut self, call: u64, cells: Vec<CellWrites>) -> Vec<Output> {
-        let writes = Writes { cells, sends: vec![] };
+        let writes = Writes { cells, sends: vec![], rows: vec![] };
         self.feed(Input::Acted { call, outcome: Outcome::Done { output: None, writes } })
     }
 

@@ -33,6 +33,7 @@ pub fn life(record: &Record) -> Life<'_> {
         | Record::Completed { .. }
         | Record::Popped { .. }
         | Record::Answered { .. }
+        | Record::HostRow { .. }
         | Record::Erased { .. } => Life::Elsewhere,
         Record::Failure { entry_id, .. }
         | Record::BranchFailure { entry_id, .. }

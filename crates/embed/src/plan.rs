@@ -243,6 +243,7 @@ impl Planner<'_> {
                     let class = if uncounted.contains(&&**entry_id) { Class::Uncounted } else { Class::Metadata };
                     pile.put(class, key::metadata(entry_id), metadata.encode());
                 }
+                Record::HostRow { key, value } => pile.put(Class::Run, key.clone(), value.clone()),
                 Record::Completed { output: Some(output) } => pile.put(Class::Run, key::OUTPUT, output.clone()),
                 Record::Failed(failure) | Record::RollingBack(Ending::Failed(failure)) => {
                     pile.put(Class::Run, key::ERROR, failure::encode(failure));

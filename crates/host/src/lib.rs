@@ -15,9 +15,9 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_core::{Actor, STATE};
 use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
 
 pub use idempotency::key as idempotency_key;
@@ -119,9 +119,14 @@ impl Host {
         turn
     }
 
-    /// A loaded actor's state: the newest queued, or as an attempt pinned to a change sees it with its own writes.
-    pub fn read(&self, handle: Handle, view: Option<(u64, Option<&Delta>)>) -> Result<Option<Bytes>, StateError> {
-        self.actor(handle).map_or(Ok(None), |actor| actor.read(STATE, view))
+    /// A cell of a loaded actor: the newest queued, or as an attempt pinned to a change sees it with its own writes.
+    pub fn read(
+        &self,
+        handle: Handle,
+        cell: &str,
+        view: Option<(u64, Option<&Delta>)>,
+    ) -> Result<Option<Bytes>, StateError> {
+        self.actor(handle).map_or(Ok(None), |actor| actor.read(cell, view))
     }
 
     /// The key under which a step's outside effects are to be known: the same for every attempt.

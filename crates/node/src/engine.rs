@@ -108,11 +108,11 @@ impl Engine {
         with(&self.slot, |inner| inner.copy_output(output))
     }
 
-    /// A loaded actor's state as encoded bytes: the newest queued one if `view` is empty; otherwise as an attempt sees it:
+    /// A cell of a loaded actor (its state is the cell `state`) as encoded bytes: the newest queued one if `view` is empty; otherwise as an attempt sees it:
     /// `view` is the pin, then an optional delta. Empty if it has no state.
     #[napi(catch_unwind)]
-    pub fn read_state(&self, handle: f64, view: Uint8Array) -> Result<Uint8Array> {
-        with(&self.slot, |inner| inner.read_state(handle as u64, &view))
+    pub fn read_cell(&self, handle: f64, cell: String, view: Uint8Array) -> Result<Uint8Array> {
+        with(&self.slot, |inner| inner.read_cell(handle as u64, &cell, &view))
     }
 
     /// What a loaded actor's run has recorded and what waits in its inbox, as of the newest queued change; empty if it is
@@ -132,6 +132,25 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn step_key(&self, handle: f64, op: f64) -> Result<Option<String>> {
         with(&self.slot, |inner| Ok(inner.host.step_key(handle as u64, op as u64)))
+    }
+
+    /// The newest change that wrote a cell of a loaded actor; none if there is no such cell.
+    #[napi(catch_unwind)]
+    pub fn cell_head(&self, handle: f64, cell: String) -> Result<Option<f64>> {
+        with(&self.slot, |inner| {
+            let head = inner.host.actor(handle as u64).and_then(|actor| actor.cell_head(&cell));
+            Ok(head.map(|head| head as f64))
+        })
+    }
+
+    /// Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that.
+    #[napi(catch_unwind)]
+    pub fn is_behind(&self, actor: String) -> Result<bool> {
+        with(&self.slot, |inner| {
+            let id = pawl_store::ActorId::new("default", actor.as_str());
+            let found = inner.desk.as_ref().and_then(|desk| desk.found(&id));
+            Ok(found.is_some_and(|found| found.swapped && found.cells))
+        })
     }
 
     /// What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running.
@@ -224,15 +243,15 @@ impl Inner {
         }
     }
 
-    fn read_state(&self, handle: u64, view: &[u8]) -> Result<Uint8Array> {
+    fn read_cell(&self, handle: u64, cell: &str, view: &[u8]) -> Result<Uint8Array> {
         let mut reader = Reader::new(view);
         let wrong = |error: crate::wire::WireError| misuse(&error.to_string());
         let bytes = if reader.is_at_end() {
-            self.host.read(handle, None)
+            self.host.read(handle, cell, None)
         } else {
             let pin = reader.number().map_err(wrong)?;
             let delta = reader.optional(Reader::delta).map_err(wrong)?;
-            self.host.read(handle, Some((pin, delta.as_ref())))
+            self.host.read(handle, cell, Some((pin, delta.as_ref())))
         };
         match bytes {
             Ok(bytes) => Ok(Uint8Array::new(bytes.map(Vec::from).unwrap_or_default())),

@@ -12,7 +12,7 @@ import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
 import type { AttemptContext, Types } from "./types.ts";
 import { encode, ValueError } from "./values/index.ts";
-import type { Send, Verdict, Writes } from "./wire.ts";
+import { type CellWrites, type HostRow, NOTHING_WRITTEN, type Send, STATE, type Verdict, type Writes } from "./wire.ts";
 
 /** What an attempt needs of its actor. */
 export interface AttemptOwner {
@@ -35,7 +35,6 @@ type Phase = "running" | "sealed" | "succeeded" | "failed";
 
 /** As many as an inbox holds. */
 const MOST_SENDS = 10_000;
-const NOTHING_WRITTEN: Writes = { cell: undefined, sends: [] };
 
 /** The engine numbers the attempts of handlers from here on. */
 const UNDOES = 2 ** 31;
@@ -50,6 +49,9 @@ export class Attempt {
   #phase: Phase = "running";
   #draft: Draft | undefined;
   #vars: AttemptVars | undefined;
+  /** Of further cells, by name. */
+  #drafts: Map<string, Draft> | undefined;
+  #rows: HostRow[] | undefined;
   #sends: Send[] | undefined;
   #afterCommit: (() => void)[] | undefined;
   #controller: AbortController | undefined;
@@ -101,6 +103,24 @@ export class Attempt {
     return this.#draft;
   }
 
+  /** The draft of a further cell. */
+  draftOf(cell: string, mirror: Mirror): Draft {
+    this.mustRun(`cell ${cell}`);
+    this.#drafts ??= new Map();
+    const known = this.#drafts.get(cell);
+    if (known !== undefined) return known;
+    const draft = mirror.open();
+    this.#drafts.set(cell, draft);
+    return draft;
+  }
+
+  /** Writes a row of an embedding host's own with the commit. */
+  writeRow(row: HostRow): void {
+    this.mustRun("write");
+    this.#rows ??= [];
+    this.#rows.push(row);
+  }
+
   get vars(): unknown {
     if (this.#phase === "failed") throw stale("c.vars", this.owner.name);
     this.#vars ??= new AttemptVars(this.owner.vars, { stale: (what) => stale(`c.${what}`, this.owner.name) });
@@ -150,30 +170,46 @@ export class Attempt {
 
   /** The newest change that the attempt has seen, if it has looked at state. */
   get pin(): number | undefined {
-    return this.#draft?.touched === true ? this.#draft.pin : undefined;
+    const pins = [...this.#touched()].map(([, draft]) => draft.pin);
+    return pins.length === 0 ? undefined : Math.max(...pins);
   }
 
   /** The body has ended well: what it did, for the settle call. Throws `ValueError` if a part of the state cannot be stored. */
   seal(queuedBefore: () => number): Writes {
-    const draft = this.#draft;
-    if (draft?.touched !== true) {
-      this.#phase = "sealed";
-      return this.#sends === undefined ? NOTHING_WRITTEN : { cell: undefined, sends: this.#sends };
+    const cells: CellWrites[] = [];
+    if (this.#draft !== undefined || this.#drafts !== undefined) {
+      let before: number | undefined;
+      for (const [cell, draft] of this.#touched()) {
+        before ??= queuedBefore();
+        cells.push({ cell, ...draft.seal(before) });
+      }
     }
-    const cell = draft.seal(queuedBefore());
     this.#phase = "sealed";
-    return { cell, sends: this.#sends ?? [] };
+    if (cells.length === 0 && this.#sends === undefined && this.#rows === undefined) return NOTHING_WRITTEN;
+    return { cells, sends: this.#sends ?? [], rows: this.#rows ?? [] };
+  }
+
+  /** The cells that the body has looked at. */
+  *#touched(): Generator<[string, Draft]> {
+    if (this.#draft?.touched === true) yield [STATE, this.#draft];
+    for (const [cell, draft] of this.#drafts ?? []) if (draft.touched) yield [cell, draft];
+  }
+
+  #each(use: (draft: Draft) => void): void {
+    if (this.#draft !== undefined) use(this.#draft);
+    this.#drafts?.forEach(use);
   }
 
   /** What became of it. True if it has to run again. */
   verdict(verdict: Verdict): boolean {
     switch (verdict.kind) {
       case "queued":
-        this.#draft?.commit(verdict.seq);
+        // One that only looked is pinned to what it saw.
+        this.#each((draft) => (draft.wrote ? draft.commit(verdict.seq) : draft.drop()));
         this.#succeed();
         return false;
       case "clean":
-        this.#draft?.drop();
+        this.#each((draft) => draft.drop());
         this.#succeed();
         return false;
       case "conflict":
@@ -199,7 +235,7 @@ export class Attempt {
   fail(reason: unknown): void {
     if (this.#phase === "failed" || this.#phase === "succeeded") return;
     this.#phase = "failed";
-    this.#draft?.drop();
+    this.#each((draft) => draft.drop());
     this.#vars?.fail();
     this.#afterCommit = undefined;
     if (reason !== undefined) this.abort(reason);

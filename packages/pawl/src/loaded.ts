@@ -32,6 +32,7 @@ import type {
   Verdict,
   WorkflowCall,
 } from "./wire.ts";
+import { STATE } from "./wire.ts";
 import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
@@ -320,7 +321,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async inspect(): Promise<Inspection> {
     const { exists } = await this.load();
     const { engine } = this.pump;
-    const state = engine.readState(this.handle, NO_VIEW);
+    const state = engine.readCell(this.handle, STATE, NO_VIEW);
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
@@ -455,7 +456,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #migrated(migrate: (old: unknown, from: number) => unknown, from: number, to: number): unknown {
-    const old = decode(this.pump.engine.readState(this.handle, NO_VIEW));
+    const old = decode(this.pump.engine.readCell(this.handle, STATE, NO_VIEW));
     try {
       return migrate(old, from);
     } catch (error) {
@@ -478,8 +479,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #mirrorAt(head: number): Mirror {
     const { engine } = this.pump;
     const source = {
-      read: () => engine.readState(this.handle, NO_VIEW),
-      readAt: (pin: number, delta: Uint8Array | undefined) => engine.readState(this.handle, viewOf(pin, delta)),
+      read: () => engine.readCell(this.handle, STATE, NO_VIEW),
+      readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(this.handle, STATE, viewOf(pin, delta)),
     };
     return new Mirror(source, head, {
       stale: (what, why) =>

@@ -10,11 +10,24 @@ import { ByteReader, ByteWriter, ValueError } from "./values/index.ts";
 
 /** What an attempt wrote, as its settle call carries it. */
 export interface Writes {
-  readonly cell:
-    | { readonly pin: number; readonly delta: Uint8Array | undefined; readonly reads: Uint8Array | undefined }
-    | undefined;
+  readonly cells: readonly CellWrites[];
   readonly sends: readonly Send[];
+  /** Rows of an embedding host's own. */
+  readonly rows: readonly HostRow[];
 }
+
+/** What an attempt did to one cell. */
+export interface CellWrites {
+  readonly cell: string;
+  readonly pin: number;
+  readonly delta: Uint8Array | undefined;
+  readonly reads: Uint8Array | undefined;
+}
+
+/** The cell of an actor's state. */
+export const STATE = "state";
+
+export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
 export interface Send {
   readonly name: string;
@@ -28,9 +41,6 @@ export interface StepPolicyRecord {
   readonly timeout: number;
   readonly retryOnTimeout: boolean;
 }
-
-/** The cell of an actor's state. */
-const STATE = "state";
 
 /** Appends inputs for the engine. */
 export class InputWriter {
@@ -316,6 +326,19 @@ export class InputWriter {
     for (const index of failed) this.out.varint(index);
   }
 
+  /** Gives a further cell its first value; one that is there keeps its own, unless it is to be replaced. */
+  cell(handle: number, name: string, value: Uint8Array, replace: boolean): void {
+    this.#record(34, handle);
+    this.#text(name);
+    this.#bytes(value);
+    this.#flag(replace);
+  }
+
+  /** Forgets what is running, and nothing that is recorded. */
+  evict(handle: number): void {
+    this.#record(35, handle);
+  }
+
   pulse(): void {
     this.#record(19, 0);
   }
@@ -351,17 +374,22 @@ export class InputWriter {
   #done(output: Uint8Array | undefined, writes: Writes): void {
     this.#flag(false);
     this.#optionalBytes(output);
-    this.out.varint(writes.cell === undefined ? 0 : 1);
-    if (writes.cell !== undefined) {
-      this.#text(STATE);
-      this.out.varint(writes.cell.pin);
-      this.#optionalBytes(writes.cell.delta);
-      this.#optionalBytes(writes.cell.reads);
+    this.out.varint(writes.cells.length);
+    for (const { cell, pin, delta, reads } of writes.cells) {
+      this.#text(cell);
+      this.out.varint(pin);
+      this.#optionalBytes(delta);
+      this.#optionalBytes(reads);
     }
     this.out.varint(writes.sends.length);
     for (const { name, body } of writes.sends) {
       this.#text(name);
       this.#bytes(body);
+    }
+    this.out.varint(writes.rows.length);
+    for (const { key, value } of writes.rows) {
+      this.#bytes(key);
+      this.#bytes(value);
     }
   }
 

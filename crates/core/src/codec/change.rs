@@ -139,6 +139,11 @@ pub enum Record {
     Erased {
         location: Location,
     },
+    /// A row of an embedding host's own.
+    HostRow {
+        key: Bytes,
+        value: Bytes,
+    },
 }
 
 /// How a run ends once everything is undone.
@@ -322,6 +327,11 @@ impl ChangeWriter {
                 writer.u8(23);
                 write_location(writer, location);
             }
+            Record::HostRow { key, value } => {
+                writer.u8(24);
+                writer.data(key);
+                writer.data(value);
+            }
             _ => {}
         }
     }
@@ -471,7 +481,8 @@ fn read_control_flow(reader: &mut Reader, tag: u8, offset: usize) -> Result<Reco
             reply: reader.optional("a reply", |r| r.data("a reply"))?,
         },
         23 => Record::Erased { location: read_location(reader)? },
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 23)")),
+        24 => Record::HostRow { key: reader.data("a host's key")?, value: reader.data("a host's value")? },
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 24)")),
     })
 }
 

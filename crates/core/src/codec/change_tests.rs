@@ -40,6 +40,7 @@ fn control_flow() -> Vec<Record> {
         Record::RetryAt { entry_id: "id".into(), at: 1_700_000_000_001 },
         Record::Answered { message_id, reply },
         Record::Erased { location },
+        Record::HostRow { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v") },
     ]
 }
 

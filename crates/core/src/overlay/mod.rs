@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::codec::change::ChangeWriter;
+use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, SELF};
 use crate::input::{Time, Writes};
@@ -247,6 +247,9 @@ impl Overlay {
             if let Some(delta) = &touched.delta {
                 writing.writer.delta(&touched.cell, &delta.encode());
             }
+        }
+        for (key, value) in writes.rows {
+            writing.writer.record(&Record::HostRow { key, value });
         }
         for (name, body) in writes.sends {
             self.put(writing, SELF, name, body);

@@ -36,6 +36,17 @@ impl Run {
         overlay.leave_after(seq, Output::Reply { call });
     }
 
+    /// Forgets what is running, and nothing that is recorded.
+    pub(super) fn evict(&mut self, overlay: &mut Overlay) {
+        self.close_all(overlay);
+        self.clear();
+        self.handlers.clear();
+        self.ended_before = None;
+        if matches!(self.phase, Phase::Running | Phase::RollingBack | Phase::Parked { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
     fn close_all(&mut self, overlay: &mut Overlay) {
         let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
         open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));

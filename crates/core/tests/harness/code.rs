@@ -363,5 +363,5 @@ impl Code {
 
 fn writes(actor: &Actor, field: &str, value: u8, message: Option<&str>) -> Writes {
     let sends = message.map(|name| (name.to_owned(), Bytes::from_static(&[0xf6]))).into_iter().collect();
-    Writes { cells: vec![set(actor, field, value)], sends }
+    Writes { cells: vec![set(actor, field, value)], sends, rows: Vec::new() }
 }

@@ -181,6 +181,8 @@ impl<'a> Reader<'a> {
                 reason: self.optional(Self::text)?,
             },
             33 => ActorInput::Polled { op: self.number()?, messages: self.messages()? },
+            34 => ActorInput::Cell { name: self.text()?, value: self.copied()?, replace: self.flag()? },
+            35 => ActorInput::Evict,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
@@ -254,7 +256,9 @@ impl<'a> Reader<'a> {
         let cells = (0..cells).map(|_| self.cell_writes()).collect::<Result<_>>()?;
         let sends = self.number()?;
         let sends = (0..sends).map(|_| Ok((self.text()?, self.copied()?))).collect::<Result<_>>()?;
-        Ok(Writes { cells, sends })
+        let rows = self.number()?;
+        let rows = (0..rows).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
+        Ok(Writes { cells, sends, rows })
     }
 
     fn cell_writes(&mut self) -> Result<CellWrites> {

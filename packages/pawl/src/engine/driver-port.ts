@@ -26,12 +26,15 @@ export class DriverHangError extends Error {
 export class DriverPort {
   readonly #driver: EngineDriver;
   readonly #workflowId: string;
+  readonly #limits: { rows: number; bytes: number } | undefined;
   /** What the last failed call threw. */
   error: unknown;
   #after: Promise<void> = Promise.resolve();
   readonly #completions = new Map<string, Promise<unknown>>();
 
-  constructor(driver: EngineDriver, workflowId: string) {
+  /** `limits`: of one batch; the driver's own, if there are none. */
+  constructor(driver: EngineDriver, workflowId: string, limits?: { rows: number; bytes: number }) {
+    this.#limits = limits;
     this.#driver = driver;
     this.#workflowId = workflowId;
   }
@@ -66,7 +69,7 @@ export class DriverPort {
   }
 
   get limits(): { rows: number; bytes: number } | undefined {
-    return this.#driver.limits;
+    return this.#limits ?? this.#driver.limits;
   }
 
   get isAtomic(): boolean {

@@ -3,6 +3,7 @@
  * host is told. It ends once: with a result, or with an error.
  */
 import type { AnyDefinition, Policy } from "../actor.ts";
+import type { Attempt } from "../attempt.ts";
 import type { FailureRecord } from "../failure.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
@@ -21,12 +22,15 @@ import type {
   Verdict,
   WorkflowCall,
 } from "../wire.ts";
+import { NOTHING_WRITTEN } from "../wire.ts";
 import type { Dialect } from "../workflow/dialect.ts";
 import { Run, type RunOwner } from "../workflow/run.ts";
 import { divergedError } from "./diverged-error.ts";
 import { DriverPort } from "./driver-port.ts";
 import { EngineDialect } from "./engine-dialect.ts";
+import { engineAttempt } from "./engine-attempt.ts";
 import { errorEvent } from "./error-event.ts";
+import type { HostedActor } from "./hosted-actor.ts";
 import { EntryInProgressError, EvictedError } from "./errors.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost } from "./host.ts";
@@ -41,6 +45,8 @@ const NO_DEFINITION = {} as AnyDefinition;
 const CREATION = 1;
 
 export interface EmbeddedOptions {
+  /** The host's actor that the workflow belongs to; none: the run opens one of its own. */
+  readonly actor: HostedActor | undefined;
   readonly workflowId: string;
   readonly fn: WorkflowFunction;
   readonly input: unknown;
@@ -65,6 +71,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   readonly log: Logger;
   /** How the run ends. */
   readonly result: Promise<WorkflowResult>;
+  readonly #actor: HostedActor | undefined;
   readonly #driver: EngineDriver;
   readonly #port: DriverPort;
   readonly #fn: WorkflowFunction;
@@ -90,8 +97,9 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
 
-  constructor({ workflowId, fn, input, driver, options }: EmbeddedOptions) {
+  constructor({ actor, workflowId, fn, input, driver, options }: EmbeddedOptions) {
     const host = engineHost();
+    this.#actor = actor;
     this.pump = host.pump;
     this.key = workflowId;
     this.#driver = driver;
@@ -99,14 +107,14 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#input = input;
     this.#options = options;
     this.log = options.logger ?? silentLogger;
-    this.#port = new DriverPort(driver, workflowId);
-    const { handle, name } = host.open(workflowId, this.#port, () => this.#notify());
+    this.#port = actor?.port ?? new DriverPort(driver, workflowId);
+    const { handle, name } = actor ?? host.open(workflowId, this.#port, () => this.notify());
     this.handle = handle;
     this.name = name;
     this.#history = new HistoryView(() => this.pump.engine.history(handle));
     this.dialect = new EngineDialect({
       workflowId,
-      attempt: () => undefined,
+      attempt: (attempt) => this.#given(attempt),
       isEvicted: () => this.#evicted,
       completed: (id, response) => this.#port.completed(id, response),
       flattened: (what, path, found) => this.#flattened(what, path, found),
@@ -117,15 +125,22 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#ready = new Promise((resolve) => {
       this.#isReady = resolve;
     });
-    this.pump.add(handle, this);
     this.pump.hold("wait");
-    this.#port.quiet().then(
-      () => {
-        this.pump.input.open(handle, name);
-        this.pump.schedule();
-      },
-      (error: unknown) => this.#fail(error),
-    );
+    this.#begin().catch((error: unknown) => this.#fail(error));
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#actor !== undefined) return this.#actor.attach(this);
+    this.pump.add(this.handle, this);
+    await this.#port.quiet();
+    this.pump.input.open(this.handle, this.name);
+    this.pump.schedule();
+  }
+
+  /** What the body of a step is given: what the host makes of its attempt, if it does. */
+  #given(attempt: Attempt): unknown {
+    const { context } = this.#options;
+    return context === undefined ? undefined : context(engineAttempt(attempt, this.#actor));
   }
 
   get isOver(): boolean {
@@ -211,7 +226,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     if (outcome?.kind === "cancelled") return this.#fail(new EvictedError());
     this.#outcome = outcome;
     try {
-      if (!facts.exists) this.#create();
+      if (!facts.exists || this.#actor !== undefined) this.#create();
       const { mode = "yield", onError } = this.#options;
       const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
       this.pump.input.start(this.handle, onError !== undefined, 0, {
@@ -257,7 +272,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       this.#run = new Run(this);
     }
     const input = call.input === undefined ? undefined : decodeValue(call.input);
-    this.#notify();
+    this.notify();
     const run = this.#run;
     const fn = async (ctx: unknown) => {
       try {
@@ -355,7 +370,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       this.log.warn({ workflow: this.key, err: error }, "workflow error hook failed");
     }
     if (this.#over) return;
-    this.pump.input.reported(this.handle, id, { cell: undefined, sends: [] });
+    this.pump.input.reported(this.handle, id, NOTHING_WRITTEN);
     this.pump.schedule();
   }
 
@@ -425,7 +440,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   /** The history has changed, or has been read. */
-  #notify(): void {
+  notify(): void {
     const { onHistoryUpdated } = this.#options;
     if (onHistoryUpdated === undefined || this.#over) return;
     try {
@@ -451,14 +466,23 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#history.keep();
     this.#run?.drop(undefined);
     for (const call of this.#calls.values()) call.reject(new EvictedError());
-    this.pump.remove(this.handle);
-    this.pump.input.close(this.handle);
-    this.pump.schedule();
+    this.#leave();
     void this.#port.settled().then(() => {
-      engineHost().forget(this.name);
+      if (this.#actor === undefined) engineHost().forget(this.name);
       this.pump.release("wait");
       settle();
     });
+  }
+
+  #leave(): void {
+    if (this.#actor === undefined) {
+      this.pump.remove(this.handle);
+      this.pump.input.close(this.handle);
+    } else {
+      this.#actor.detach(this);
+      this.pump.input.evict(this.handle);
+    }
+    this.pump.schedule();
   }
 }
 

@@ -63,6 +63,7 @@ export {
 export { Loop } from "./loop.ts";
 export { decodeEntry, decodeMetadata, encodeEntry, encodeMetadata } from "./records.ts";
 export { replayWorkflowFromStep } from "./replay.ts";
+export { openActor } from "./open-actor.ts";
 export { runWorkflow } from "./run-workflow.ts";
 export {
   createEntry,

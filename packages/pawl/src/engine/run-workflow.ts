@@ -3,6 +3,7 @@ import { isOurs, tell } from "./control-run.ts";
 import { EmbeddedRun } from "./embedded-run.ts";
 import { outputKey, stateKey } from "./keys.ts";
 import { decodeOutput, decodeState } from "./load.ts";
+import { hostedActor } from "./open-actor.ts";
 import { recoverWorkflow } from "./recover.ts";
 import { generateId } from "./storage.ts";
 import type {
@@ -35,14 +36,16 @@ async function recover(workflowId: string, driver: EngineDriver, scheduleAlarm: 
  * Runs a workflow on a host's driver: from the start, or on from what is stored there. In mode `yield` (the default) the run ends
  * when it waits, and the host runs it again at its alarm, or when a message comes; in mode `live` it waits.
  */
-export function runWorkflow<TInput, TOutput>(
+export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = unknown>(
   workflowId: string,
   fn: (ctx: WorkflowContextInterface, input: TInput) => Promise<TOutput>,
   input: TInput,
   driver: EngineDriver,
-  options: RunWorkflowOptions = {},
+  options: RunWorkflowOptions<S, C> = {},
 ): WorkflowHandle<TOutput> {
-  const run = new EmbeddedRun({ workflowId, fn: fn as WorkflowFunction, input, driver, options });
+  const actor = hostedActor(options.actor);
+  const untyped = options as unknown as RunWorkflowOptions;
+  const run = new EmbeddedRun({ actor, workflowId, fn: fn as WorkflowFunction, input, driver, options: untyped });
   // Whoever does not look at the result loses no process to it.
   run.result.catch(() => {});
   return {

@@ -13,10 +13,10 @@ export declare class Engine {
   /** Copies what the last `advance` could not write into `output`. */
   output(output: Uint8Array): void
   /**
-   * A loaded actor's state as encoded bytes: the newest queued one if `view` is empty; otherwise as an attempt sees it:
+   * A cell of a loaded actor (its state is the cell `state`) as encoded bytes: the newest queued one if `view` is empty; otherwise as an attempt sees it:
    * `view` is the pin, then an optional delta. Empty if it has no state.
    */
-  readState(handle: number, view: Uint8Array): Uint8Array
+  readCell(handle: number, cell: string, view: Uint8Array): Uint8Array
   /**
    * What a loaded actor's run has recorded and what waits in its inbox, as of the newest queued change; empty if it is
    * not loaded.
@@ -26,6 +26,10 @@ export declare class Engine {
   history(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
+  /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
+  cellHead(handle: number, cell: string): number | null
+  /** Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that. */
+  isBehind(actor: string): boolean
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
   /**

@@ -161,7 +161,50 @@ export type WorkflowFunction<TInput = unknown, TOutput = unknown> = (
   input: TInput,
 ) => Promise<TOutput>;
 export type WorkflowRunMode = "yield" | "live";
-export interface RunWorkflowOptions {
+/** First values of cells, by name. */
+export type Cells = Record<string, { initial: () => unknown }>;
+export type StateOf<C extends Cells> = { [K in keyof C]: ReturnType<C[K]["initial"]> };
+/** A cell that was declared after the actor was opened. */
+export interface Cell<T> {
+  readonly name: string;
+  readonly initial: () => T;
+}
+
+/** An actor of the host's: its cells, and transactions on them. */
+export interface EngineActor<S> {
+  /** Declares a further cell. */
+  cell<T>(name: string, options: { initial: () => T }): Promise<Cell<T>>;
+  /** Gives cells their values, after another engine has written to the history; resolves when they are durable. */
+  adopt(cells: Partial<S>): Promise<void>;
+  /** Plain copies of all cells: what to hand to another engine. */
+  export(): Promise<S>;
+  /** Runs `run` on what `context` makes of the attempt; all or nothing of it becomes durable, in one batch, before this resolves. */
+  transaction<C, R>(context: (attempt: EngineAttempt<S>) => C, run: (c: C) => R | Promise<R>): Promise<R>;
+  close(): Promise<void>;
+}
+
+/** One attempt: of a transaction, a step, or a handler that undoes one. */
+export interface EngineAttempt<S> {
+  /** Proxies of the cells: writes go through, and are undone if the attempt fails. */
+  readonly cells: S;
+  /** A plain, detached copy of a cell, with this attempt's writes. */
+  raw<K extends keyof S & string>(cell: K): S[K];
+  /** A cell that was declared after the actor was opened. */
+  open<T>(cell: Cell<T>): { value: T };
+  /** A row of the host's own, written in the same batch. Its key must be none of the engine's. */
+  write(hostRow: { key: Uint8Array; value: Uint8Array }): void;
+  /** Runs `fn` once the attempt's batch is durable; at most once, in memory only. */
+  afterCommit(fn: () => void): void;
+  readonly abortSignal: AbortSignal;
+  /** 32 hex digits, the same for every attempt of this step or transaction. */
+  readonly idempotencyKey: string;
+}
+
+export interface RunWorkflowOptions<S = Record<string, unknown>, C = unknown> {
+  /** The actor that the workflow belongs to: its steps read and write the actor's cells. */
+  actor?: EngineActor<S>;
+  /** What bodies of steps, and handlers that undo them, are given. */
+  context?: (attempt: EngineAttempt<S>) => C;
   mode?: WorkflowRunMode;
   logger?: Logger;
   onHistoryUpdated?: (history: WorkflowHistorySnapshot) => void;

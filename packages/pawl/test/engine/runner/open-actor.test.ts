@@ -1,0 +1,220 @@
+import { describe, expect, test } from "vitest";
+import { StateBehindHistoryError } from "../../../src/engine/hosted-actor.ts";
+import {
+  CriticalError,
+  type EngineAttempt,
+  type EngineDriver,
+  openActor,
+  runWorkflow,
+  type WorkflowContextInterface,
+} from "../../../src/engine/index.ts";
+import { InMemoryDriver } from "../../../src/engine/testing.ts";
+
+interface Counters {
+  state: { count: number; log: string[] };
+  connection: { open: boolean };
+}
+
+const cells = {
+  state: { initial: () => ({ count: 0, log: [] as string[] }) },
+  connection: { initial: () => ({ open: false }) },
+};
+
+function driverOf(): InMemoryDriver & EngineDriver {
+  const driver = new InMemoryDriver();
+  driver.latency = 0;
+  return driver;
+}
+
+const open = (driver: EngineDriver) => openActor(driver, { id: "actor", cells });
+const all = (attempt: EngineAttempt<Counters>) => attempt;
+
+describe("transactions on cells", () => {
+  test("write several cells and a row of the host's own in one batch, and what they returned comes when it is durable", async () => {
+    const driver = driverOf();
+    const batches: number[] = [];
+    const batch = driver.batch.bind(driver);
+    driver.batch = async (writes) => {
+      batches.push(writes.length);
+      return batch(writes);
+    };
+    const actor = await open(driver);
+    const before = batches.length;
+    const key = Uint8Array.of(0xff, 1);
+    const count = await actor.transaction(all, (c) => {
+      c.cells.state.count += 1;
+      c.cells.connection.open = true;
+      c.write({ key, value: Uint8Array.of(7) });
+      return c.cells.state.count;
+    });
+    expect(count).toBe(1);
+    expect(batches.length - before).toBe(1);
+    expect(await driver.get(key)).toEqual(Uint8Array.of(7));
+    await actor.close();
+    const again = await open(driver);
+    expect(await again.export()).toEqual({ state: { count: 1, log: [] }, connection: { open: true } });
+    await again.close();
+  });
+
+  test("leave no trace when they throw", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const failing = actor.transaction(all, (c) => {
+      c.cells.state.count = 9;
+      c.cells.connection.open = true;
+      throw new Error("no");
+    });
+    await expect(failing).rejects.toThrow("no");
+    expect(await actor.export()).toEqual({ state: { count: 0, log: [] }, connection: { open: false } });
+    await actor.close();
+  });
+
+  test("that touch the same slot side by side count as one after another", async () => {
+    const actor = await open(driverOf());
+    const add = () =>
+      actor.transaction(all, async (c) => {
+        const { count } = c.cells.state;
+        await Promise.resolve();
+        c.cells.state.count = count + 1;
+      });
+    await Promise.all(Array.from({ length: 20 }, add));
+    expect((await actor.export()).state.count).toBe(20);
+    await actor.close();
+  });
+
+  test("take further cells, and give plain copies", async () => {
+    const actor = await open(driverOf());
+    const guest = await actor.cell("guest:1", { initial: () => ({ name: "ada" }) });
+    const seen = await actor.transaction(all, (c) => {
+      c.open(guest).value.name += "!";
+      return [c.open(guest).value.name, c.raw("state")];
+    });
+    expect(seen).toEqual(["ada!", { count: 0, log: [] }]);
+    await actor.close();
+  });
+});
+
+describe("a workflow with an actor", () => {
+  const workflow = async (ctx: WorkflowContextInterface, input: { by: number }) => {
+    await ctx.step("add", (async (c: EngineAttempt<Counters>) => {
+      c.cells.state.count += input.by;
+      c.cells.state.log.push("added");
+    }) as never);
+    await ctx.sleep("pause", 200);
+    return ctx.step("read", (async (c: EngineAttempt<Counters>) => c.cells.state.count) as never);
+  };
+
+  test("changes cells with the steps that do, and its failed attempts leave no trace", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    let attempts = 0;
+    const flaky = async (ctx: WorkflowContextInterface) =>
+      ctx.step({
+        name: "flaky",
+        retryBackoffBase: 1,
+        run: (async (c: EngineAttempt<Counters>) => {
+          c.cells.state.count += 1;
+          attempts += 1;
+          if (attempts < 3) throw new Error("not yet");
+          return c.cells.state.count;
+        }) as never,
+      });
+    const options = { mode: "live", actor, context: all } as const;
+    const { output } = await runWorkflow("actor", flaky, undefined, driver, options).result;
+    expect([output, attempts, (await actor.export()).state.count]).toEqual([1, 3, 1]);
+    await actor.close();
+  });
+
+  test("goes on in the next process, with its input and its cells", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const first = await runWorkflow("actor", workflow, { by: 5 }, driver, { actor, context: all }).result;
+    expect(first.state).toBe("sleeping");
+    await actor.transaction(all, (c) => {
+      c.cells.state.count += 100;
+    });
+    await actor.close();
+    const again = await open(driver);
+    const second = await runWorkflow("actor", workflow, { by: 999 }, driver, { mode: "live", actor: again, context: all })
+      .result;
+    expect(second).toEqual({ state: "completed", output: 105 });
+    expect((await again.export()).state.log).toEqual(["added"]);
+    await again.close();
+  });
+
+  test("is run again on the same actor, from where it waits", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const options = { actor, context: all } as const;
+    const first = await runWorkflow("actor", workflow, { by: 1 }, driver, options).result;
+    expect(first.state).toBe("sleeping");
+    const second = await runWorkflow("actor", workflow, { by: 1 }, driver, { ...options, mode: "live" }).result;
+    expect(second).toEqual({ state: "completed", output: 1 });
+    await actor.close();
+  });
+
+  test("undoes with its cells", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const undoing = async (ctx: WorkflowContextInterface) => {
+      await ctx.rollbackCheckpoint("begin");
+      await ctx.step({
+        name: "take",
+        run: (async (c: EngineAttempt<Counters>) => {
+          c.cells.state.count -= 3;
+        }) as never,
+        rollback: (async (c: EngineAttempt<Counters>) => {
+          c.cells.state.count += 3;
+          c.cells.state.log.push("given back");
+        }) as never,
+      });
+      await ctx.step("fail", async () => {
+        throw new CriticalError("no");
+      });
+    };
+    const { result } = runWorkflow("actor", undoing, undefined, driver, { actor, context: all });
+    await expect(result).rejects.toThrow("no");
+    expect((await actor.export()).state).toEqual({ count: 0, log: ["given back"] });
+    await actor.close();
+  });
+});
+
+test("a write that fails fails the transaction, and the actor is read back", async () => {
+  const driver = driverOf();
+  const actor = await open(driver);
+  await actor.transaction(all, (c) => {
+    c.cells.state.count = 1;
+  });
+  const batch = driver.batch.bind(driver);
+  driver.batch = async (writes) => {
+    driver.batch = batch;
+    await batch(writes);
+    throw new Error("the line is dead");
+  };
+  const lost = actor.transaction(all, (c) => {
+    c.cells.state.count += 1;
+  });
+  await expect(lost).rejects.toThrow("the line is dead");
+  // It had been written: whoever asks again sees it.
+  const seen = await actor.transaction(all, (c) => c.cells.state.count);
+  expect(seen).toBe(2);
+  await actor.close();
+});
+
+test("cells that are older than the history are refused until they are adopted", async () => {
+  const driver = driverOf();
+  const actor = await open(driver);
+  await runWorkflow("actor", async (ctx) => ctx.step("one", async () => 1), undefined, driver, { actor }).result;
+  await actor.transaction(all, (c) => {
+    c.cells.state.count = 1;
+  });
+  await actor.close();
+  // Another engine writes: an entry is gone.
+  for (const { key } of await driver.list(Uint8Array.of(0x15, 2))) await driver.delete(key);
+  const again = await open(driver);
+  const refused = again.transaction(all, (c) => c.cells.state.count);
+  await expect(refused).rejects.toBeInstanceOf(StateBehindHistoryError);
+  await again.adopt({ state: { count: 7, log: [] }, connection: { open: true } });
+  expect(await again.transaction(all, (c) => c.cells.state.count)).toBe(7);
+  await again.close();
+});
