@@ -4,9 +4,13 @@ import type { HostedActor } from "./hosted-actor.ts";
 import type { Cell, EngineAttempt } from "./types.ts";
 
 /** `actor`: none for a workflow without one, which has no cells. */
-export function engineAttempt(attempt: Attempt, actor: HostedActor | undefined): EngineAttempt<Record<string, unknown>> {
+export function engineAttempt(
+  attempt: Attempt,
+  actor: HostedActor | undefined,
+): EngineAttempt<Record<string, unknown>> {
   const draft = (cell: string) => {
-    if (actor === undefined) throw new Error(`cell "${cell}": the workflow was run without an actor: openActor(driver, ...)`);
+    if (actor === undefined)
+      throw new Error(`cell "${cell}": the workflow was run without an actor: openActor(driver, ...)`);
     return attempt.draftOf(cell, actor.cellMirror(cell));
   };
   const cells = new Proxy({} as Record<string, unknown>, {

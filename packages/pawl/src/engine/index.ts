@@ -61,9 +61,10 @@ export {
   resolveName,
 } from "./location.ts";
 export { Loop } from "./loop.ts";
+export { EngineContext as WorkflowContextImpl } from "./engine-context.ts";
+export { openActor } from "./open-actor.ts";
 export { decodeEntry, decodeMetadata, encodeEntry, encodeMetadata } from "./records.ts";
 export { replayWorkflowFromStep } from "./replay.ts";
-export { openActor } from "./open-actor.ts";
 export { runWorkflow } from "./run-workflow.ts";
 export {
   createEntry,

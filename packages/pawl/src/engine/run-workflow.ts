@@ -38,7 +38,7 @@ async function recover(workflowId: string, driver: EngineDriver, scheduleAlarm: 
  */
 export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = unknown>(
   workflowId: string,
-  fn: (ctx: WorkflowContextInterface, input: TInput) => Promise<TOutput>,
+  fn: (ctx: WorkflowContextInterface<C>, input: TInput) => Promise<TOutput>,
   input: TInput,
   driver: EngineDriver,
   options: RunWorkflowOptions<S, C> = {},

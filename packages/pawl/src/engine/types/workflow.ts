@@ -64,10 +64,16 @@ export interface RollbackContextInterface {
   isEvicted(): boolean;
 }
 
-export interface StepConfig<T> {
+/** What the bodies of steps are given: nothing, unless the host makes something of their attempts (`context`). */
+export type StepArguments<C> = unknown extends C ? [] : [context: C];
+/** What handlers that undo steps are given. */
+export type UndoContext<C> = unknown extends C ? RollbackContextInterface : C;
+
+/** `C`: what the host's `context` makes of an attempt. */
+export interface StepConfig<T, C = unknown> {
   name: string;
-  run: () => Promise<T>;
-  rollback?: (ctx: RollbackContextInterface, output: T) => Promise<void>;
+  run: (...context: StepArguments<C>) => Promise<T>;
+  rollback?: (ctx: UndoContext<C>, output: T) => Promise<void>;
   /** The result is written with the next flush of anything, not at once. */
   ephemeral?: boolean;
   maxRetries?: number;
@@ -80,7 +86,7 @@ export interface StepConfig<T> {
 }
 
 export type TryStepCatchKind = "critical" | "timeout" | "exhausted" | "rollback";
-export interface TryStepConfig<T> extends StepConfig<T> {
+export interface TryStepConfig<T, C = unknown> extends StepConfig<T, C> {
   catch?: readonly TryStepCatchKind[];
 }
 export interface TryStepFailure {
@@ -92,9 +98,9 @@ export interface TryStepFailure {
 export type TryStepResult<T> = { ok: true; value: T } | { ok: false; failure: TryStepFailure };
 
 export type TryBlockCatchKind = "step" | "join" | "race" | "rollback";
-export interface TryBlockConfig<T> {
+export interface TryBlockConfig<T, C = unknown> {
   name: string;
-  run: (ctx: WorkflowContextInterface) => Promise<T>;
+  run: (ctx: WorkflowContextInterface<C>) => Promise<T>;
   catch?: readonly TryBlockCatchKind[];
 }
 export interface TryBlockFailure {
@@ -108,10 +114,10 @@ export type TryBlockResult<T> = { ok: true; value: T } | { ok: false; failure: T
 export type LoopResult<S, T> = { continue: true; state: S } | { break: true; value: T };
 /** A loop without state may return nothing, which goes on. */
 export type LoopIterationResult<S, T> = Promise<LoopResult<S, T> | (S extends undefined ? undefined : never)>;
-export interface LoopConfig<S, T> {
+export interface LoopConfig<S, T, C = unknown> {
   name: string;
   state?: S;
-  run: (ctx: WorkflowContextInterface, state: S) => LoopIterationResult<S, T>;
+  run: (ctx: WorkflowContextInterface<C>, state: S) => LoopIterationResult<S, T>;
   historyPruneInterval?: number;
   /** Past iterations that pruning keeps; default: the interval. */
   historySize?: number;
@@ -123,41 +129,41 @@ export interface LoopConfig<S, T> {
   historyKeep?: number;
 }
 
-export interface BranchConfig<T> {
-  run: (ctx: WorkflowContextInterface) => Promise<T>;
+export interface BranchConfig<T, C = unknown> {
+  run: (ctx: WorkflowContextInterface<C>) => Promise<T>;
 }
-export type BranchOutput<T> = T extends BranchConfig<infer O> ? O : never;
+export type BranchOutput<T> = T extends { run: (...given: never[]) => Promise<infer O> } ? O : never;
 
-export interface WorkflowContextInterface {
+export interface WorkflowContextInterface<C = unknown> {
   readonly workflowId: string;
   readonly abortSignal: AbortSignal;
   readonly queue: WorkflowQueue;
-  step<T>(name: string, run: () => Promise<T>): Promise<T>;
-  step<T>(config: StepConfig<T>): Promise<T>;
-  tryStep<T>(name: string, run: () => Promise<T>): Promise<TryStepResult<T>>;
-  tryStep<T>(config: TryStepConfig<T>): Promise<TryStepResult<T>>;
-  try<T>(name: string, run: (ctx: WorkflowContextInterface) => Promise<T>): Promise<TryBlockResult<T>>;
-  try<T>(config: TryBlockConfig<T>): Promise<TryBlockResult<T>>;
-  loop<T>(name: string, run: (ctx: WorkflowContextInterface) => LoopIterationResult<undefined, T>): Promise<T>;
-  loop<S, T>(config: LoopConfig<S, T>): Promise<T>;
+  step<T>(name: string, run: (...context: StepArguments<C>) => Promise<T>): Promise<T>;
+  step<T>(config: StepConfig<T, C>): Promise<T>;
+  tryStep<T>(name: string, run: (...context: StepArguments<C>) => Promise<T>): Promise<TryStepResult<T>>;
+  tryStep<T>(config: TryStepConfig<T, C>): Promise<TryStepResult<T>>;
+  try<T>(name: string, run: (ctx: WorkflowContextInterface<C>) => Promise<T>): Promise<TryBlockResult<T>>;
+  try<T>(config: TryBlockConfig<T, C>): Promise<TryBlockResult<T>>;
+  loop<T>(name: string, run: (ctx: WorkflowContextInterface<C>) => LoopIterationResult<undefined, T>): Promise<T>;
+  loop<S, T>(config: LoopConfig<S, T, C>): Promise<T>;
   sleep(name: string, durationMs: number): Promise<void>;
   sleepUntil(name: string, timestampMs: number): Promise<void>;
   rollbackCheckpoint(name: string): Promise<void>;
-  join<T extends Record<string, BranchConfig<unknown>>>(
+  join<T extends Record<string, BranchConfig<unknown, C>>>(
     name: string,
     branches: T,
   ): Promise<{ [K in keyof T]: BranchOutput<T[K]> }>;
   race<T>(
     name: string,
-    branches: Array<{ name: string; run: (ctx: WorkflowContextInterface) => Promise<T> }>,
+    branches: Array<{ name: string; run: (ctx: WorkflowContextInterface<C>) => Promise<T> }>,
   ): Promise<{ winner: string; value: T }>;
   removed(name: string, originalType: EntryKindType): Promise<void>;
   getVersion(name: string, latest: number): Promise<number>;
   isEvicted(): boolean;
 }
 
-export type WorkflowFunction<TInput = unknown, TOutput = unknown> = (
-  ctx: WorkflowContextInterface,
+export type WorkflowFunction<TInput = unknown, TOutput = unknown, C = unknown> = (
+  ctx: WorkflowContextInterface<C>,
   input: TInput,
 ) => Promise<TOutput>;
 export type WorkflowRunMode = "yield" | "live";

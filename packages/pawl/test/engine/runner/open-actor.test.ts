@@ -26,6 +26,8 @@ function driverOf(): InMemoryDriver & EngineDriver {
   return driver;
 }
 
+type Ctx = WorkflowContextInterface<EngineAttempt<Counters>>;
+
 const open = (driver: EngineDriver) => openActor(driver, { id: "actor", cells });
 const all = (attempt: EngineAttempt<Counters>) => attempt;
 
@@ -95,29 +97,29 @@ describe("transactions on cells", () => {
 });
 
 describe("a workflow with an actor", () => {
-  const workflow = async (ctx: WorkflowContextInterface, input: { by: number }) => {
-    await ctx.step("add", (async (c: EngineAttempt<Counters>) => {
+  const workflow = async (ctx: Ctx, input: { by: number }) => {
+    await ctx.step("add", async (c) => {
       c.cells.state.count += input.by;
       c.cells.state.log.push("added");
-    }) as never);
+    });
     await ctx.sleep("pause", 200);
-    return ctx.step("read", (async (c: EngineAttempt<Counters>) => c.cells.state.count) as never);
+    return ctx.step("read", async (c) => c.cells.state.count);
   };
 
   test("changes cells with the steps that do, and its failed attempts leave no trace", async () => {
     const driver = driverOf();
     const actor = await open(driver);
     let attempts = 0;
-    const flaky = async (ctx: WorkflowContextInterface) =>
+    const flaky = async (ctx: Ctx) =>
       ctx.step({
         name: "flaky",
         retryBackoffBase: 1,
-        run: (async (c: EngineAttempt<Counters>) => {
+        run: async (c) => {
           c.cells.state.count += 1;
           attempts += 1;
           if (attempts < 3) throw new Error("not yet");
           return c.cells.state.count;
-        }) as never,
+        },
       });
     const options = { mode: "live", actor, context: all } as const;
     const { output } = await runWorkflow("actor", flaky, undefined, driver, options).result;
@@ -135,8 +137,11 @@ describe("a workflow with an actor", () => {
     });
     await actor.close();
     const again = await open(driver);
-    const second = await runWorkflow("actor", workflow, { by: 999 }, driver, { mode: "live", actor: again, context: all })
-      .result;
+    const second = await runWorkflow("actor", workflow, { by: 999 }, driver, {
+      mode: "live",
+      actor: again,
+      context: all,
+    }).result;
     expect(second).toEqual({ state: "completed", output: 105 });
     expect((await again.export()).state.log).toEqual(["added"]);
     await again.close();
@@ -156,17 +161,17 @@ describe("a workflow with an actor", () => {
   test("undoes with its cells", async () => {
     const driver = driverOf();
     const actor = await open(driver);
-    const undoing = async (ctx: WorkflowContextInterface) => {
+    const undoing = async (ctx: Ctx) => {
       await ctx.rollbackCheckpoint("begin");
       await ctx.step({
         name: "take",
-        run: (async (c: EngineAttempt<Counters>) => {
+        run: async (c) => {
           c.cells.state.count -= 3;
-        }) as never,
-        rollback: (async (c: EngineAttempt<Counters>) => {
+        },
+        rollback: async (c) => {
           c.cells.state.count += 3;
           c.cells.state.log.push("given back");
-        }) as never,
+        },
       });
       await ctx.step("fail", async () => {
         throw new CriticalError("no");
