@@ -88,7 +88,6 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   #started = false;
   #run: Run | undefined;
   #nextOp = 1;
-  #outcome: RunOutcome | undefined;
   /** What the workflow's function threw in this run. */
   #thrown: unknown;
   /** What a handler that undoes a step threw. */

@@ -11,6 +11,7 @@ export {
   DEFAULT_RETRY_BACKOFF_MAX,
   DEFAULT_STEP_TIMEOUT,
 } from "./constants.ts";
+export { EngineContext as WorkflowContextImpl } from "./engine-context.ts";
 export {
   CancelledError,
   CriticalError,
@@ -61,7 +62,6 @@ export {
   resolveName,
 } from "./location.ts";
 export { Loop } from "./loop.ts";
-export { EngineContext as WorkflowContextImpl } from "./engine-context.ts";
 export { openActor } from "./open-actor.ts";
 export { decodeEntry, decodeMetadata, encodeEntry, encodeMetadata } from "./records.ts";
 export { replayWorkflowFromStep } from "./replay.ts";
