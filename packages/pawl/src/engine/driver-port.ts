@@ -3,8 +3,9 @@
  * what is unsettled, so that a later run on the same driver does not read beside it.
  */
 import type { DriverCall, HostRow } from "../wire.ts";
+import { badAnswer, bytesFrom, listFrom } from "./driver-answer.ts";
 import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
-import type { EngineDriver } from "./types.ts";
+import type { EngineDriver, Message } from "./types.ts";
 import { decodeValue } from "./values.ts";
 
 /** The rows of Pawl's own: the tuple `(9)`. */
@@ -15,10 +16,13 @@ const HANG_MS = 30_000;
 /** Calls of earlier runs that have not settled, by driver. */
 const unsettled = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
 
-/** A driver call has hung for too long. */
+/** Evicted runs that have not ended, by driver: their steps still end, and are written. */
+const leaving = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
+
+/** A call of an earlier run, or an evicted run itself, has hung for too long. */
 export class DriverHangError extends Error {
   constructor() {
-    super(`A call of an earlier run on this driver has not settled for ${HANG_MS}ms`);
+    super(`A call of an earlier run on this driver, or that run itself, has not settled for ${HANG_MS}ms`);
     this.name = "DriverHangError";
   }
 }
@@ -39,16 +43,19 @@ export class DriverPort {
     this.#workflowId = workflowId;
   }
 
-  /** Waits for calls of earlier runs on the same driver. Rejects with `DriverHangError` after 30 s. */
+  /**
+   * Waits for calls of earlier runs on the same driver, and for those of them that were evicted. Rejects with `DriverHangError`
+   * after 30 s.
+   */
   async quiet(): Promise<void> {
-    const calls = unsettled.get(this.#driver);
-    if (calls === undefined || calls.size === 0) return;
+    const earlier = [...(unsettled.get(this.#driver) ?? []), ...(leaving.get(this.#driver) ?? [])];
+    if (earlier.length === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new DriverHangError()), HANG_MS);
     });
     try {
-      await Promise.race([Promise.allSettled([...calls]), late]);
+      await Promise.race([Promise.allSettled(earlier), late]);
     } finally {
       clearTimeout(timer);
     }
@@ -59,13 +66,31 @@ export class DriverPort {
     const driver = this.#driver;
     const rows: HostRow[] = [];
     for (const prefix of [namesPrefix(), historyRootPrefix(), metadataPrefix()])
-      rows.push(...(await driver.list(prefix)));
+      rows.push(...(await this.#list(prefix)));
     for (const key of [stateKey(), outputKey(), errorKey(), inputKey()]) {
-      const value = await driver.get(key);
-      if (value !== null) rows.push({ key, value });
+      const value: unknown = await driver.get(key);
+      if (value !== null && value !== undefined) rows.push({ key, value: bytesFrom("get", value) });
     }
-    rows.push(...(await driver.list(OWN_ROWS)));
+    return [...rows, ...(await this.#list(OWN_ROWS))];
+  }
+
+  async #list(prefix: Uint8Array): Promise<HostRow[]> {
+    const rows: HostRow[] = [];
+    for (const { key, value } of listFrom("list", await this.#driver.list(prefix)))
+      rows.push({ key: bytesFrom("list", key), value: bytesFrom("list", value) });
     return rows;
+  }
+
+  /** Messages that are there now, none of them taken. */
+  async received(names: readonly string[], count: number): Promise<Message[]> {
+    const wanted = { ...(names.length > 0 && { names }), count, completable: true };
+    const messages = listFrom("receiveMessages", await this.#driver.messageDriver.receiveMessages(wanted));
+    for (const { id, name, sentAt } of messages) {
+      const isWell = typeof id === "string" && typeof name === "string" && Number.isFinite(sentAt);
+      if (!isWell)
+        throw badAnswer("receiveMessages", { id, name, sentAt }, "an id and a name of text, and sentAt in ms");
+    }
+    return messages;
   }
 
   get limits(): { rows: number; bytes: number } | undefined {
@@ -127,11 +152,13 @@ export class DriverPort {
     return failed;
   }
 
+  /** The run has been evicted: later ones on the same driver wait for its result. */
+  leaves(result: Promise<unknown>): void {
+    noteIn(leaving, this.#driver, result);
+  }
+
   #note<T>(call: Promise<T>): Promise<T> {
-    const calls = unsettled.get(this.#driver) ?? new Set();
-    unsettled.set(this.#driver, calls.add(call));
-    const over = () => calls.delete(call);
-    call.then(over, over);
+    noteIn(unsettled, this.#driver, call);
     return call;
   }
 
@@ -167,4 +194,16 @@ export class DriverPort {
       }
     }
   }
+}
+
+/** Keeps `promise` under `driver` until it settles. */
+function noteIn(
+  notes: WeakMap<EngineDriver, Set<Promise<unknown>>>,
+  driver: EngineDriver,
+  promise: Promise<unknown>,
+): void {
+  const noted = notes.get(driver) ?? new Set();
+  notes.set(driver, noted.add(promise));
+  const over = () => noted.delete(promise);
+  promise.then(over, over);
 }

@@ -4,6 +4,7 @@
  */
 import type { AnyDefinition, Policy } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
+import { PawlError } from "../errors.ts";
 import type { FailureRecord } from "../failure.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
@@ -34,8 +35,10 @@ import { EntryInProgressError, EvictedError } from "./errors.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
-import { stateKey } from "./keys.ts";
+import { inputKey, outputKey, stateKey } from "./keys.ts";
 import { decodeState } from "./load.ts";
+import { Pauses } from "./pauses.ts";
+import { inRow } from "./record-error.ts";
 import { rebuild } from "./recorded-error.ts";
 import type { EngineDriver, RunWorkflowOptions, WorkflowFunction, WorkflowResult, WorkflowState } from "./types.ts";
 import { decodeValue, encodeValue } from "./values.ts";
@@ -164,6 +167,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   evict(): void {
     if (this.#evicted || this.#over) return;
     this.#evicted = true;
+    this.#port.leaves(this.result);
     this.#waiter?.abort(new EvictedError());
     const run = this.#run;
     if (run === undefined) return;
@@ -180,9 +184,10 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   /** Attempts that run may end and commit, and code that needs nothing more may complete. */
   async #endEvicted(): Promise<void> {
     const run = this.#run;
+    const pauses = new Pauses();
     do {
-      await nextTurn();
-      await nextTurn();
+      await pauses.next();
+      await pauses.next();
     } while (!this.#over && run?.isBusy === true);
     await this.#drained();
     if (this.#over) return;
@@ -191,7 +196,8 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   async #drained(): Promise<void> {
-    while (!this.#over && this.#port.isBusy) await nextTurn();
+    const pauses = new Pauses();
+    while (!this.#over && this.#port.isBusy) await pauses.next();
   }
 
   async #storedState(): Promise<WorkflowState> {
@@ -199,11 +205,15 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     return stored === null ? "running" : decodeState(stored);
   }
 
-  /** Cancels the run, if it is not over; resolves to whether it was not, when that is durable. */
+  /** Cancels the run, if it is not over; resolves to whether it was not, when that is durable. Rejects as the driver did. */
   async cancel(): Promise<boolean> {
     await this.#ready;
     if (this.#over) return false;
-    await this.#ask((call) => this.pump.input.cancel(this.handle, call, false, undefined)).catch(() => {});
+    let error: unknown;
+    await this.#ask((call) => this.pump.input.cancel(this.handle, call, false, undefined)).catch(() => {
+      error = this.#port.error;
+    });
+    if (error !== undefined) throw error;
     await this.#port.settled();
     return true;
   }
@@ -251,26 +261,37 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#fail(this.#port.error ?? new Error(problem.message));
+    this.#fail(this.#port.error ?? storeError(problem));
   }
 
   /** A write failed: what is stored decides, for whoever runs the workflow again. */
   lost(problem: StoreProblem): void {
-    this.#fail(
-      problem.code === "change_too_large"
-        ? new Error(problem.message)
-        : (this.#port.error ?? new Error(problem.message)),
-    );
+    const isOwn = problem.code === "change_too_large" || this.#port.error === undefined;
+    this.#fail(isOwn ? storeError(problem) : this.#port.error);
   }
 
   reopened(): void {}
 
   runWorkflow(call: WorkflowCall): void {
+    this.#reading(() => this.#callWorkflow(call));
+  }
+
+  /** What cannot be decoded of the rows ends the run, which has written nothing on account of it. */
+  #reading(use: () => void): void {
+    try {
+      use();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #callWorkflow(call: WorkflowCall): void {
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
       this.#run = new Run(this);
     }
-    const input = call.input === undefined ? undefined : decodeValue(call.input);
+    const stored = call.input;
+    const input = stored === undefined ? undefined : inRow(inputKey(), () => decodeValue(stored));
     this.notify();
     const run = this.#run;
     const fn = async (ctx: unknown) => {
@@ -294,7 +315,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
-    this.#run?.undo(op, attempt, attempted, output);
+    this.#reading(() => this.#run?.undo(op, attempt, attempted, output));
   }
 
   abort(op: number, attempt: number, timeout: number | undefined): void {
@@ -302,7 +323,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+    this.#reading(() => this.#run?.iterate(op, scope, state, replaying));
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -323,12 +344,12 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   resolve(op: number, value: ResolvedValue, told: Told): void {
-    this.#run?.resolve(op, value, told);
+    this.#reading(() => this.#run?.resolve(op, value, told));
   }
 
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
     const undoes = this.#run?.undoneStep(op) !== undefined;
-    this.#run?.reject(op, terminal, attempts, failure, told);
+    this.#reading(() => this.#run?.reject(op, terminal, attempts, failure, told));
     // A handler that has failed is tried again by the next run.
     if (undoes) this.#fail(this.#undoFailed ?? rebuild(failure));
   }
@@ -379,8 +400,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 
   async #poll(op: number, names: readonly string[], count: number): Promise<void> {
     try {
-      const wanted = names.length === 0 ? {} : { names };
-      const messages = await this.#driver.messageDriver.receiveMessages({ ...wanted, count, completable: true });
+      const messages = await this.#port.received(names, count);
       if (this.#over) return;
       const encoded = messages.map(({ id, name, data, sentAt }) => ({ id, name, body: encodeValue(data), sentAt }));
       this.pump.input.polled(this.handle, op, encoded);
@@ -420,9 +440,14 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   runEnded(outcome: RunOutcome): void {
+    this.#reading(() => this.#endAs(outcome));
+  }
+
+  #endAs(outcome: RunOutcome): void {
     this.#run?.drop(undefined);
     if (outcome.kind === "completed") {
-      const output = outcome.output === undefined ? undefined : decodeValue(outcome.output);
+      const stored = outcome.output;
+      const output = stored === undefined ? undefined : inRow(outputKey(), () => decodeValue(stored));
       return this.#finish({ state: "completed", ...(output === undefined ? {} : { output }) });
     }
     if (outcome.kind === "cancelled") return this.#fail(new EvictedError());
@@ -488,6 +513,6 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 /** As many messages as are at hand at once. */
 const MOST_MESSAGES = 1_000;
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+function storeError({ code, message, retryable, unknown, data }: StoreProblem): PawlError {
+  return new PawlError(code, message, { retryable, outcome: unknown ? "unknown" : "no", data });
 }
