@@ -108,7 +108,7 @@ impl Kept {
     /// Notes what a record in the row of change `number` is needed for.
     pub fn put_record(&mut self, number: u64, record: &Record) {
         match life(record) {
-            Life::Elsewhere => {}
+            Life::Elsewhere | Life::Writing(_) => {}
             Life::Entry(id) => {
                 let Some(known) = self.entries.get_mut(id) else { return };
                 let kind = discriminant(record);
@@ -145,6 +145,7 @@ impl Kept {
     pub fn needs(&self, number: u64, record: &Record) -> bool {
         match life(record) {
             Life::Elsewhere | Life::Pending => false,
+            Life::Writing(id) => self.change_of(id) == Some(number),
             Life::Entry(id) => {
                 let beside = (discriminant(record), number);
                 self.entries.get(id).is_some_and(|known| known.beside.contains(&beside))

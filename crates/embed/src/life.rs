@@ -7,6 +7,8 @@ use pawl_core::codec::change::Record;
 pub enum Life<'a> {
     /// It has rows of its own, or leaves nothing behind.
     Elsewhere,
+    /// Until the entry is gone or is written anew.
+    Writing(&'a str),
     /// Until the entry is gone or has another one.
     Entry(&'a str),
     /// Until the cell has a newer base.
@@ -37,9 +39,8 @@ pub fn life(record: &Record) -> Life<'_> {
         | Record::Erased { .. } => Life::Elsewhere,
         Record::Failure { entry_id, .. }
         | Record::BranchFailure { entry_id, .. }
-        | Record::RetryAt { entry_id, .. }
-        | Record::UndoFailed { entry_id, .. }
-        | Record::Pushed { entry_id, .. } => Life::Entry(entry_id),
+        | Record::RetryAt { entry_id, .. } => Life::Writing(entry_id),
+        Record::UndoFailed { entry_id, .. } | Record::Pushed { entry_id, .. } => Life::Entry(entry_id),
         Record::Delta { cell, .. } => Life::Cell(cell),
         Record::Parked { .. } => Life::Parked,
         Record::Failed(_) | Record::Cancelled { .. } | Record::RollingBack(_) => Life::Ended,

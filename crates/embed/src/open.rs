@@ -286,12 +286,13 @@ impl Units<'_> {
         let mut beside: HashMap<&str, Vec<Record>> = HashMap::new();
         for (number, (row, _)) in &self.stored.changes {
             for record in row.rest.iter().filter(|record| self.kept.needs(*number, record)) {
-                if let Life::Entry(id) = life(record) {
-                    let records = beside.entry(id).or_default();
+                let (Life::Entry(id) | Life::Writing(id)) = life(record) else { continue };
+                let records = beside.entry(id).or_default();
+                if matches!(life(record), Life::Entry(_)) {
                     // Of several in one change the last one counts.
                     records.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(record));
-                    records.push(record.clone());
                 }
+                records.push(record.clone());
             }
         }
         beside
@@ -304,7 +305,7 @@ impl Units<'_> {
         }
         let mut records: Vec<Record> = listed.flat_map(|id| self.of_entry(number, id, beside).records).collect();
         let rest = row.rest.iter().filter(|record| {
-            let of_change = !matches!(life(record), Life::Entry(_) | Life::Ended);
+            let of_change = !matches!(life(record), Life::Entry(_) | Life::Writing(_) | Life::Ended);
             of_change && self.kept.needs(number, record)
         });
         records.extend(rest.cloned());

@@ -15,12 +15,12 @@ use crate::error;
 use crate::failure;
 use crate::kept::{Kept, entry_hash};
 use crate::keys;
-use crate::life::{Life, life};
 use crate::rows::{Ack, Base, ChangeRow, Sent, status_byte};
 use crate::split::{Class, Pile};
 use crate::sweep::{self, Drop};
 use crate::translate::{
-    add_message, answers, complete_message, entry_ids, message_id, put_base, put_row, uncounted, word, written_input,
+    add_message, answers, complete_message, entry_ids, message_id, put_base, put_row, rest, uncounted, word,
+    written_input,
 };
 use crate::work::{Call, Limits};
 
@@ -154,7 +154,7 @@ impl Planner<'_> {
             at: record.at,
             adopted: false,
             entry_ids: entry_ids(&record.records),
-            rest: record.records.iter().filter(|record| life(record) != Life::Elsewhere).cloned().collect(),
+            rest: rest(&record.records),
             sends: self.sends(change, record.id)?,
             acks: Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! From records to rows: the parts that need to know nothing but the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use pawl_core::codec::cbor;
@@ -12,6 +12,7 @@ use pawl_store::Status;
 
 use crate::kept::covers;
 use crate::keys;
+use crate::life::{Life, life};
 use crate::rows::{self, Ack, Base, ChangeRow, Sent};
 use crate::split::{Class, Pile};
 use crate::work::Call;
@@ -96,6 +97,27 @@ pub fn uncounted<'a>(names: &[String], records: &'a [Record]) -> Vec<&'a str> {
     };
     let is_uncounted = |(entry, name): &&(&Entry, &str)| counted_as(name).is_some_and(|(wait, _)| counted(entry, wait));
     messages.iter().filter(is_uncounted).map(|(entry, _)| &*entry.id).collect()
+}
+
+/// The records that have no rows of their own, without what stood beside an earlier writing of the same entry.
+pub fn rest(records: &[Record]) -> Vec<Record> {
+    let mut written: HashMap<&str, usize> = HashMap::new();
+    for (place, record) in records.iter().enumerate() {
+        if let Record::Entry(entry) = record {
+            written.insert(&entry.id, place);
+        }
+    }
+    let counts = |place: usize, record: &Record| match life(record) {
+        Life::Elsewhere => false,
+        Life::Writing(id) => written.get(id).is_some_and(|written| *written < place),
+        _ => true,
+    };
+    records
+        .iter()
+        .enumerate()
+        .filter(|(place, record)| counts(*place, record))
+        .map(|(_, record)| record.clone())
+        .collect()
 }
 
 /// Each entry that was written and is still there, once, in the order in which each was written last.
