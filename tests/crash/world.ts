@@ -326,7 +326,7 @@ class Life implements Driver {
 
   /** Waits until nothing happens any more: no body runs on, and the store has nothing to do. */
   async #rest(): Promise<void> {
-    const seen = () => `${this.batches} ${this.watch.progress} ${this.#deadline}`;
+    const seen = () => `${this.batches} ${this.watch.progress} ${this.#deadline} ${this.#runtime.pump?.told}`;
     for (let still = 0, before = ""; still < RESTS; still = seen() === before ? still + 1 : 0) {
       this.#mustLive();
       before = seen();
