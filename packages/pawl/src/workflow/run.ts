@@ -395,9 +395,9 @@ export class Run {
     operation.reject(reason);
   }
 
-  /** A step that was tried and never committed may have to be undone. */
+  /** The step may have to be undone although the workflow hears nothing of it: it has committed already, or was tried. */
   #keepHandlers(op: number, operation: Operation): void {
-    if (operation.kind !== "step" || operation.handlers?.attempted === undefined) return;
+    if (operation.kind !== "step" || operation.handlers === undefined) return;
     const { name, handlers, callersContext } = operation;
     this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
   }
@@ -433,8 +433,8 @@ export class Run {
 
   #stepResolved(op: number, operation: StepOperation, value: ResolvedValue): void {
     this.#settled(operation.attempt);
-    const { handlers, name, callersContext, wrap } = operation;
-    if (handlers?.committed !== undefined) this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
+    const { wrap } = operation;
+    if (operation.handlers?.committed !== undefined) this.#keepHandlers(op, operation);
     const result = this.#read(value, operation.kept, undefined);
     operation.resolve(wrap === undefined ? result : wrap(result));
   }
@@ -455,7 +455,7 @@ export class Run {
     if (operation?.kind !== "step") return;
     this.#heard(operation, told);
     this.#settled(operation.attempt);
-    this.#keepHandlers(op, operation);
+    if (operation.handlers?.attempted !== undefined) this.#keepHandlers(op, operation);
     const { name } = operation;
     const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure) });
     if (caught !== undefined) return operation.resolve(caught);
