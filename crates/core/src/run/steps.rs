@@ -31,7 +31,7 @@ impl Run {
         };
         let phase = StepPhase::Waiting;
         self.pend(scope, op, place, name, Kind::Step { step, policy, phase, traits, undoes: false });
-        if self.is_on_stack(place) {
+        if self.has_handler(place, traits) {
             self.handlers.insert(place, (op, policy));
         }
         if self.is_rebuilding() && !matches!(step, Step::Completed | Step::Terminal(_)) {

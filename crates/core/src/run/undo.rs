@@ -22,6 +22,12 @@ impl Run {
         self.history.rows_at(place) > 0 && self.stack.rows().iter().any(|row| row.node == place)
     }
 
+    /// Whether code that says this of a step can undo it as it is on the stack.
+    pub(super) fn has_handler(&self, place: NodeId, traits: StepTraits) -> bool {
+        let has = |row: &Row| if row.attempted { traits.undo_attempted } else { traits.undo };
+        self.history.rows_at(place) > 0 && self.stack.rows().iter().any(|row| row.node == place && has(row))
+    }
+
     /// Puts a step onto the stack with the change that records it, if there is a handler for how it ended.
     pub(super) fn push_row(&mut self, writing: &mut Writing, op: OpId, step: &Running, attempted: bool) {
         let StepTraits { undo, undo_attempted, .. } = step.traits;
