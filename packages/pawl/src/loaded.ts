@@ -77,6 +77,11 @@ interface Action {
   attempt: Attempt | undefined;
 }
 
+/** A message that was asked: nobody, until it is durable. */
+export interface Asked {
+  messageId?: string;
+}
+
 interface Report {
   readonly event: EventRecord;
   /** Drawn by chance: a failure is reported once, and never again after a crash. */
@@ -244,12 +249,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return (await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }))) as string;
   }
 
-  /** Sends a message and waits for its answer, across restarts of the actor. */
-  async ask(name: string, body: Uint8Array): Promise<unknown> {
-    const messageId = await this.send(name, body);
+  /**
+   * Sends a message and waits for its answer. `asked` is told the message's id; whoever has that waits for the answer to the
+   * message that is there, and sends none.
+   */
+  async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
+    asked.messageId ??= await this.send(name, body);
+    const { messageId } = asked;
+    await this.load();
     return new Promise((resolve, reject) => {
       this.#askers.set(messageId, { resolve, reject });
       this.#answerAskers();
+      if (this.#outcome !== undefined) this.#failAskers(say.runEnded(this.name));
     });
   }
 

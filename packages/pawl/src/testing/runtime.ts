@@ -137,7 +137,12 @@ function handleIn(world: World, actor: Actor | string, key: string, options: Cal
     (first["with"] as (next: CallOptions) => void)(next);
     return handleIn(world, actor, key, { ...options, ...next });
   };
-  return { ...calls, actions, with: chosen } as unknown as Handle<Actor>;
+  // One whose message is there already goes on waiting for the answer to that.
+  const ask = (name: unknown, body: unknown, own?: unknown) => {
+    const asked = {};
+    return world.outliving((local) => (inProcess(local)["ask"] as Call)(name, body, own, asked));
+  };
+  return { ...calls, ask, actions, with: chosen } as unknown as Handle<Actor>;
 }
 
 /** The operator's verbs, in the process that is alive. */

@@ -43,7 +43,7 @@ export function job(flow: Flow, { steps = {}, failed }: JobOptions = {}) {
       notes: (c) => [...c.state.notes],
     },
     workflow: (ctx) => flow(ctx),
-    ...(failed === undefined ? {} : { onError: (_c, event) => failed(event) }),
+    onError: (_c, event) => failed?.(event),
     steps,
   });
 }

@@ -31,72 +31,75 @@ const WAYS: readonly [string, (ctx: Ctx) => Promise<unknown>, object | string][]
   ["a join's failure", (ctx) => ctx.join("j", { a: () => Promise.reject(new Error("in a")) }), { code: "join_failed" }],
 ];
 
-test.each(WAYS)("%s undoes each step exactly once, newest first, wherever it stands, after a crash at any batch", async (_, end, heard) => {
-  await crashing(
-    () => async (ctx) => {
-      await does(ctx, "first");
-      await ctx.loop({
-        name: "rounds",
-        state: 0,
-        keep: 1,
-        run: async (ctx, round) => {
-          await does(ctx, "round", `round ${round}`);
-          return round === 3 ? Loop.break() : Loop.continue(round + 1);
-        },
-      });
-      await ctx.join("both", {
-        a: async (ctx) => {
-          await does(ctx, "in a");
-        },
-      });
-      await ctx.race("race", {
-        loser: async (ctx) => {
-          await does(ctx, "in loser");
-          await ctx.sleep("for long", "1d");
-        },
-        winner: async (ctx) => {
-          await ctx.sleep("a little", "1s");
-          await does(ctx, "in winner");
-        },
-      });
-      await ctx.try("block", async (ctx) => {
-        await does(ctx, "in block");
-        throw new RollbackError("caught");
-      });
-      await ctx.map("map", [1], (ctx) => does(ctx, "in map"), { concurrency: 1 });
-      await ctx.step("not undone", (c) => void c.state.notes.push("+plain"));
-      return end(ctx);
-    },
-    async (t, handle) => {
-      await t.until("job", "1", { sleep: "a little" });
-      const ended = handle.result().catch((error: { cause: unknown }) => error.cause);
-      await t.advance("1s");
-      await t.idle();
-      if (typeof heard === "string") expect(await ended).toBe(heard);
-      else expect(await ended).toMatchObject(heard);
-      const notes = await handle.actions.notes();
-      expect(undoneOf(notes)).toEqual([
-        "-in map",
-        "-in block",
-        "-in winner",
-        "-in loser",
-        "-in a",
-        "-round 3",
-        "-round 2",
-        "-round 1",
-        "-round 0",
-        "-first",
-      ]);
-      expect(notes.filter((note) => note.startsWith("+"))).toHaveLength(11);
-      await t.crash();
-      expect(await handle.actions.notes(), "and nothing more after it").toEqual(notes);
-      await t.idle();
-      const again = await handle.result().catch((error: { cause: unknown }) => error.cause);
-      if (typeof heard === "string") expect(again).toBe(heard);
-      else expect(again).toMatchObject(heard);
-    },
-  );
-});
+test.each(WAYS)(
+  "%s undoes each step exactly once, newest first, wherever it stands, after a crash at any batch",
+  async (_, end, heard) => {
+    await crashing(
+      () => async (ctx) => {
+        await does(ctx, "first");
+        await ctx.loop({
+          name: "rounds",
+          state: 0,
+          keep: 1,
+          run: async (ctx, round) => {
+            await does(ctx, "round", `round ${round}`);
+            return round === 3 ? Loop.break() : Loop.continue(round + 1);
+          },
+        });
+        await ctx.join("both", {
+          a: async (ctx) => {
+            await does(ctx, "in a");
+          },
+        });
+        await ctx.race("race", {
+          loser: async (ctx) => {
+            await does(ctx, "in loser");
+            await ctx.sleep("for long", "1d");
+          },
+          winner: async (ctx) => {
+            await ctx.sleep("a little", "1s");
+            await does(ctx, "in winner");
+          },
+        });
+        await ctx.try("block", async (ctx) => {
+          await does(ctx, "in block");
+          throw new RollbackError("caught");
+        });
+        await ctx.map("map", [1], (ctx) => does(ctx, "in map"), { concurrency: 1 });
+        await ctx.step("not undone", (c) => void c.state.notes.push("+plain"));
+        return end(ctx);
+      },
+      async (t, handle) => {
+        await t.until("job", "1", { sleep: "a little" });
+        const ended = handle.result().catch((error: { cause: unknown }) => error.cause);
+        await t.advance("1s");
+        await t.idle();
+        if (typeof heard === "string") expect(await ended).toBe(heard);
+        else expect(await ended).toMatchObject(heard);
+        const notes = await handle.actions.notes();
+        expect(undoneOf(notes)).toEqual([
+          "-in map",
+          "-in block",
+          "-in winner",
+          "-in loser",
+          "-in a",
+          "-round 3",
+          "-round 2",
+          "-round 1",
+          "-round 0",
+          "-first",
+        ]);
+        expect(notes.filter((note) => note.startsWith("+"))).toHaveLength(11);
+        await t.crash();
+        expect(await handle.actions.notes(), "and nothing more after it").toEqual(notes);
+        await t.idle();
+        const again = await handle.result().catch((error: { cause: unknown }) => error.cause);
+        if (typeof heard === "string") expect(again).toBe(heard);
+        else expect(again).toMatchObject(heard);
+      },
+    );
+  },
+);
 
 test("cancel undoes, and says who was cancelled and why; `compensate: false` does not undo", async () => {
   for (const compensate of [true, false]) {
@@ -271,7 +274,7 @@ test("a handler that fails is tried again as its step would be; exhausted, it ke
 
 test("a handler that asks to be tried later is; a critical failure of one is not tried again", async () => {
   const at: number[] = [];
-  const { handle, t, job } = playing(async (ctx) => {
+  const { t, job } = playing(async (ctx) => {
     await ctx.step({
       name: "critical",
       run: () => 1,
