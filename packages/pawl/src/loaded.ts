@@ -682,7 +682,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   runEnded(outcome: RunOutcome): void {
     this.#outcome = outcome;
-    this.#run?.drop(undefined);
+    const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
+    this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
     this.#run = undefined;
     if (outcome.kind === "failed" && this.#results.size === 0)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");

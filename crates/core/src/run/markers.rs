@@ -154,6 +154,10 @@ impl Run {
 
     /// Answers a message that was taken: the answer is durable with the message's row.
     pub(super) fn complete(&mut self, overlay: &mut Overlay, op: OpId, message_id: String, reply: Option<Bytes>) {
+        // A rebuild has come past what the run did: nobody answers for a run that is being undone.
+        if self.is_rebuilding() {
+            return;
+        }
         let open = self.open_messages.get(&message_id).copied();
         let Some((place, name, done)) = open.and_then(|place| self.completion(place)) else {
             let misuse = Misuse::NotCompletable { message_id };

@@ -95,11 +95,17 @@ export class PawlDialect implements Dialect {
   }
 
   message(bytes: Uint8Array, context: ScopeContext | undefined): unknown {
-    const { id, name, body, createdAt } = decode(bytes) as MessageRecord;
+    const { id, name, body, createdAt, completed } = decode(bytes) as MessageRecord;
     const message = { id, name, body, sentAt: createdAt };
     const reply = context?.run.owner.messages.get(name)?.reply;
     if (context === undefined || reply === undefined) return message;
-    return { ...message, complete: (answer: unknown) => context.run.complete(id, name, reply, answer) };
+    let recorded = completed === true;
+    const isRecorded = () => {
+      const was = recorded;
+      recorded = false;
+      return was;
+    };
+    return { ...message, complete: (answer: unknown) => context.run.complete(id, name, reply, answer, isRecorded) };
   }
 
   entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error {
@@ -133,6 +139,7 @@ interface MessageRecord {
   readonly name: string;
   readonly body: unknown;
   readonly createdAt: number;
+  readonly completed?: boolean;
 }
 
 function byName(operation: ForkOperation, values: ReadonlyMap<number, unknown>): Record<string, unknown> {

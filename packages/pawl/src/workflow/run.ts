@@ -184,13 +184,23 @@ export class Run {
     return { op, promise };
   }
 
-  /** Answers a message that was taken. Resolves when the answer is durable. */
-  async complete(id: string, name: string, schema: Schema, answer: unknown): Promise<void> {
+  /**
+   * Answers a message that was taken. Resolves when the answer is durable. `isRecorded` says, once, that code comes past an
+   * answer again that is durable already.
+   */
+  async complete(
+    id: string,
+    name: string,
+    schema: Schema,
+    answer: unknown,
+    isRecorded: () => boolean,
+  ): Promise<void> {
     const { pump, handle, limits } = this.owner;
     const what = `the answer to message "${name}" of ${this.owner.name}`;
     const encoded = (value: unknown) =>
       value === undefined ? undefined : encodeGiven(value, `${what} is a value`, limits.messageBytes);
     const reply = await checked(schema, answer, what, encoded);
+    if (isRecorded()) return;
     const { promise } = this.begin(
       (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
       (op) => pump.input.complete(handle, op, id, reply),

@@ -18,6 +18,9 @@ export const messages = {
   question: ask(type<string>(), type<{ answer: string }>()),
 };
 
+/** Bodies wait for gates, and for nothing else of the real world. */
+const PATIENCE_MS = 40;
+
 export interface Notes {
   notes: string[];
 }
@@ -54,7 +57,7 @@ export type Job = ReturnType<typeof job>;
 export function playing(flow: Flow, options: JobOptions = {}) {
   const code = { flow };
   const definition = job((ctx) => code.flow(ctx), options);
-  const t = createTestRuntime({ actors: [definition] });
+  const t = createTestRuntime({ actors: [definition], patience: PATIENCE_MS });
   return { t, code, job: definition, handle: t.get(definition, "1") };
 }
 
@@ -126,7 +129,7 @@ export async function crashing(
   let definition = job(make(), options);
   const setup = () => {
     definition = job(make(), options);
-    return { actors: [definition] as const };
+    return { actors: [definition] as const, patience: PATIENCE_MS };
   };
   await crashEverywhere(setup, async (t) => scenario(t, await t.create(definition, "1")));
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Ctx, crashing, failureOf, Gates, playing, rejection, resultOf } from "./harness.ts";
+import { type Ctx, crashing, failureOf, Gates, playing, rejection, replayed, resultOf } from "./harness.ts";
 
 const bodies = (taken: readonly { body: string }[]) => taken.map(({ body }) => body);
 
@@ -167,6 +167,49 @@ test("an answer is checked, must be storable, and is given once", async () => {
   await handle.send("go", "");
   expect(await handle.result()).toEqual(["value_not_storable", "given", "bad_argument", "bad_argument"]);
   await t.idle();
+});
+
+test("what was refused and what was answered is so again on replay", async () => {
+  const seen: string[][] = [];
+  const { handle, t } = playing(async (ctx) => {
+    const answers: string[] = [];
+    const question = await ctx.queue.next("question");
+    const complete = question.complete as (reply: unknown) => Promise<void>;
+    for (const reply of [{ answer: () => 1 }, { answer: "yes" }, { answer: "no" }])
+      await complete(reply).then(
+        () => answers.push("given"),
+        (error: { code: string }) => answers.push(error.code),
+      );
+    seen.push(answers);
+    await ctx.queue.next("go");
+  });
+  expect(await handle.ask("question", "q")).toEqual({ answer: "yes" });
+  await replayed(t);
+  expect(seen).toEqual([
+    ["value_not_storable", "given", "bad_argument"],
+    ["value_not_storable", "given", "bad_argument"],
+  ]);
+});
+
+test("a run that is being undone answers nothing, also when its code is looked through for handlers", async () => {
+  const { handle, t, job } = playing(async (ctx) => {
+    const question = await ctx.queue.next("question");
+    await ctx.step({ name: "s", run: () => 1, rollback: () => gates.pass("undone") });
+    await ctx.queue.next("go");
+    await question.complete({ answer: "never" });
+  });
+  const gates = new Gates();
+  await t.create(job, "1");
+  const asked = rejection(handle.with({ timeout: "1d" }).ask("question", "q"));
+  await t.until("job", "1", { message: "go" });
+  await handle.send("on", "");
+  const cancelled = handle.cancel();
+  await t.idle();
+  await t.crash();
+  gates.open("undone");
+  await cancelled;
+  expect(await asked).toMatchObject({ code: "workflow_ended" });
+  expect(await rejection(handle.result())).toMatchObject({ code: "cancelled" });
 });
 
 test("an ask that nobody answers before the run ends fails, and says so", async () => {
