@@ -19,7 +19,7 @@ use crate::input::Time;
 use crate::key::Location;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
-use crate::run::{Phase, Run, Stored};
+use crate::run::{Phase, Run, Stored, UndoFailed};
 use crate::state::{Delta, StateError};
 
 /// What the store has of an actor.
@@ -144,6 +144,11 @@ impl Fold {
             Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
             Record::Parked { times, .. } => self.stored.parks = times,
+            Record::UndoFailed { entry_id, attempts, terminal, .. } => {
+                let node = self.places.get(&entry_id).copied().filter(|_| !terminal);
+                self.stored.undo_failed = node.map(|node| UndoFailed { node, attempts, at });
+                self.stored.stuck = terminal;
+            }
             record => self.control_flow(record),
         }
         Ok(())
@@ -183,9 +188,8 @@ impl Fold {
                 if let Some(node) = history.at(&location).filter(|node| stack.pop(*node)) {
                     history.mark_row(node, false);
                 }
-                self.stored.stuck = false;
+                (self.stored.stuck, self.stored.undo_failed) = (false, None);
             }
-            Record::UndoFailed { terminal, .. } => self.stored.stuck = terminal,
             Record::IterationState { location, iteration, state } => {
                 if let Some(node) = history.at(&location) {
                     self.stored.iteration_states.insert((node, iteration), state);
@@ -199,6 +203,7 @@ impl Fold {
             Record::Recovered { generation } => {
                 self.outcome = None;
                 (self.stored.generation, self.stored.ending, self.stored.stuck) = (generation, None, false);
+                self.stored.undo_failed = None;
                 self.stored.ended_by.clear();
             }
             Record::Dropped { location, iterations, .. } => {

@@ -59,6 +59,8 @@ pub enum Output {
     Parked(Divergence),
     /// A message was answered, durably.
     Answered { message_id: String, reply: Option<Bytes> },
+    /// What a step did whose outcome was told before it was durable is so now.
+    Durable { op: OpId },
     /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
     Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
     /// The adapter broke its contract.

@@ -180,6 +180,8 @@ pub struct Run {
     next_scope: ScopeId,
     stack: Stack,
     rollback: Rollback,
+    /// The handler that had failed when the run was loaded, and is tried again.
+    undo_failed: Option<UndoFailed>,
     /// How the run ends once everything is undone.
     ending: Option<Ending>,
     /// Steps on the stack whose handler the adapter has: the operation that knows it, and its policy.
@@ -203,9 +205,19 @@ pub struct Stored {
     pub generation: u64,
     pub stack: Stack,
     pub stuck: bool,
+    pub undo_failed: Option<UndoFailed>,
     pub ending: Option<Ending>,
     pub iteration_states: BTreeMap<(NodeId, u32), Bytes>,
     pub ended_by: Vec<NodeId>,
+}
+
+/// A handler whose last attempt has failed, and that is to be tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct UndoFailed {
+    pub node: NodeId,
+    pub attempts: u32,
+    /// When that was recorded.
+    pub at: Time,
 }
 
 impl Stored {
@@ -220,6 +232,7 @@ impl Stored {
             generation: 0,
             stack: Stack::default(),
             stuck: false,
+            undo_failed: None,
             ending: None,
             iteration_states: BTreeMap::new(),
             ended_by: Vec::new(),
@@ -257,6 +270,7 @@ impl Run {
             next_scope: first_scope,
             stack: stored.stack,
             rollback: if stuck { Rollback::Stuck } else { Rollback::Idle },
+            undo_failed: stored.undo_failed,
             ending: stored.ending,
             handlers: BTreeMap::new(),
             iteration_states: stored.iteration_states,

@@ -579,6 +579,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     asker?.resolve(reply === undefined ? undefined : decode(reply));
   }
 
+  durable(op: number): void {
+    this.#run?.durable(op);
+  }
+
   stepVerdict(op: number, attempt: number, verdict: Verdict): void {
     this.#run?.verdict(op, attempt, verdict);
   }

@@ -568,6 +568,8 @@ export interface ActorSink {
   rethrow(op: number): void;
   sent(call: number, messageId: string): void;
   answered(messageId: string, reply: Uint8Array | undefined): void;
+  /** Of a step whose outcome was told before it was durable. */
+  durable(op: number): void;
   /** The run waits, durably; `names` undefined: for no message; empty: for any. */
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
   report(report: number, event: EventRecord): void;
@@ -730,6 +732,10 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
     case 31: {
       const [messageId, reply] = [reader.text(), reader.optionalBytes()];
       return actor?.answered(messageId, reply);
+    }
+    case 33: {
+      const op = reader.number();
+      return actor?.durable(op);
     }
     case 32: {
       const alarm = reader.flag() ? reader.time() : undefined;

@@ -315,6 +315,7 @@ impl Life<'_> {
             }
             Output::Reply { .. }
             | Output::Sent { .. }
+            | Output::Durable { .. }
             | Output::Hurry
             | Output::Verdict { .. }
             | Output::Abort { .. }

@@ -196,6 +196,10 @@ impl Writer<'_> {
                 self.text(message_id);
                 self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
             }
+            ActorOutput::Durable { op } => {
+                self.record(33, handle);
+                self.number(*op);
+            }
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);
                 self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));

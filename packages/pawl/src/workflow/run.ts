@@ -60,6 +60,8 @@ export class Run {
   readonly #contexts = new Map<number, ScopeContext>();
   readonly #undo = new Map<number, Undo>();
   readonly #attempts = new Set<Attempt>();
+  /** Of ephemeral steps that have succeeded and are not durable yet, by the operation. */
+  readonly #unwritten = new Map<number, Attempt>();
   #controller: AbortController | undefined;
   #abortReason: unknown;
   #now = 0;
@@ -188,13 +190,7 @@ export class Run {
    * Answers a message that was taken. Resolves when the answer is durable. `isRecorded` says, once, that code comes past an
    * answer again that is durable already.
    */
-  async complete(
-    id: string,
-    name: string,
-    schema: Schema,
-    answer: unknown,
-    isRecorded: () => boolean,
-  ): Promise<void> {
+  async complete(id: string, name: string, schema: Schema, answer: unknown, isRecorded: () => boolean): Promise<void> {
     const { pump, handle, limits } = this.owner;
     const what = `the answer to message "${name}" of ${this.owner.name}`;
     const encoded = (value: unknown) =>
@@ -314,7 +310,7 @@ export class Run {
 
   #end(attempt: Attempt, reason: unknown): void {
     attempt.fail(reason);
-    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+    this.#release(attempt);
   }
 
   iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
@@ -442,11 +438,21 @@ export class Run {
   }
 
   #stepResolved(op: number, operation: StepOperation, value: ResolvedValue): void {
-    this.#settled(operation.attempt);
-    const { wrap } = operation;
+    const { attempt, ephemeral, wrap } = operation;
+    if (ephemeral && attempt !== undefined) {
+      this.#release(attempt);
+      this.#unwritten.set(op, attempt);
+    } else this.#settled(attempt);
     if (operation.handlers?.committed !== undefined) this.#keepHandlers(op, operation);
     const result = this.#read(value, operation.kept, undefined);
     operation.resolve(wrap === undefined ? result : wrap(result));
+  }
+
+  /** What an ephemeral step did is durable. */
+  durable(op: number): void {
+    const attempt = this.#unwritten.get(op);
+    this.#unwritten.delete(op);
+    attempt?.committed();
   }
 
   #undone(op: number, undo: Undo): void {
@@ -511,8 +517,12 @@ export class Run {
   /** The outcome of an attempt is durable. */
   #settled(attempt: Attempt | undefined): void {
     if (attempt === undefined) return;
-    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+    this.#release(attempt);
     attempt.committed();
+  }
+
+  #release(attempt: Attempt): void {
+    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
   }
 
   #take(op: number): Operation | undefined {

@@ -72,6 +72,33 @@ test("ephemeral steps become durable with the next entry: two of them and a step
   expect((await batches(false)) - (await batches(true))).toBe(3);
 });
 
+test("c.afterCommit of an ephemeral step waits until it is durable, alone and in branches; one that a crash undoes is not heard", async () => {
+  const heard: string[] = [];
+  const gates = new Gates();
+  const note = (ctx: Ctx, name: string) =>
+    ctx.step({ name, ephemeral: true, run: (c) => c.afterCommit(() => void heard.push(name)) });
+  const { t, job, handle } = playing(async (ctx) => {
+    await note(ctx, "a");
+    heard.push("after a");
+    await ctx.step("s", () => gates.pass("s"));
+    await ctx.join("j", { b: (ctx) => note(ctx, "b"), c: (ctx) => note(ctx, "c") });
+    await note(ctx, "d");
+    await ctx.queue.next("go");
+  });
+  await t.create(job, "1");
+  await t.until("job", "1", { step: "s" });
+  expect(heard).toEqual(["after a"]);
+  await t.crash();
+  gates.open("s");
+  await t.until("job", "1", { message: "go" });
+  expect(heard.slice(0, 3)).toEqual(["after a", "after a", "a"]);
+  expect(heard.slice(3).sort()).toEqual(["b", "c", "d"]);
+  await t.crash();
+  await handle.send("go", "");
+  await handle.result();
+  expect(heard).toHaveLength(6);
+});
+
 test("what an ephemeral step wrote is seen by the next step; a crash runs again what was not durable", async () => {
   const gates = new Gates();
   const runs: string[] = [];
