@@ -212,7 +212,7 @@ impl Run {
             What::Rethrow | What::Retry { .. } => Output::Rethrow { op },
         });
         if told_early {
-            overlay.leave_after(commit, Output::Durable { op });
+            overlay.leave_whenever(commit, Output::Durable { op });
         }
     }
 }

@@ -96,7 +96,7 @@ test("c.afterCommit of an ephemeral step waits until it is durable, alone and in
   await t.crash();
   await handle.send("go", "");
   await handle.result();
-  expect(heard).toHaveLength(6);
+  expect(heard.filter((one) => one !== "after a").sort()).toEqual(["a", "b", "c", "d"]);
 });
 
 test("what an ephemeral step wrote is seen by the next step; a crash runs again what was not durable", async () => {

@@ -272,6 +272,37 @@ test("a handler that fails is tried again as its step would be; exhausted, it ke
   expect(await handle.actions.notes()).toEqual(["+before", "-s", "-before"]);
 });
 
+test("a handler's attempts, and the time at which it asked to be tried again, survive a crash", async () => {
+  const at: [number, number][] = [];
+  const { t, handle, job } = playing(async (ctx) => {
+    await ctx.step({
+      name: "s",
+      maxRetries: 2,
+      retryBackoffBase: "1s",
+      run: () => 1,
+      rollback: (c) => {
+        at.push([c.attempt, t.now()]);
+        if (c.attempt === 1) throw new RetryAfterError("later", "2h");
+        if (c.attempt === 2) throw new Error("no");
+      },
+    });
+    return ctx.rollback("out");
+  });
+  await t.create(job, "1");
+  await t.idle();
+  await t.crash();
+  await t.advance("1h");
+  await t.crash();
+  await t.advance("1h");
+  await t.crash();
+  const result = handle.result();
+  await t.advance("1m");
+  expect(await result).toBe("out");
+  const [first = [0, 0], second = [0, 0]] = at;
+  expect(at.map(([attempt]) => attempt)).toEqual([1, 2, 3]);
+  expect(second[1] - first[1]).toBe(7_200_000);
+});
+
 test("a handler that asks to be tried later is; a critical failure of one is not tried again", async () => {
   const at: number[] = [];
   const { t, job } = playing(async (ctx) => {
