@@ -13,4 +13,4 @@ export const PROGRAMS: readonly Program[] = [
   ...[undone, undoneByOutput, cancelled, answers],
   ...[actions, sends, vars, migrations, onlyActions],
 ];
-export { plain, retries, sends };
+export { answers, forks, plain, retries, sends, undone };

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 const [path, addon] = process.argv.slice(2);
 const { Engine } = createRequire(import.meta.url)(addon);
 const READY = 20;
-const KIND_AT = 9; // after the next deadline (f64) and the number of pending jobs (one byte)
+const KIND_AT = 10; // after the next deadline (f64), the number of pending jobs and a flag (one byte each)
 
 const engine = new Engine({ url: `sqlite:${path}`, namespace: "default" }, look);
 const output = Buffer.alloc(4096);
