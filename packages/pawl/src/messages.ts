@@ -123,6 +123,16 @@ export function duplicateName(actor: string, kind: string, name: string): PawlEr
   );
 }
 
+export function compensationLimit(actor: string, step: string, why: string): PawlError {
+  return new PawlError(
+    "compensation_limit",
+    `step "${step}" of ${actor} cannot be undone any more: ${why}.
+  effect    the body had finished; what it did outside has happened. The step has failed and is not run again.
+  do        undo many at once: one step with a \`rollback\` for a whole slice; or give the work to several actors`,
+    { data: { actor, step } },
+  );
+}
+
 export function tooManyOperations(actor: string): PawlError {
   return new PawlError(
     "bad_argument",

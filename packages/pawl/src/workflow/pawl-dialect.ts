@@ -46,6 +46,7 @@ export class PawlDialect implements Dialect {
   }
 
   stepError(step: string, terminal: Terminal, attempts: number, failure: FailureRecord, actor: string): Error {
+    if (isLimitOfHandlers(failure)) return say.compensationLimit(actor, step, failure.message);
     const error = toError(failure);
     if (terminal === "critical" || terminal === "rollback") return error;
     const data = { step, attempts, error: toFailure(failure) };
@@ -132,6 +133,11 @@ export class PawlDialect implements Dialect {
   expected  Loop.continue(state) or Loop.break(value)${stateless ? ", or nothing" : ""}`,
     );
   }
+}
+
+/** The engine's own failure of a step that may not be undone any more. */
+function isLimitOfHandlers({ kind, name, stack }: FailureRecord): boolean {
+  return kind === "critical" && name === "CompensationLimitError" && stack === undefined;
 }
 
 interface MessageRecord {

@@ -133,3 +133,17 @@ export async function crashing(
   };
   await crashEverywhere(setup, async (t) => scenario(t, await t.create(definition, "1")));
 }
+
+/** A step that notes that it was done, and, when undone, that it was. */
+export function does(ctx: Ctx, name: string, output: unknown = name): Promise<unknown> {
+  return ctx.step({
+    name,
+    run: (c) => {
+      c.state.notes.push(`+${name}`);
+      return output;
+    },
+    rollback: (c, output) => {
+      c.state.notes.push(`-${String(output)}`);
+    },
+  });
+}
