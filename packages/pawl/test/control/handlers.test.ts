@@ -1,7 +1,7 @@
 /** What undo handlers are given, how they are tried again, and what they do. */
 import { expect, test } from "vitest";
 import { AppError, CriticalError, RetryAfterError } from "../../src/index.ts";
-import { type Ctx, crashing, does, failureOf, Gates, playing, rejection } from "./harness.ts";
+import { crashing, does, failureOf, playing } from "./harness.ts";
 
 test("a handler that fails is tried again as its step would be; exhausted, it keeps the run until admin.retry", async () => {
   const seen: string[] = [];

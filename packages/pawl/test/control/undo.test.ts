@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AppError, CriticalError, Loop, RetryAfterError, RollbackError } from "../../src/index.ts";
+import { AppError, CriticalError, Loop, RollbackError } from "../../src/index.ts";
 import { type Ctx, crashing, does, failureOf, Gates, playing, rejection } from "./harness.ts";
 
 const undoneOf = (notes: readonly string[]) => notes.filter((note) => note.startsWith("-"));
