@@ -449,13 +449,14 @@ impl Run {
     fn begin(&mut self, overlay: &mut Overlay) -> Writing {
         let mut writing = overlay.begin();
         self.history.names.record(|index, name| writing.writer.name(index, name));
-        for record in std::mem::take(&mut self.noted_records) {
-            writing.writer.record(&record);
-        }
         for node in std::mem::take(&mut self.noted) {
             self.write_entry(&mut writing, node);
         }
         for record in std::mem::take(&mut self.noted_pushes) {
+            writing.writer.record(&record);
+        }
+        // Last: what is dropped depends on what is on the compensation stack by then.
+        for record in std::mem::take(&mut self.noted_records) {
             writing.writer.record(&record);
         }
         writing
