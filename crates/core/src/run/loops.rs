@@ -9,6 +9,7 @@ use crate::codec::change::Record;
 use crate::codec::record::{Entry, EntryKind, EntryStatus};
 use crate::history::{History, Mismatch, NodeId};
 use crate::input::{Iterated, OpId, ScopeId};
+use crate::key::Segment;
 use crate::output::{Misuse, Output, Value};
 use crate::overlay::Overlay;
 use crate::scope::{LoopAction, LoopInput, LoopScope};
@@ -81,7 +82,14 @@ impl Run {
     /// Looks for handlers in the iterations that hold something to undo, and in the one that is not over.
     fn rebuild_loop(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, state: LoopScope) {
         self.set_wake(op, Wake::Never);
-        for (iteration, _) in self.history.iterations_with_rows(place) {
+        let holding = self.history.iterations_with_rows(place).into_iter().map(|(iteration, _)| iteration);
+        let mut iterations: Vec<u32> = holding.collect();
+        if let LoopScope::Iterating(last) = state
+            && !iterations.contains(&last)
+        {
+            iterations.push(last);
+        }
+        for iteration in iterations {
             let known = self.iteration_states.get(&(place, iteration)).cloned();
             let shown = known.map_or_else(|| self.loop_value(place), Value::Encoded);
             self.iterate(overlay, op, place, iteration, shown);
@@ -128,7 +136,13 @@ impl Run {
             return self.answer_now(overlay, op, What::Rethrow);
         }
         if self.is_rebuilding() {
-            return self.close_scope(overlay, id, &mut Vec::new());
+            // A loop whose last round threw has ended so, and code that caught it went on.
+            let ends = threw && self.is_last_iteration(op, node);
+            self.close_scope(overlay, id, &mut Vec::new());
+            if ends {
+                self.answer_now(overlay, op, What::Rethrow);
+            }
+            return;
         }
         if unvisited > 0 && self.checks_scope(threw) {
             let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
@@ -172,6 +186,12 @@ impl Run {
         }
         let writing = self.begin(overlay);
         self.fulfil(overlay, op, writing, Value::Kept);
+    }
+
+    fn is_last_iteration(&self, op: OpId, node: NodeId) -> bool {
+        let Some(place) = self.ops.get(&op).map(|pending| pending.place) else { return false };
+        let last = self.recorded_iteration(place);
+        matches!(self.history.location(node).last(), Some(Segment::Iteration { iteration, .. }) if iteration == last)
     }
 
     fn recorded_iteration(&self, place: NodeId) -> u32 {

@@ -217,3 +217,51 @@ test("cancel of one run leaves the other runs of its type alone", async () => {
   expect(await rejection(one.result())).toMatchObject({ code: "cancelled" });
   expect(await other.result()).toMatchObject({ body: "on" });
 });
+
+test("a handler behind a loop that threw and was caught is found again after a crash at any batch", async () => {
+  await crashing(
+    () => async (ctx) => {
+      await ctx.try("t", (ctx) =>
+        ctx.loop({
+          name: "l",
+          state: 0,
+          run: async (ctx, round) => {
+            await ctx.step("s", () => 1);
+            if (round === 1) await ctx.step("breaks", () => Promise.reject(new CriticalError("no")));
+            return Loop.continue(round + 1);
+          },
+        }),
+      );
+      await undoable(ctx, "a");
+      await undoable(ctx, "b");
+      throw new AppError("end", "end");
+    },
+    async (t, handle) => {
+      expect(await failureOf(handle.result())).toMatchObject({ code: "end" });
+      expect(await t.state("job", "1")).toEqual({ notes: ["+a", "+b", "-b", "-a"] });
+    },
+  );
+});
+
+test("a handler behind entries that are not undone is found again in rounds that are pruned, after a crash at any batch", async () => {
+  await crashing(
+    () => async (ctx) => {
+      await ctx.loop({
+        name: "l",
+        state: 0,
+        keep: 1,
+        run: async (ctx, round) => {
+          await ctx.step("plain", () => 1);
+          await ctx.sleep("nap", 0);
+          await undoable(ctx, "a");
+          return round === 2 ? Loop.break() : Loop.continue(round + 1);
+        },
+      });
+      throw new AppError("end", "end");
+    },
+    async (t, handle) => {
+      expect(await failureOf(handle.result())).toMatchObject({ code: "end" });
+      expect(await t.state("job", "1")).toEqual({ notes: ["+a", "+a", "+a", "-a", "-a", "-a"] });
+    },
+  );
+});
