@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { loseEach, uncrashed } from "./lost-batches.ts";
-import { retries, sends } from "./programs/index.ts";
+import { answers, forks, retries, sends, undone } from "./programs/index.ts";
 import { DEATHS } from "./world.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pawl-crash-"));
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let stores = 0;
 const inFile = () => `sqlite:${join(folder, `${++stores}.db`)}`;
 
-describe.each([retries, sends])("$name, in SQLite", (program) => {
+describe.each([retries, sends, forks, undone, answers])("$name, in SQLite", (program) => {
   const reference = uncrashed(program, inFile);
 
   test.each(DEATHS)("ends the same whichever batch is lost: %s", async (kind) => {

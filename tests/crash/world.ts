@@ -281,7 +281,7 @@ class Life implements Driver {
       .result()
       .catch((error: unknown) => {
         this.#mustLive();
-        if (!(error instanceof PawlError && error.code === "workflow_failed")) throw error;
+        if (!(error instanceof PawlError && ENDINGS.has(error.code))) throw error;
       })
       .finally(() => {
         ended = true;
@@ -326,7 +326,7 @@ class Life implements Driver {
 
   /** Waits until nothing happens any more: no body runs on, and the store has nothing to do. */
   async #rest(): Promise<void> {
-    const seen = () => `${this.batches} ${this.watch.progress} ${this.#deadline}`;
+    const seen = () => `${this.batches} ${this.watch.progress} ${this.#deadline} ${this.#runtime.pump?.told}`;
     for (let still = 0, before = ""; still < RESTS; still = seen() === before ? still + 1 : 0) {
       this.#mustLive();
       before = seen();
@@ -344,6 +344,8 @@ class Life implements Driver {
 
 type Send = (name: string, body: unknown) => Promise<void>;
 
+/** With what `result()` rejects when a run has ended. */
+const ENDINGS: ReadonlySet<string> = new Set(["workflow_failed", "cancelled"]);
 const SHOWN_WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as const;
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -202,7 +202,7 @@ impl Fold {
                 if let Some(node) = history.at(&location).filter(|node| stack.pop(*node)) {
                     history.mark_row(node, false);
                 }
-                self.stored.stuck = false;
+                (self.stored.stuck, self.stored.undo_failed) = (false, None);
             }
             Record::IterationState { location, iteration, state } => {
                 if let Some(node) = history.at(&location) {
@@ -217,6 +217,7 @@ impl Fold {
             Record::Recovered { generation } => {
                 self.outcome = None;
                 (self.stored.generation, self.stored.ending, self.stored.stuck) = (generation, None, false);
+                self.stored.undo_failed = None;
                 self.stored.ended_by.clear();
                 let Stored { history, iteration_states, .. } = &mut self.stored;
                 iteration_states.retain(|(place, round), _| history.has_begun(*place, *round));

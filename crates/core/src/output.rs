@@ -62,6 +62,8 @@ pub enum Output {
     Answered { message_id: String, reply: Option<Bytes> },
     /// Ask an embedding host's queue, once, for up to so many of these messages (none: any); then say `Polled`.
     Want { op: OpId, names: Vec<String>, count: u32 },
+    /// What a step did whose outcome was told before it was durable is so now.
+    Durable { op: OpId },
     /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
     Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
     /// The adapter broke its contract.

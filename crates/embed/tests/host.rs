@@ -140,7 +140,7 @@ fn a_call_whose_commit_had_no_known_outcome_is_answered_after_it_was_read_back()
     life.adapter.work_once();
     life.adapter.unknown = false;
     let outputs = life.all(vec![]);
-    let replied = |output: &Output| matches!(output, Output::Actor { output: ActorOutput::Reply { call: 7 }, .. });
+    let replied = |output: &Output| matches!(output, Output::Actor { output: ActorOutput::Sent { call: 7, .. }, .. });
     assert!(outputs.iter().any(replied), "{outputs:?}");
     assert!(outputs.iter().any(|output| matches!(output, Output::Reopened { .. })), "{outputs:?}");
 }

@@ -78,6 +78,11 @@ interface Action {
   attempt: Attempt | undefined;
 }
 
+/** A message that was asked: nobody, until it is durable. */
+export interface Asked {
+  messageId?: string;
+}
+
 interface Report {
   readonly event: EventRecord;
   /** Drawn by chance: a failure is reported once, and never again after a crash. */
@@ -245,12 +250,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return (await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }))) as string;
   }
 
-  /** Sends a message and waits for its answer, across restarts of the actor. */
-  async ask(name: string, body: Uint8Array): Promise<unknown> {
-    const messageId = await this.send(name, body);
+  /**
+   * Sends a message and waits for its answer. `asked` is told the message's id; whoever has that waits for the answer to the
+   * message that is there, and sends none.
+   */
+  async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
+    asked.messageId ??= await this.send(name, body);
+    const { messageId } = asked;
+    await this.load();
     return new Promise((resolve, reject) => {
       this.#askers.set(messageId, { resolve, reject });
       this.#answerAskers();
+      if (this.#outcome !== undefined) this.#failAskers(say.runEnded(this.name));
     });
   }
 
@@ -570,6 +581,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     asker?.resolve(reply === undefined ? undefined : decode(reply));
   }
 
+  durable(op: number): void {
+    this.#run?.durable(op);
+  }
+
   stepVerdict(op: number, attempt: number, verdict: Verdict): void {
     this.#run?.verdict(op, attempt, verdict);
   }
@@ -673,7 +688,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   runEnded(outcome: RunOutcome): void {
     this.#outcome = outcome;
-    this.#run?.drop(undefined);
+    const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
+    this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
     this.#run = undefined;
     if (outcome.kind === "failed" && this.#results.size === 0)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");

@@ -123,6 +123,16 @@ export function duplicateName(actor: string, kind: string, name: string): PawlEr
   );
 }
 
+export function compensationLimit(actor: string, step: string, why: string): PawlError {
+  return new PawlError(
+    "compensation_limit",
+    `step "${step}" of ${actor} cannot be undone any more: ${why}.
+  effect    the body had finished; what it did outside has happened. The step has failed and is not run again.
+  do        undo many at once: one step with a \`rollback\` for a whole slice; or give the work to several actors`,
+    { data: { actor, step } },
+  );
+}
+
 export function tooManyOperations(actor: string): PawlError {
   return new PawlError(
     "bad_argument",
@@ -303,13 +313,22 @@ export function diverged(actor: string, divergence: DivergenceRecord): PawlError
   if (mismatch.kind === "no_handler") return noHandler(actor, type ?? actor, mismatch.recorded, divergence);
   const listed = (operations: readonly OperationRecord[]) =>
     operations.map((operation, i) => `${i + 1} ${describe(operation)}`).join("    ");
-  const found = listed([...code, ...(mismatch.kind === "ends" ? [] : [mismatch.code])]);
-  const note = mismatch.kind === "ends" ? "<- ends here, before entries that are recorded" : newness(mismatch.kind);
   const culprit = mismatch.kind === "ends" ? undefined : mismatch.code;
+  // Of branches that differ, both lists name the entry alone.
+  const differs = mismatch.kind === "other" && isOf(mismatch.code, mismatch.recorded) ? mismatch : undefined;
+  const history = recorded.map((operation) =>
+    differs !== undefined && isOf(differs.recorded, operation) ? differs.recorded : operation,
+  );
+  const visited = code.filter((operation) => differs === undefined || !isOf(differs.code, operation));
+  const found = listed([...visited, ...(culprit === undefined ? [] : [culprit])]);
+  const note =
+    mismatch.kind === "ends"
+      ? "<- ends here, before entries that are recorded"
+      : newness(mismatch.kind, differs !== undefined);
   return new PawlError(
     "history_diverged",
     `the code of "${type}" does not match what ${actor} has recorded. The actor is parked, undamaged.
-  recorded  ${listed(recorded)}${scope === "" ? "" : `    (in ${scope})`}
+  recorded  ${listed(history)}${scope === "" ? "" : `    (in ${scope})`}
   code      ${found === "" ? "nothing" : found}    ${note}
   do        ${culprit === undefined ? "bring back the entries that were dropped, or say so: await ctx.removed(name, kind)" : wayOut(culprit)}
             a development database?  delete it and start again
@@ -318,8 +337,18 @@ export function diverged(actor: string, divergence: DivergenceRecord): PawlError
   );
 }
 
+/** How the engine names the branches of an entry in its name. */
+const BRANCHES = '" of "';
+
+/** Whether one of them is the other, with its branches or without. */
+function isOf(one: OperationRecord, other: OperationRecord): boolean {
+  return one.kind === other.kind && one.name.split(BRANCHES)[0] === other.name.split(BRANCHES)[0];
+}
+
 function wayOut(culprit: OperationRecord): string {
-  return `leave old runs on the old path:  if (await ctx.getVersion("with ${culprit.name}", 2) >= 2) ...
+  const [name = "", branches] = culprit.name.split(BRANCHES);
+  const change = branches === undefined ? `with ${name}` : `branches of ${name}`;
+  return `leave old runs on the old path:  if (await ctx.getVersion("${change}", 2) >= 2) ...
             renamed or dropped something?    await ctx.removed(name, kind)   before the new code`;
 }
 
@@ -335,10 +364,9 @@ function noHandler(actor: string, type: string, step: OperationRecord, divergenc
   );
 }
 
-function newness(kind: "new" | "other"): string {
-  return kind === "new"
-    ? "<- new, before entries that are already recorded; it has not run"
-    : "<- another kind than recorded; it has not run";
+function newness(kind: "new" | "other", isBranches: boolean): string {
+  if (kind === "new") return "<- new, before entries that are already recorded; it has not run";
+  return `<- ${isBranches ? "other branches" : "another kind"} than recorded; it has not run`;
 }
 
 function describe(operation: OperationRecord): string {

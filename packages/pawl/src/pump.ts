@@ -162,9 +162,9 @@ export class Pump implements EngineSink {
     return this.#working > this.#overlooked;
   }
 
-  /** Whether anything is: that, the store, or a turn that is about to come. */
+  /** Whether anything is: that, the store, a turn that is about to come, or facts that wait for theirs. */
   get isBusy(): boolean {
-    return this.isWorking || this.#storePending > 0 || this.#scheduled;
+    return this.isWorking || this.#storePending > 0 || this.#scheduled || this.#pulsing;
   }
 
   /** What is under way now is not waited for any more: it waits for something else, perhaps for ever. */

@@ -4,7 +4,7 @@ import { encodeGiven } from "./attempt.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import type { EntryRecord, Inspection, MessageRecord } from "./inspection.ts";
-import { type Limits, LoadedActor, randomKey } from "./loaded.ts";
+import { type Asked, type Limits, LoadedActor, randomKey } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
@@ -275,7 +275,7 @@ export class LocalRuntime implements PumpListener {
       const call = () => this.#working(async () => (await this.#actor(type, key)).send(name, encoded));
       await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
     };
-    const ask = async (name: string, body: unknown, own: CallOptions = {}): Promise<unknown> => {
+    const ask = async (name: string, body: unknown, own: CallOptions = {}, asked: Asked = {}): Promise<unknown> => {
       refuseUnknown(own, CALL_OPTIONS, "ask");
       if (Object.hasOwn(messages, name) && messageKind(messages[name])?.reply === undefined)
         throw say.badArgument(`message "${name}" of "${type}" is not answered.
@@ -283,7 +283,7 @@ export class LocalRuntime implements PumpListener {
   expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or send it: handle.send("${name}", ...)`);
       const encoded = await encodeBody(name, body);
       const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of ask()");
-      const call = () => this.#working(async () => (await this.#actor(type, key)).ask(name, encoded));
+      const call = () => this.#working(async () => (await this.#actor(type, key)).ask(name, encoded, asked));
       return bounded(`message "${name}"`, call, ms ?? CALL_TIMEOUT_MS, own);
     };
     const cancel = async (own: { compensate?: boolean; reason?: string } = {}): Promise<void> => {

@@ -217,7 +217,12 @@ export interface WorkflowContext<T extends Types> {
   /** Calls `run` again and again, each time in a scope of its own, until it returns `Loop.break(value)`. */
   loop<R = never>(name: string, run: (ctx: WorkflowContext<T>) => Promise<LoopNext<void, R> | void>): Promise<R>;
   loop<L, R = never>(options: LoopOptions<T, L, R>): Promise<R>;
-  /** Runs all branches side by side and waits for all. Rejects with `join_failed` if one has failed; `data` has the others' values. */
+  /**
+   * Runs all branches side by side and waits for all. Rejects with `join_failed` if one has failed; `data` has the others' values.
+   *
+   * A branch that has ended is not run again, whoever replays the others: what it has for them, it must return. The same holds
+   * for `race`, `map` and `mapSettled`, and for rounds of a loop.
+   */
   join<B extends Branches<T>>(
     name: string,
     branches: B,

@@ -697,6 +697,8 @@ export interface ActorSink {
   answered(messageId: string, reply: Uint8Array | undefined): void;
   /** Ask an embedding host's queue for these messages, once. */
   want(op: number, names: readonly string[], count: number): void;
+  /** Of a step whose outcome was told before it was durable. */
+  durable(op: number): void;
   /** The run waits, durably; `names` undefined: for no message; empty: for any. */
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
   report(report: number, event: EventRecord): void;
@@ -871,6 +873,10 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
     case 31: {
       const [messageId, reply] = [reader.text(), reader.optionalBytes()];
       return actor?.answered(messageId, reply);
+    }
+    case 34: {
+      const op = reader.number();
+      return actor?.durable(op);
     }
     case 32: {
       const alarm = reader.flag() ? reader.time() : undefined;

@@ -227,6 +227,7 @@ impl History {
         let children: Vec<(Segment, NodeId)> =
             self.node(at).children.iter().filter(|(segment, _)| which(segment)).map(|(s, n)| (*s, *n)).collect();
         for (segment, child) in children {
+            // A scope that holds something to undo is gone through again for its handler: it keeps all that is recorded in it.
             if self.node(child).rows == 0 {
                 self.node_mut(at).children.swap_remove(&segment);
                 self.release(child, dropped);

@@ -310,9 +310,13 @@ impl Overlay {
         if seq > self.eager {
             self.hurry();
         }
+        self.keep(seq, gated);
+        None
+    }
+
+    fn keep(&mut self, seq: u64, gated: Gated) {
         let before = self.gate.iter().rposition(|(other, _)| *other <= seq);
         self.gate.insert(before.map_or(0, |at| at + 1), (seq, gated));
-        None
     }
 
     /// Somebody waits for what was to be written with the next change.
@@ -327,6 +331,15 @@ impl Overlay {
     pub fn leave_after(&mut self, seq: u64, output: Output) {
         if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(output)) {
             self.outputs.push_back(output);
+        }
+    }
+
+    /// The same for what nobody waits for: it hurries nothing.
+    pub fn leave_whenever(&mut self, seq: u64, output: Output) {
+        if seq <= self.durable {
+            self.outputs.push_back(output);
+        } else {
+            self.keep(seq, Gated::Leave(output));
         }
     }
 

@@ -216,6 +216,8 @@ impl Run {
             self.in_user_code += 1;
         }
         let told = Told { at: fact.at, replaying: self.is_replaying(pending.scope) };
+        let told_early = matches!(&pending.kind, Kind::Step { traits, .. } if traits.ephemeral);
+        let commit = fact.commit;
         if let Kind::Fork(branches) = pending.kind {
             let cancelled = branches.cancelled.into_iter();
             overlay.outputs.extend(cancelled.map(|scope| Output::Cancelled { scope }));
@@ -233,6 +235,9 @@ impl Run {
             }
             What::Rethrow | What::Retry { .. } => Output::Rethrow { op },
         });
+        if told_early {
+            overlay.leave_whenever(commit, Output::Durable { op });
+        }
     }
 }
 

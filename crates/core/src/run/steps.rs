@@ -231,7 +231,7 @@ impl Run {
         };
         let mut writing;
         if step.undoes {
-            self.note_undo_failure(step.place, &failure);
+            self.note_undo_failure(step.place, &failure, asked);
             writing = self.begin(overlay);
             self.write_entry(&mut writing, step.place);
             self.write_undo_failure(&mut writing, step.place, attempt, terminal.is_some(), failure);

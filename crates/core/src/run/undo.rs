@@ -5,13 +5,13 @@ use bytes::Bytes;
 use super::entry::{metadata, unsigned};
 use super::facts::What;
 use super::steps::{Running, step_output};
-use super::{Kind, Pending, Phase, Run, StepPhase, UndoFailed, Wake};
+use super::{Kind, Pending, Phase, Run, StepPhase, Wake};
 use crate::codec::change::{Ending, Record};
 use crate::codec::record::{EntryKind, EntryStatus};
 use crate::compensation::{Rollback, RollbackAction, RollbackInput, Row};
 use crate::failure::Failure;
 use crate::history::{History, Mismatch, NodeId};
-use crate::input::{OpId, ScopeId, StepTraits};
+use crate::input::{OpId, ScopeId, StepTraits, Time};
 use crate::key::Segment;
 use crate::output::{Halt, Misuse, Output, Value};
 use crate::overlay::{Overlay, Writing};
@@ -205,21 +205,26 @@ impl Run {
         let Some((op, policy)) = self.handlers.get(&row.node).copied() else { return };
         let name = self.history.names_of(row.node).pop().unwrap_or_default();
         let (phase, traits) = (StepPhase::Waiting, StepTraits::default());
-        let failed = self.undo_failed.take().filter(|failed| failed.node == row.node);
-        let is_embedded = self.start.embedded.is_some();
         // An embedding host runs a handler that has failed again when it runs the workflow again.
         let once = Policy { max_retries: 0, timeout_ms: None, ..policy };
-        let policy = if is_embedded { once } else { policy };
-        let step = match failed.filter(|_| !is_embedded) {
-            Some(UndoFailed { attempts, at, .. }) => Step::Failed { attempts, started_at: at, not_before: None },
-            None => Step::New,
-        };
+        let policy = if self.start.embedded.is_some() { once } else { policy };
+        let step = self.handler_left(row.node, policy);
         let kind = Kind::Step { step, policy, phase, traits, undoes: true, failed_here: false };
         let (scope, place) = (ScopeId::MAX, row.node);
         let pending = Pending { scope, place, name, deadline: None, wake: Wake::Never, outcome: None, kind };
         self.ops.insert(op, pending);
         self.set_wake(op, Wake::Now);
         self.step_input(overlay, op, StepInput::Call);
+    }
+
+    /// How far a handler had come when the run was loaded. Its next attempt is due even if its policy allows fewer by now.
+    fn handler_left(&mut self, node: NodeId, policy: Policy) -> Step {
+        let is_embedded = self.start.embedded.is_some();
+        let failed = self.undo_failed.take().filter(|failed| failed.node == node && !is_embedded);
+        let Some(failed) = failed else { return Step::New };
+        let attempts = failed.attempts.min(policy.max_retries);
+        let not_before = self.history.get(node).and_then(|recorded| recorded.retry_at);
+        if attempts == 0 { Step::New } else { Step::Failed { attempts, started_at: failed.at, not_before } }
     }
 
     /// What the handler for a step is given: whether it was only attempted, and its output.
@@ -236,8 +241,11 @@ impl Run {
         }
     }
 
-    pub(super) fn note_undo_failure(&mut self, place: NodeId, failure: &Failure) {
-        if let Some(metadata) = self.history.get_mut(place).and_then(|recorded| recorded.metadata.as_mut()) {
+    /// `asked`: when it asked to be tried again.
+    pub(super) fn note_undo_failure(&mut self, place: NodeId, failure: &Failure, asked: Option<Time>) {
+        let Some(recorded) = self.history.get_mut(place) else { return };
+        recorded.retry_at = asked;
+        if let Some(metadata) = recorded.metadata.as_mut() {
             metadata.rollback_error = Some(failure.text());
         }
     }

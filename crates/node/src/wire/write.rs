@@ -291,6 +291,10 @@ impl Writer<'_> {
                 names.iter().for_each(|name| self.text(name));
                 self.number((*count).into());
             }
+            ActorOutput::Durable { op } => {
+                self.record(34, handle);
+                self.number(*op);
+            }
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);
                 self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));

@@ -3,7 +3,7 @@ import { refuseUnknown } from "../actor.ts";
 import { type Duration, milliseconds } from "../duration.ts";
 import { PawlError } from "../errors.ts";
 import { badArgument, shown } from "../messages.ts";
-import type { CallOptions, Handle, LocalRuntime, Runtime } from "../runtime.ts";
+import type { Admin, CallOptions, Handle, LocalRuntime, Runtime } from "../runtime.ts";
 import type { Actor } from "../types.ts";
 import { type HistoryEntry, historyEntry, type InboxEntry, inboxEntry } from "./history.ts";
 import type { LogLine } from "./log.ts";
@@ -71,6 +71,7 @@ export function runtimeIn<A extends readonly Actor[]>(world: World): TestRuntime
       await world.close(milliseconds(options.grace ?? 0, "grace"));
     },
     [Symbol.asyncDispose]: () => world.close(0),
+    admin: adminIn(world),
     now: () => world.clock.now,
     idle: () => world.idle(),
     advance: (by: Duration) => advance(world, milliseconds(by, "the time to advance by")),
@@ -136,7 +137,22 @@ function handleIn(world: World, actor: Actor | string, key: string, options: Cal
     (first["with"] as (next: CallOptions) => void)(next);
     return handleIn(world, actor, key, { ...options, ...next });
   };
-  return { ...calls, actions, with: chosen } as unknown as Handle<Actor>;
+  // One whose message is there already goes on waiting for the answer to that.
+  const ask = (name: unknown, body: unknown, own?: unknown) => {
+    const asked = {};
+    return world.outliving((local) => (inProcess(local)["ask"] as Call)(name, body, own, asked));
+  };
+  return { ...calls, ask, actions, with: chosen } as unknown as Handle<Actor>;
+}
+
+/** The operator's verbs, in the process that is alive. */
+function adminIn(world: World): Admin {
+  return {
+    show: (type, key) => world.outliving((local) => local.admin().show(type, key)),
+    retry: (type, key) => world.outliving((local) => local.admin().retry(type, key)),
+    cancel: (type, key) => world.outliving((local) => local.admin().cancel(type, key)),
+    replay: (type, key, from) => world.outliving((local) => local.admin().replay(type, key, from)),
+  };
 }
 
 type Members = Readonly<Record<string, unknown>>;

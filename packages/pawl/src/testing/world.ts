@@ -22,6 +22,8 @@ interface Life {
   readonly die: () => void;
   opening: Promise<void> | undefined;
   isOpening: boolean;
+  /** Whether its fault has struck. */
+  isDying: boolean;
 }
 
 /** So often nothing must have happened in a row before the world is at rest. */
@@ -84,7 +86,7 @@ export class World {
       die = () => reject(runtimeClosed());
     });
     death.catch(() => {});
-    return { local, fault, death, die, opening: undefined, isOpening: false };
+    return { local, fault, death, die, opening: undefined, isOpening: false, isDying: false };
   }
 
   #hear(line: LogLine): void {
@@ -105,10 +107,15 @@ export class World {
 
   #turned(): void {
     this.#progress += 1;
-    const { fault, local } = this.#life;
-    if (fault === undefined || fault.at === 0 || local.pump?.engine.struck !== true) return;
+    const life = this.#life;
+    const { fault, local } = life;
+    if (life.isDying || fault === undefined || fault.at === 0 || local.pump?.engine.struck !== true) return;
+    life.isDying = true;
     this.#struck = true;
-    void this.crash(undefined);
+    // What was durable before that batch was lost has been said: whoever hears of it does before the process is gone.
+    void turn().then(() => {
+      if (!this.#isClosed && this.#life === life) void this.crash(undefined);
+    });
   }
 
   /** Opens the store, and resumes what has work. */
@@ -194,12 +201,12 @@ export class World {
 
   /** Whether something happens. After so much patience, bodies that are at work do not count. */
   #isAtWork(waitedMs: number): boolean {
-    const { local, isOpening } = this.#life;
+    const { local, isOpening, isDying } = this.#life;
     const { pump } = local;
     if (this.#isClosed || pump === undefined) return isOpening && !this.#isClosed;
     if (pump.deadline <= this.clock.now) pump.schedule();
     if (pump.isWorking && waitedMs > this.#settings.patience) pump.overlook();
-    return isOpening || pump.isBusy || pump.deadline <= this.clock.now;
+    return isOpening || isDying || pump.isBusy || pump.deadline <= this.clock.now;
   }
 
   /** When something wants to happen next, by the clock; `undefined`: nothing will, by itself. */

@@ -29,6 +29,8 @@ export interface StepOperation extends Settler {
   /** What is called with the attempt's context. */
   readonly body: (c: unknown) => unknown;
   readonly handlers: Handlers | undefined;
+  /** Whether its outcome may be told before it is durable. */
+  readonly ephemeral: boolean;
   /** Makes of a failure for good a result, if it is one that is asked for. */
   readonly caught: ((failure: CaughtFailure) => unknown) | undefined;
   /** Makes of the output a result. */

@@ -229,6 +229,7 @@ export class PawlContext {
           name,
           body: (this.#context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown,
           handlers,
+          ephemeral: options?.ephemeral === true,
           caught: tried ? caughtStep : undefined,
           wrap: tried ? succeeded : undefined,
           callersContext,

@@ -48,6 +48,7 @@ export class PawlDialect implements Dialect {
   }
 
   stepError(step: string, terminal: Terminal, attempts: number, failure: FailureRecord, actor: string): Error {
+    if (isLimitOfHandlers(failure)) return say.compensationLimit(actor, step, failure.message);
     const error = toError(failure);
     if (terminal === "critical" || terminal === "rollback") return error;
     const data = { step, attempts, error: toFailure(failure) };
@@ -97,11 +98,17 @@ export class PawlDialect implements Dialect {
   }
 
   message(bytes: Uint8Array, context: ScopeContext | undefined): unknown {
-    const { id, name, body, createdAt } = decode(bytes) as MessageRecord;
+    const { id, name, body, createdAt, completed } = decode(bytes) as MessageRecord;
     const message = { id, name, body, sentAt: createdAt };
     const reply = context?.run.owner.messages.get(name)?.reply;
     if (context === undefined || reply === undefined) return message;
-    return { ...message, complete: (answer: unknown) => context.run.complete(id, name, reply, answer) };
+    let recorded = completed === true;
+    const isRecorded = () => {
+      const was = recorded;
+      recorded = false;
+      return was;
+    };
+    return { ...message, complete: (answer: unknown) => context.run.complete(id, name, reply, answer, isRecorded) };
   }
 
   isName(text: string): boolean {
@@ -138,11 +145,17 @@ export class PawlDialect implements Dialect {
   }
 }
 
+/** The engine's own failure of a step that may not be undone any more. */
+function isLimitOfHandlers({ kind, name, stack }: FailureRecord): boolean {
+  return kind === "critical" && name === "CompensationLimitError" && stack === undefined;
+}
+
 interface MessageRecord {
   readonly id: string;
   readonly name: string;
   readonly body: unknown;
   readonly createdAt: number;
+  readonly completed?: boolean;
 }
 
 function byName(operation: ForkOperation, values: ReadonlyMap<number, unknown>): Record<string, unknown> {

@@ -61,6 +61,8 @@ export class Run {
   readonly #contexts = new Map<number, ScopeContext>();
   readonly #undo = new Map<number, Undo>();
   readonly #attempts = new Set<Attempt>();
+  /** Of ephemeral steps that have succeeded and are not durable yet, by the operation. */
+  readonly #unwritten = new Map<number, Attempt>();
   #controller: AbortController | undefined;
   #abortReason: unknown;
   #now = 0;
@@ -214,13 +216,17 @@ export class Run {
     return { op, promise };
   }
 
-  /** Answers a message that was taken. Resolves when the answer is durable. */
-  async complete(id: string, name: string, schema: Schema, answer: unknown): Promise<void> {
+  /**
+   * Answers a message that was taken. Resolves when the answer is durable. `isRecorded` says, once, that code comes past an
+   * answer again that is durable already.
+   */
+  async complete(id: string, name: string, schema: Schema, answer: unknown, isRecorded: () => boolean): Promise<void> {
     const { pump, handle, limits } = this.owner;
     const what = `the answer to message "${name}" of ${this.owner.name}`;
     const encoded = (value: unknown) =>
       value === undefined ? undefined : encodeGiven(value, `${what} is a value`, limits.messageBytes);
     const reply = await checked(schema, answer, what, encoded);
+    if (isRecorded()) return;
     const { promise } = this.begin(
       (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
       (op) => pump.input.complete(handle, op, id, reply),
@@ -336,7 +342,7 @@ export class Run {
 
   #end(attempt: Attempt, reason: unknown): void {
     attempt.fail(reason);
-    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+    this.#release(attempt);
   }
 
   iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
@@ -427,9 +433,9 @@ export class Run {
     operation.reject(reason);
   }
 
-  /** A step that was tried and never committed may have to be undone. */
+  /** The step may have to be undone although the workflow hears nothing of it: it has committed already, or was tried. */
   #keepHandlers(op: number, operation: Operation): void {
-    if (operation.kind !== "step" || operation.handlers?.attempted === undefined) return;
+    if (operation.kind !== "step" || operation.handlers === undefined) return;
     const { name, handlers, callersContext } = operation;
     this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
   }
@@ -471,11 +477,21 @@ export class Run {
   }
 
   #stepResolved(op: number, operation: StepOperation, value: ResolvedValue): void {
-    this.#settled(operation.attempt);
-    const { handlers, name, callersContext, wrap } = operation;
-    if (handlers?.committed !== undefined) this.#undo.set(op, { name, handlers, callersContext, attempt: undefined });
+    const { attempt, ephemeral, wrap } = operation;
+    if (ephemeral && attempt !== undefined) {
+      this.#release(attempt);
+      this.#unwritten.set(op, attempt);
+    } else this.#settled(attempt);
+    if (operation.handlers?.committed !== undefined) this.#keepHandlers(op, operation);
     const result = this.#read(value, operation.kept, undefined);
     operation.resolve(wrap === undefined ? result : wrap(result));
+  }
+
+  /** What an ephemeral step did is durable. */
+  durable(op: number): void {
+    const attempt = this.#unwritten.get(op);
+    this.#unwritten.delete(op);
+    attempt?.committed();
   }
 
   #undone(op: number, undo: Undo): void {
@@ -494,7 +510,7 @@ export class Run {
     if (operation?.kind !== "step") return;
     this.#heard(operation, told);
     this.#settled(operation.attempt);
-    this.#keepHandlers(op, operation);
+    if (operation.handlers?.attempted !== undefined) this.#keepHandlers(op, operation);
     const { name } = operation;
     const caught = operation.caught?.({ kind: terminal, name, attempts, error: toFailure(failure), record: failure });
     if (caught !== undefined) return operation.resolve(caught);
@@ -541,8 +557,12 @@ export class Run {
   /** The outcome of an attempt is durable. */
   #settled(attempt: Attempt | undefined): void {
     if (attempt === undefined) return;
-    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
+    this.#release(attempt);
     attempt.committed();
+  }
+
+  #release(attempt: Attempt): void {
+    if (this.#attempts.delete(attempt)) this.owner.pump.release("work");
   }
 
   #take(op: number): Operation | undefined {

@@ -195,3 +195,29 @@ test("it works under fake timers, which change nothing for it", { timeout: 5_000
     vi.useRealTimers();
   }
 });
+
+test("idle waits for a replay of branches, whose facts come one per turn of the event loop", async () => {
+  const replayed: number[] = [];
+  const wide = actor("wide", {
+    messages: { go: type<void>() },
+    workflow: (ctx) =>
+      ctx.map(
+        "all",
+        Array.from({ length: 50 }, (_, i) => i),
+        async (ctx, i) => {
+          await ctx.step("work", () => i);
+          replayed.push(i);
+          await ctx.sleep("nap", "1h");
+        },
+        { concurrency: 50 },
+      ),
+  });
+  const t = createTestRuntime({ actors: [wide] });
+  await t.create(wide, "1");
+  await t.until("wide", "1", { sleep: "nap" });
+  expect(replayed.splice(0)).toHaveLength(50);
+  await t.crash();
+  expect(await t.history("wide", "1"), "which loads it").toHaveLength(101);
+  await t.idle();
+  expect(replayed).toHaveLength(50);
+});
