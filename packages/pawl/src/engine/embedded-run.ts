@@ -233,7 +233,6 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     queueMicrotask(this.#isReady);
     const { outcome } = facts;
     if (outcome?.kind === "cancelled") return this.#fail(new EvictedError());
-    this.#outcome = outcome;
     try {
       if (!facts.exists || this.#actor !== undefined) this.#create();
       const { mode = "yield", onError } = this.#options;
@@ -457,6 +456,10 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   parked(divergence: DivergenceRecord): void {
     this.#run?.drop(undefined);
     this.#fail(divergedError(divergence));
+  }
+
+  durable(op: number): void {
+    this.#run?.durable(op);
   }
 
   misuse(op: number | undefined, _misuse: Misuse, _name: string): void {

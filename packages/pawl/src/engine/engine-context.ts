@@ -278,6 +278,7 @@ export class EngineContext {
           callersContext: new CallersContext(),
           maxRetries,
           retriesTimeouts: policy.retryOnTimeout,
+          ephemeral,
           context: this.#context,
           attempt: undefined,
           kept: NOTHING,
