@@ -182,8 +182,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   async #drained(): Promise<void> {
-    const pauses = new Pauses();
-    while (!this.#over && this.#port.isBusy) await pauses.next();
+    await this.#port.idle();
   }
 
   async #storedState(): Promise<WorkflowState> {
