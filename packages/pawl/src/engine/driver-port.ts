@@ -130,9 +130,10 @@ export class DriverPort {
     await told;
   }
 
-  /** Whether a call is under way. */
-  get isBusy(): boolean {
-    return (unsettled.get(this.#driver)?.size ?? 0) > 0;
+  /** When no call is under way. */
+  async idle(): Promise<void> {
+    for (let calls = unsettled.get(this.#driver); calls !== undefined && calls.size > 0; )
+      await Promise.allSettled(calls);
   }
 
   /** When the calls after the newest commit have been made. */

@@ -196,8 +196,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   async #drained(): Promise<void> {
-    const pauses = new Pauses();
-    while (!this.#over && this.#port.isBusy) await pauses.next();
+    await this.#port.idle();
   }
 
   async #storedState(): Promise<WorkflowState> {
@@ -260,13 +259,19 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#fail(this.#port.error ?? storeError(problem));
+    this.#fail(this.#port.error ?? this.#storeError(problem));
   }
 
   /** A write failed: what is stored decides, for whoever runs the workflow again. */
   lost(problem: StoreProblem): void {
     const isOwn = problem.code === "change_too_large" || this.#port.error === undefined;
-    this.#fail(isOwn ? storeError(problem) : this.#port.error);
+    this.#fail(isOwn ? this.#storeError(problem) : this.#port.error);
+  }
+
+  /** The store knows this run by a name that nobody else has heard of. */
+  #storeError({ code, message, retryable, unknown, data }: StoreProblem): PawlError {
+    const told = message.replaceAll(`${this.name} (namespace default)`, `workflow "${this.key}"`);
+    return new PawlError(code, told, { retryable, outcome: unknown ? "unknown" : "no", data });
   }
 
   reopened(): void {}
@@ -515,7 +520,3 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 
 /** As many messages as are at hand at once. */
 const MOST_MESSAGES = 1_000;
-
-function storeError({ code, message, retryable, unknown, data }: StoreProblem): PawlError {
-  return new PawlError(code, message, { retryable, outcome: unknown ? "unknown" : "no", data });
-}
