@@ -1,8 +1,7 @@
 //! Opening: folds what the store has of an actor into memory.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::actor::STATE;
@@ -21,6 +20,9 @@ use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
 use crate::run::{Phase, Run, Stored, UndoFailed};
 use crate::state::{Delta, StateError};
+
+/// A table of places that holds more is not used again.
+const PLACES_KEPT: usize = 64;
 
 /// What the store has of an actor.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +59,7 @@ pub(crate) struct Fold {
     pub answers: Answers,
     pub last_commit: Option<(u64, CommitId)>,
     /// Where the entries of the change at hand are; what belongs to an entry stands in the change that writes it.
-    places: BTreeMap<String, NodeId>,
+    places: FxHashMap<String, NodeId>,
     /// The entry that was read last, if it is new: what is taken then is what it records.
     newest: Option<NodeId>,
 }
@@ -72,7 +74,7 @@ impl Fold {
             stored: Stored::new(None, 0),
             answers: Answers::default(),
             last_commit: None,
-            places: BTreeMap::new(),
+            places: FxHashMap::default(),
             newest: None,
         };
         let mut expected = 1;
@@ -81,7 +83,7 @@ impl Fold {
                 return Err(OpenError::Gap { expected, found: *seq });
             }
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
-            fold.places.clear();
+            fold.forget_places();
             for record in change.records {
                 fold.record(overlay, (*seq, change.at), record)?;
             }
@@ -166,6 +168,14 @@ impl Fold {
             record => self.control_flow(record),
         }
         Ok(())
+    }
+
+    /// To clear a table costs what it could hold: one that a large change has filled is not kept.
+    fn forget_places(&mut self) {
+        if self.places.capacity() > PLACES_KEPT {
+            self.places = FxHashMap::default();
+        }
+        self.places.clear();
     }
 
     /// What is kept beside an entry stands in the change that writes it, every time.

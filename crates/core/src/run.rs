@@ -17,6 +17,7 @@ mod waits;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 use crate::codec::change::{Ending, Record};
 use crate::compensation::{Rollback, Stack};
@@ -162,7 +163,7 @@ pub struct Run {
     start: Start,
     parks: u32,
     scopes: BTreeMap<ScopeId, Scope>,
-    ops: BTreeMap<OpId, Pending>,
+    ops: FxHashMap<OpId, Pending>,
     deadlines: BTreeSet<(Time, OpId)>,
     /// When waiting operations can go on.
     alarms: BTreeSet<(Time, OpId)>,
@@ -265,7 +266,7 @@ impl Run {
             start: Start { reports: false, code_version: 0, embedded: None },
             parks: stored.parks,
             scopes: BTreeMap::new(),
-            ops: BTreeMap::new(),
+            ops: FxHashMap::default(),
             deadlines: BTreeSet::new(),
             alarms: BTreeSet::new(),
             awake: 0,

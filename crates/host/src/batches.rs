@@ -63,10 +63,9 @@ impl Batches {
 }
 
 /// The batch of an actor's changes, as the store takes it.
-pub fn batch(namespace: &str, name: &str, epoch: u64, changes: Vec<Change>) -> Batch {
-    let receiver: Arc<str> = name.into();
-    let changes = changes.into_iter().map(|change| store_change(&receiver, change)).collect();
-    Batch { actor: ActorId::new(namespace, receiver), epoch, changes }
+pub fn batch(actor: ActorId, epoch: u64, changes: Vec<Change>) -> Batch {
+    let changes = changes.into_iter().map(|change| store_change(&actor.name, change)).collect();
+    Batch { actor, epoch, changes }
 }
 
 fn store_change(receiver: &Arc<str>, change: Change) -> pawl_store::Change {

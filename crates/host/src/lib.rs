@@ -12,13 +12,15 @@ mod recovery;
 mod table;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
+use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
@@ -55,7 +57,7 @@ enum Job {
 pub struct Host {
     store: Box<dyn Store>,
     info: Option<StoreInfo>,
-    namespace: String,
+    namespace: Arc<str>,
     /// Whether an actor's name begins with a number and a slash that are not part of its identity.
     numbered: bool,
     seeds: pawl_core::ids::Ids,
@@ -64,7 +66,9 @@ pub struct Host {
     batches: Batches,
     /// Actors with facts that wait for their turn.
     pulsing: BTreeSet<Handle>,
-    jobs: BTreeMap<Ticket, Job>,
+    jobs: FxHashMap<Ticket, Job>,
+    /// Room for what the store has finished; empty between calls.
+    completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
 }
@@ -75,14 +79,15 @@ impl Host {
         Host {
             store,
             info: None,
-            namespace: namespace.into(),
+            namespace: namespace.into().into(),
             numbered: false,
             seeds: pawl_core::ids::Ids::new(seed),
             table: Table::default(),
             timers: Timers::default(),
             batches: Batches::default(),
             pulsing: BTreeSet::new(),
-            jobs: BTreeMap::new(),
+            jobs: FxHashMap::default(),
+            completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
         }
@@ -97,26 +102,34 @@ impl Host {
     /// Takes everything in that has happened up to `now` (milliseconds since the epoch), and tells what is to be done.
     pub fn advance(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>) -> Turn {
         let mut turn = Turn::default();
+        self.advance_into(now, inputs, &mut turn);
+        turn
+    }
+
+    /// The same, in the place of an earlier turn: its memory is used again.
+    pub fn advance_into(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>, turn: &mut Turn) {
+        turn.verdicts.clear();
+        turn.others.clear();
         for input in inputs {
-            self.take(now, input, &mut turn);
+            self.take(now, input, turn);
         }
-        self.run_timers(now, &mut turn);
+        self.run_timers(now, turn);
         // A store that completes at once (memory) may move actors on within the same call.
+        let mut completions = std::mem::take(&mut self.completions);
         loop {
             self.submit();
-            let mut completions = Vec::new();
             self.store.drain(&mut completions);
             if completions.is_empty() {
                 break;
             }
-            for (ticket, completion) in completions {
-                self.complete(now, ticket, completion, &mut turn);
+            for (ticket, completion) in completions.drain(..) {
+                self.complete(now, ticket, completion, turn);
             }
         }
+        self.completions = completions;
         turn.next = self.timers.next();
         turn.pending = self.jobs.len();
         turn.pulse = !self.pulsing.is_empty();
-        turn
     }
 
     /// A cell of a loaded actor: the newest queued, or as an attempt pinned to a change sees it with its own writes.
@@ -151,7 +164,7 @@ impl Host {
     fn identity(&self, handle: Handle) -> Option<&str> {
         let name = self.table.name(handle)?;
         let plain = if self.numbered { name.split_once('/').map(|(_, plain)| plain) } else { None };
-        Some(plain.unwrap_or(name))
+        Some(plain.unwrap_or(&**name))
     }
 
     pub fn info(&self) -> Option<&StoreInfo> {
@@ -194,7 +207,7 @@ impl Host {
             && let Some(alarm) = actor.standing().alarm
             && let Some(name) = self.table.name(handle)
         {
-            self.timers.wake_at(alarm, name.to_owned());
+            self.timers.wake_at(alarm, name.to_string());
         }
         self.table.remove(handle);
     }
@@ -253,10 +266,10 @@ impl Host {
     /// Hands the gathered changes to the store: those of one actor as one batch.
     fn submit(&mut self) {
         for (handle, changes) in self.batches.take() {
-            let Some(name) = self.table.name(handle).map(str::to_owned) else { continue };
+            let Some(name) = self.table.name(handle).cloned() else { continue };
             let Some(Entry::Live { in_flight, epoch, .. }) = self.table.get_mut(handle) else { continue };
             let ids = changes.iter().map(|change| (change.seq, change.id)).collect();
-            let batch = batches::batch(&self.namespace, &name, *epoch, changes);
+            let batch = batches::batch(ActorId::new(self.namespace.clone(), name), *epoch, changes);
             in_flight.push_back(ids);
             let ticket = self.ticket(Job::Commit(handle));
             self.store.submit(ticket, Request::Commit(batch));
@@ -272,7 +285,7 @@ impl Host {
 
     fn ask_open(&mut self, handle: Handle) {
         let Some(name) = self.table.name(handle) else { return };
-        let actor = ActorId::new(self.namespace.as_str(), name);
+        let actor = ActorId::new(self.namespace.clone(), name.clone());
         let ticket = self.ticket(Job::Open(handle));
         self.store.submit(ticket, Request::Open { actor });
     }

@@ -1,6 +1,7 @@
 //! The table of loaded actors.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use pawl_core::Actor;
 use pawl_core::ids::CommitId;
@@ -28,12 +29,12 @@ pub enum Entry {
 
 #[derive(Default)]
 pub struct Table {
-    entries: FxHashMap<Handle, (String, Entry)>,
+    entries: FxHashMap<Handle, (Arc<str>, Entry)>,
 }
 
 impl Table {
     pub fn insert(&mut self, handle: Handle, name: String) {
-        self.entries.insert(handle, (name, Entry::Opening));
+        self.entries.insert(handle, (name.into(), Entry::Opening));
     }
 
     pub fn get(&self, handle: Handle) -> Option<&Entry> {
@@ -45,8 +46,8 @@ impl Table {
     }
 
     /// The actor's `type/key`.
-    pub fn name(&self, handle: Handle) -> Option<&str> {
-        self.entries.get(&handle).map(|(name, _)| &**name)
+    pub fn name(&self, handle: Handle) -> Option<&Arc<str>> {
+        self.entries.get(&handle).map(|(name, _)| name)
     }
 
     pub fn replace(&mut self, handle: Handle, entry: Entry) -> Option<Entry> {

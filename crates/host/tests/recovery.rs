@@ -61,6 +61,7 @@ impl Driver {
 fn words(outputs: &[Output]) -> Vec<String> {
     let word = |output: &Output| match output {
         Output::Actor { output: ActorOutput::Reply { call }, .. } => format!("reply {call}"),
+        Output::Actor { output: ActorOutput::Sent { call, .. }, .. } => format!("sent {call}"),
         Output::Actor { output: ActorOutput::Refuse { call, reason: Refusal::Lost }, .. } => format!("lost {call}"),
         Output::Actor { output, .. } => format!("{output:?}"),
         Output::Lost { .. } => "lost".into(),
@@ -76,8 +77,8 @@ fn words(outputs: &[Output]) -> Vec<String> {
 fn a_batch_of_unknown_outcome_that_was_written_is_answered_after_it_was_read_back() {
     let mut driver = Driver::open("memory:", Some((2, Fault::UnknownWritten)));
     assert_eq!(words(&driver.create()), ["reply 1"]);
-    assert_eq!(words(&driver.send(2)), ["lost", "reply 2", "reopened, exists: true"]);
-    assert_eq!(words(&driver.send(3)), ["reply 3"]);
+    assert_eq!(words(&driver.send(2)), ["lost", "sent 2", "reopened, exists: true"]);
+    assert_eq!(words(&driver.send(3)), ["sent 3"]);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn a_batch_of_unknown_outcome_that_was_not_written_is_not_answered() {
     let mut driver = Driver::open("memory:", Some((2, Fault::UnknownNotWritten)));
     driver.create();
     assert_eq!(words(&driver.send(2)), ["lost", "reopened, exists: true"]);
-    assert_eq!(words(&driver.send(3)), ["reply 3"]);
+    assert_eq!(words(&driver.send(3)), ["sent 3"]);
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn a_refused_batch_leaves_the_actor_as_it_was() {
     assert_eq!(words(&driver.create()), ["lost", "reopened, exists: false"]);
     let create = Create { call: 2, workflow: false, input: None, state: None, state_version: 1, hosted: false };
     let again = driver.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }]);
-    assert_eq!(words(&again), ["reply 2"]);
+    assert_eq!(words(&again), ["sent 2"]);
 }
 
 #[test]

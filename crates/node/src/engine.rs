@@ -11,7 +11,7 @@ use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use pawl_embed::{Desk, Limits, Written};
-use pawl_host::Host;
+use pawl_host::{Host, Input, Turn};
 use pawl_store::fault::{Fault, FaultStore, Gauge};
 use pawl_store::{Code, OpenOptions, Store, StoreError};
 
@@ -45,6 +45,29 @@ struct Inner {
     desk: Option<Desk>,
     /// What `advance` wrote and the caller's buffer could not take.
     output: Vec<u8>,
+    room: Room,
+}
+
+/// Memory that every `advance` uses again. What is in it between two of them means nothing.
+#[derive(Default)]
+struct Room {
+    said: Vec<Said>,
+    inputs: Vec<Input>,
+    turn: Turn,
+}
+
+/// Of a turn that was larger than this the memory is given back.
+const ROOM_KEPT: usize = 1_024;
+
+impl Room {
+    fn tidy(&mut self) {
+        let Room { said, inputs, turn } = self;
+        turn.verdicts.clear();
+        turn.others.clear();
+        if said.capacity().max(inputs.capacity()).max(turn.others.capacity()) > ROOM_KEPT {
+            *self = Room::default();
+        }
+    }
 }
 
 /// napi takes a bare `&mut [u8]` for a class; an alias, for what it is.
@@ -80,7 +103,7 @@ impl Engine {
             let (store, gauge) = open_store(&options, wake)?;
             (Host::new(store, options.namespace, seed), None, gauge)
         };
-        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new() })));
+        let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));
         close_with(&env, &slot)?;
         Ok(Engine { slot, gauge })
     }
@@ -197,12 +220,15 @@ impl Engine {
 
 impl Inner {
     fn advance(&mut self, now: f64, input: &[u8], output: &mut [u8]) -> Result<u32> {
-        let said = read_inputs(input).map_err(|error| misuse(&error.to_string()))?;
+        let Room { said, inputs, turn } = &mut self.room;
+        read_inputs(input, said).map_err(|error| misuse(&error.to_string()))?;
         let desk = self.desk.as_ref();
-        let inputs = said.into_iter().filter_map(|said| to_host(said, desk)).collect::<Vec<_>>();
-        let turn = self.host.advance(now as i64, inputs);
+        inputs.clear();
+        inputs.extend(said.drain(..).filter_map(|said| to_host(said, desk)));
+        self.host.advance_into(now as i64, inputs.drain(..), turn);
         self.output.clear();
-        write_turn(&turn, &mut self.output);
+        write_turn(turn, &mut self.output);
+        self.room.tidy();
         if let Some(desk) = &self.desk {
             write_work(&desk.take(), &mut self.output);
         }

@@ -96,11 +96,11 @@ impl MemoryStore {
                         Err(error) => Completion::Failed(error),
                     },
                     Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
-                    Request::Commit(batch) => match database.commit(&batch, &self.limits) {
-                        Ok(()) => {
+                    Request::Commit(batch) => match database.commit(batch, &self.limits) {
+                        Ok(changes) => {
                             self.stats.batches += 1;
                             self.stats.transactions += 1;
-                            self.stats.changes += batch.changes.len() as u64;
+                            self.stats.changes += changes;
                             Completion::Committed(Outcome::Yes)
                         }
                         Err(error) => Completion::Committed(Outcome::No(error)),
@@ -201,14 +201,12 @@ impl Database {
             .collect()
     }
 
-    fn commit(&mut self, batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
-        check::shape(batch, limits)?;
-        check::fence(batch, self.epoch, self.actors.get(&batch.actor).map_or(0, |actor| actor.row.seq))?;
-        self.apply_messages(batch)?;
-        for change in &batch.changes {
-            self.append(batch, change);
-        }
-        Ok(())
+    /// Returns how many changes were committed.
+    fn commit(&mut self, batch: Batch, limits: &Limits) -> Result<u64, StoreError> {
+        check::shape(&batch, limits)?;
+        check::fence(&batch, self.epoch, self.actors.get(&batch.actor).map_or(0, |actor| actor.row.seq))?;
+        self.apply_messages(&batch)?;
+        Ok(self.append(batch))
     }
 
     /// Applies what the batch puts and takes, or nothing of it.
@@ -265,18 +263,20 @@ impl Database {
         }
     }
 
-    fn append(&mut self, batch: &Batch, change: &Change) {
-        let row = ActorRow {
-            epoch: batch.epoch,
-            seq: change.seq,
-            alarm: change.alarm,
-            status: change.status,
-            state_version: change.state_version,
-        };
-        let actor =
-            self.actors.entry(batch.actor.clone()).or_insert_with(|| Actor { row: row.clone(), changes: vec![] });
-        actor.row = row;
-        actor.changes.push(change.body.clone());
+    fn append(&mut self, batch: Batch) -> u64 {
+        let Batch { actor, epoch, changes } = batch;
+        let count = changes.len() as u64;
+        let Some(Change { seq, alarm, status, state_version, .. }) = changes.last() else { return 0 };
+        let row = ActorRow { epoch, seq: *seq, alarm: *alarm, status: *status, state_version: *state_version };
+        let bodies = changes.into_iter().map(|change| change.body);
+        match self.actors.get_mut(&actor) {
+            Some(stored) => {
+                stored.row = row;
+                stored.changes.extend(bodies);
+            }
+            None => drop(self.actors.insert(actor, Actor { row, changes: bodies.collect() })),
+        }
+        count
     }
 }
 

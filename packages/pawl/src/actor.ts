@@ -122,8 +122,14 @@ export function checkName(name: unknown, what: string): asserts name is string {
   expected  text of 1 to 512 bytes, without lone surrogates`);
 }
 
-/** Whether text takes at most 512 bytes and is well-formed. */
+/** Whether text takes at most 512 bytes and is well-formed. Most names are short and ASCII: that costs one look at each unit. */
 export function isShortText(text: string): boolean {
+  const { length } = text;
+  if (length <= 64) {
+    let at = 0;
+    while (at < length && text.charCodeAt(at) < 0x80) at++;
+    if (at === length) return true;
+  }
   return text.length <= 512 && Buffer.byteLength(text) <= 512 && !/\p{Surrogate}/u.test(text);
 }
 

@@ -13,4 +13,9 @@ export class CallersContext extends AsyncResource {
   run<R>(fn: () => R): R {
     return this.runInAsyncScope(fn);
   }
+
+  /** As `run`, with a `this` and arguments: a function made only to pass them would cost more than the call. */
+  call<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, self: T, ...args: A): R {
+    return this.runInAsyncScope(fn, self, ...args);
+  }
 }

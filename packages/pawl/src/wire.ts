@@ -589,6 +589,9 @@ const BRANCH_KEPT: BranchRecord = { kind: "kept" };
 const BRANCH_NOTHING: BranchRecord = { kind: "nothing" };
 const BRANCH_CANCELLED: BranchRecord = { kind: "cancelled" };
 
+const CLEAN: Verdict = { kind: "clean" };
+const STALE: Verdict = { kind: "stale" };
+
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
 
@@ -1054,11 +1057,11 @@ export class OutputReader {
       case 0:
         return { kind: "queued", seq: this.number() };
       case 1:
-        return { kind: "clean" };
+        return CLEAN;
       case 2:
         return { kind: "conflict", path: this.text(), alone: this.flag() };
       default:
-        return { kind: "stale" };
+        return STALE;
     }
   }
 

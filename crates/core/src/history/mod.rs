@@ -267,15 +267,15 @@ impl History {
 
     /// Takes up an entry from the store. None if its location uses a name that is not in the registry.
     pub fn load(&mut self, entry: Entry, commit: u64, time: Time) -> Option<NodeId> {
-        let segments = entry.location.segments().to_vec();
-        let names = segments.iter().map(|segment| match segment {
+        let segments = entry.location.segments();
+        let mut names = segments.iter().map(|segment| match segment {
             Segment::Name(name) => *name,
             Segment::Iteration { loop_name, .. } => *loop_name,
         });
-        if names.into_iter().any(|name| self.names.resolve(name).is_none()) {
+        if names.any(|name| self.names.resolve(name).is_none()) {
             return None;
         }
-        let at = segments.into_iter().fold(Self::ROOT, |at, segment| self.child(at, segment));
+        let at = segments.iter().fold(Self::ROOT, |at, segment| self.child(at, *segment));
         match self.get_mut(at) {
             Some(recorded) => (recorded.entry, recorded.commit, recorded.at) = (entry, commit, time),
             None => self.put(at, Recorded::new(entry, commit, time)),

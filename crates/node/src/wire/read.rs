@@ -49,13 +49,14 @@ pub enum Said {
     },
 }
 
-pub fn read_inputs(bytes: &[u8]) -> Result<Vec<Said>> {
+/// Puts everything that `bytes` say into `said`, in the place of what is there.
+pub fn read_inputs(bytes: &[u8], said: &mut Vec<Said>) -> Result<()> {
+    said.clear();
     let mut reader = Reader::new(bytes);
-    let mut said = Vec::new();
     while !reader.is_at_end() {
         said.push(reader.said()?);
     }
-    Ok(said)
+    Ok(())
 }
 
 pub struct Reader<'a> {

@@ -358,7 +358,7 @@ export class EngineContext {
       (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
       (op) => this.#input.complete(this.#owner.handle, op, id, reply),
     );
-    await promise;
+    await this.#context.beside(promise);
     recorded.set(this.#context, (recorded.get(this.#context) ?? new Set()).add(id));
   }
 

@@ -102,8 +102,8 @@ export class EngineDialect implements Dialect {
     return undefined;
   }
 
-  encode(value: unknown, what: string): { readonly bytes: Uint8Array; readonly kept: Kept } {
-    const bytes = encodeValue(value, (path, found) => this.#options.flattened(what, path, found));
+  encode(value: unknown, what: () => string): { readonly bytes: Uint8Array; readonly kept: Kept } {
+    const bytes = encodeValue(value, (path, found) => this.#options.flattened(what(), path, found));
     return { bytes, kept: isImmutable(value) ? { value } : { bytes } };
   }
 

@@ -44,7 +44,11 @@ export interface Dialect {
   /** When a body that threw asks to be tried again, in milliseconds since the epoch. */
   retryAt(error: unknown, now: number): number | undefined;
   /** Encodes what user code returned. Throws what is to be thrown to it. */
-  encode(value: unknown, what: string, effect: string): { readonly bytes: Uint8Array | undefined; readonly kept: Kept };
+  encode(
+    value: unknown,
+    what: () => string,
+    effect: string,
+  ): { readonly bytes: Uint8Array | undefined; readonly kept: Kept };
   decode(bytes: Uint8Array): unknown;
   /** A message that was taken, for user code. */
   message(bytes: Uint8Array, context: ScopeContext | undefined): unknown;

@@ -11,14 +11,14 @@ import type { EntryKind, StepOptions, Types } from "../types.ts";
 import { EPHEMERAL, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
 import { type CaughtFailure, type ForkOperation, type Handlers, type LoopOperation, NOTHING } from "./operation.ts";
 import type { RunOwner } from "./run.ts";
-import type { ScopeContext } from "./scope-context.ts";
+import { type Begun, NO_ROWS, refused, type ScopeContext } from "./scope-context.ts";
 
 type Callback = (ctx: unknown) => unknown;
-type Begun = { readonly op: number; readonly promise: Promise<unknown> };
 
 export class PawlContext {
   readonly #context: ScopeContext;
   #log: Logger | undefined;
+  #queue: Queue | undefined;
 
   constructor(context: ScopeContext) {
     this.#context = context;
@@ -151,13 +151,14 @@ export class PawlContext {
     });
   }
 
-  readonly queue: {
-    next(name: string, options?: NextArguments): Promise<unknown>;
-    nextBatch(name: string, options: BatchArguments): Promise<unknown>;
-  } = {
-    next: (name, options = {}) => this.#next(name, options),
-    nextBatch: (name, options) => this.#nextBatch(name, options),
-  };
+  /** Made on first access: most rounds of a loop take no message. */
+  get queue(): Queue {
+    this.#queue ??= {
+      next: (name, options = {}) => this.#next(name, options),
+      nextBatch: (name, options) => this.#nextBatch(name, options),
+    };
+    return this.#queue;
+  }
 
   /** Undoes everything and completes with `output`: it never returns. */
   rollback(output: unknown): Promise<unknown> {
@@ -213,35 +214,53 @@ export class PawlContext {
 
   #step(first: string | StepOptions<Types, unknown>, body: Body | undefined, tried: boolean): Promise<unknown> {
     const options = typeof first === "object" && first !== null ? first : undefined;
-    return this.#context.enter("step", options === undefined ? first : options.name, (name) => {
-      const run = options === undefined ? body : known(options, STEP_OPTIONS, `step "${name}"`).run;
-      if (typeof run !== "function") throw say.noFunction(`step "${name}"`, run);
-      const owner = this.#owner;
-      const policy =
-        options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
-      const handlers = options === undefined ? undefined : handlersOf(options, name);
-      const callersContext = new CallersContext();
-      return this.#context.run.begin(
-        ({ resolve, reject }) => ({
-          resolve,
-          reject,
-          kind: "step",
-          name,
-          body: (this.#context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown,
-          handlers,
-          ephemeral: options?.ephemeral === true,
-          caught: tried ? caughtStep : undefined,
-          wrap: tried ? succeeded : undefined,
-          callersContext,
-          maxRetries: policy.maxRetries,
-          retriesTimeouts: policy.retryOnTimeout,
-          context: this.#context,
-          attempt: undefined,
-          kept: NOTHING,
-        }),
-        (op) => this.#input.step(owner.handle, this.#context.scope, op, name, policy, traitsOf(options, handlers)),
-      );
+    const name: unknown = options === undefined ? first : options.name;
+    const context: ScopeContext = this.#context;
+    // As `enter` does it, without the functions: this is what workflows do most.
+    try {
+      context.admit("step", name, NO_ROWS);
+      return context.entered("step", name, this.#beginStep(name, options, body, tried), NO_ROWS);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  #beginStep(
+    name: string,
+    options: StepOptions<Types, unknown> | undefined,
+    body: Body | undefined,
+    tried: boolean,
+  ): Begun {
+    const run = options === undefined ? body : known(options, STEP_OPTIONS, `step "${name}"`).run;
+    if (typeof run !== "function") throw say.noFunction(`step "${name}"`, run);
+    const context = this.#context;
+    const owner = this.#owner;
+    const policy =
+      options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
+    const handlers = options === undefined ? undefined : handlersOf(options, name);
+    const callersContext = new CallersContext();
+    const begun = context.run.prepare();
+    if (begun.op === 0) return begun;
+    const traits = traitsOf(options, handlers);
+    context.run.add(begun.op, {
+      resolve: begun.resolve,
+      reject: begun.reject,
+      kind: "step",
+      name,
+      body: (context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown,
+      handlers,
+      ephemeral: options?.ephemeral === true,
+      caught: tried ? caughtStep : undefined,
+      wrap: tried ? succeeded : undefined,
+      callersContext,
+      maxRetries: policy.maxRetries,
+      retriesTimeouts: policy.retryOnTimeout,
+      context,
+      attempt: undefined,
+      kept: NOTHING,
     });
+    this.#input.step(owner.handle, context.scope, begun.op, name, policy, traits);
+    return begun;
   }
 
   #branches(rule: "join" | "race", name: string, branches: Readonly<Record<string, Callback>>): Promise<unknown> {
@@ -432,6 +451,11 @@ type Each = (ctx: unknown, item: unknown, index: number) => unknown;
 
 interface MapArguments {
   readonly concurrency?: number;
+}
+
+interface Queue {
+  next(name: string, options?: NextArguments): Promise<unknown>;
+  nextBatch(name: string, options: BatchArguments): Promise<unknown>;
 }
 
 interface LoopArguments {

@@ -83,13 +83,13 @@ export class PawlDialect implements Dialect {
     }
   }
 
-  encode(value: unknown, what: string, effect: string): { readonly bytes: Uint8Array; readonly kept: Kept } {
+  encode(value: unknown, what: () => string, effect: string): { readonly bytes: Uint8Array; readonly kept: Kept } {
     try {
       const bytes = encode(value, { maxBytes: this.#maxBytes });
       return { bytes, kept: isImmutable(value) ? { value } : { bytes } };
     } catch (error) {
       // What is thrown otherwise is thrown by the value itself: a part of a state whose attempt is over.
-      throw error instanceof ValueError ? say.notStorable(what, error, effect) : error;
+      throw error instanceof ValueError ? say.notStorable(what(), error, effect) : error;
     }
   }
 

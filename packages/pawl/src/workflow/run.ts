@@ -28,7 +28,7 @@ import {
   type TryOperation,
   type WaitOperation,
 } from "./operation.ts";
-import { ScopeContext } from "./scope-context.ts";
+import { type Begun, ScopeContext } from "./scope-context.ts";
 
 /** What a run needs of its actor. */
 export interface RunOwner extends AttemptOwner {
@@ -39,6 +39,12 @@ export interface RunOwner extends AttemptOwner {
   readonly policy: Policy;
   readonly dialect: Dialect;
   nextOp(): number;
+}
+
+/** An operation that is about to start. */
+export interface Prepared extends Begun {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** An undo handler whose step has committed, or was tried. */
@@ -118,7 +124,7 @@ export class Run {
       );
     const returned = (output: unknown) => {
       if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
-      const encoded = this.#encode(output, `the workflow of ${name} returned something`);
+      const encoded = this.#encode(output, () => `the workflow of ${name} returned something`);
       if ("error" in encoded) threw(encoded.error);
       else this.#ended(context, () => pump.input.returned(handle, call.scope, encoded.bytes));
     };
@@ -133,11 +139,16 @@ export class Run {
 
   /** A callback has ended: says so, unless nobody wants to know any more. */
   #ended(context: ScopeContext, write: () => void): void {
-    if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return;
+    if (this.#leaves(context)) write();
+  }
+
+  /** A callback has ended. True: the engine must be told so now. */
+  #leaves(context: ScopeContext): boolean {
+    if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return false;
     this.#contexts.delete(context.scope);
     context.close();
-    write();
     this.owner.pump.schedule();
+    return true;
   }
 
   /** No new operation starts; the attempts that run may end and commit. */
@@ -161,7 +172,7 @@ export class Run {
   get isBusy(): boolean {
     if (this.#attempts.size > 0) return true;
     if (this.#halted || this.#dropped) return false;
-    return [...this.#contexts.values()].some((context) => context.pending === undefined);
+    return [...this.#contexts.values()].some((context) => !context.isWaiting);
   }
 
   /** The function is over: operations never settle. Handlers that undo steps are kept. */
@@ -204,16 +215,29 @@ export class Run {
   }
 
   /** Starts an operation: `write` tells the engine. */
-  begin(
-    operation: (settler: Omit<Settler, "context">) => Operation,
-    write: (op: number) => void,
-  ): { readonly op: number; readonly promise: Promise<unknown> } {
-    if (this.isOver) return { op: 0, promise: new Promise(() => {}) };
-    const op = this.owner.nextOp();
-    const promise = new Promise<unknown>((resolve, reject) => this.#operations.set(op, operation({ resolve, reject })));
-    write(op);
+  begin(operation: (settler: Omit<Settler, "context">) => Operation, write: (op: number) => void): Begun {
+    const begun = this.prepare();
+    if (this.isOver) return begun;
+    this.add(begun.op, operation({ resolve: begun.resolve, reject: begun.reject }));
+    write(begun.op);
+    return begun;
+  }
+
+  /** The first half of `begin`, for what is frequent: an operation's number, and what settles it. 0: none starts any more. */
+  prepare(): Prepared {
+    let resolve: Prepared["resolve"] = nothing;
+    let reject: Prepared["reject"] = nothing;
+    const promise = new Promise<unknown>((settle, fail) => {
+      resolve = settle;
+      reject = fail;
+    });
+    return { op: this.isOver ? 0 : this.owner.nextOp(), promise, resolve, reject };
+  }
+
+  /** The second half: the engine must be told of the operation now. */
+  add(op: number, operation: Operation): void {
+    this.#operations.set(op, operation);
     this.owner.pump.schedule();
-    return { op, promise };
   }
 
   /**
@@ -242,7 +266,7 @@ export class Run {
     this.#hold(attempt);
     const given = this.owner.dialect.attempt(attempt);
     callUser(
-      () => operation.callersContext.run(() => operation.body(given)),
+      () => operation.callersContext.call(operation.body, operation, given),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
@@ -277,7 +301,7 @@ export class Run {
 
   #stepDone(op: number, operation: StepOperation, attempt: Attempt, output: unknown): void {
     if (!attempt.isRunning) return;
-    const encoded = this.#encode(output, `step "${operation.name}" of ${this.owner.name} returned something`);
+    const encoded = this.#encode(output, () => `step "${operation.name}" of ${this.owner.name} returned something`);
     if ("error" in encoded) return this.#attemptThrew(op, operation.name, attempt, encoded.error, "critical");
     operation.kept = encoded.kept;
     this.#attemptDone(op, attempt, encoded.bytes, operation.name);
@@ -356,7 +380,8 @@ export class Run {
     };
     const returned = (next: unknown) => this.#iterated(operation, context, next, threw);
     const value = this.#read(state, operation.kept, undefined);
-    callUser(() => operation.callersContext.run(() => operation.body(dialect.facade(context), value)), returned, threw);
+    const body = () => operation.callersContext.call(operation.body, operation, dialect.facade(context), value);
+    callUser(body, returned, threw);
   }
 
   #iterated(operation: LoopOperation, context: ScopeContext, next: unknown, threw: (error: unknown) => void): void {
@@ -367,16 +392,14 @@ export class Run {
     const { ends } = read;
     const encoded = this.#encode(
       read.value,
-      `loop "${operation.name}" of ${name} ${ends ? "ends" : "goes on"} with something`,
+      () => `loop "${operation.name}" of ${name} ${ends ? "ends" : "goes on"} with something`,
     );
     if ("error" in encoded) return threw(encoded.error);
     // A rebuild looks at several rounds side by side: none of them says what the next begins with.
     if (!this.#rebuilding) operation.kept = encoded.kept;
-    this.#ended(context, () =>
-      ends
-        ? pump.input.broke(handle, context.scope, encoded.bytes)
-        : pump.input.continued(handle, context.scope, encoded.bytes),
-    );
+    if (!this.#leaves(context)) return;
+    if (ends) pump.input.broke(handle, context.scope, encoded.bytes);
+    else pump.input.continued(handle, context.scope, encoded.bytes);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -393,7 +416,7 @@ export class Run {
       const branch = operation.branches[index] ?? String(index);
       const encoded = this.#encode(
         output,
-        `branch "${branch}" of ${operation.kind} "${operation.name}" of ${name} returned something`,
+        () => `branch "${branch}" of ${operation.kind} "${operation.name}" of ${name} returned something`,
       );
       if ("error" in encoded) return threw(encoded.error);
       operation.kept.set(index, encoded.kept);
@@ -593,7 +616,7 @@ export class Run {
   }
 
   /** Encodes what a callback returned; `undefined` is no bytes. */
-  #encode(value: unknown, what: string): Encoded {
+  #encode(value: unknown, what: () => string): Encoded {
     if (value === undefined) return { bytes: undefined, kept: NOTHING };
     try {
       return this.owner.dialect.encode(value, what, EFFECT);
@@ -602,6 +625,8 @@ export class Run {
     }
   }
 }
+
+function nothing(): void {}
 
 function isFork(operation: Operation | undefined): operation is ForkOperation {
   return operation?.kind === "join" || operation?.kind === "race" || operation?.kind === "map";

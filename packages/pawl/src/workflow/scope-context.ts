@@ -23,6 +23,7 @@ export class ScopeContext {
   replaying: boolean;
   readonly #used = new Set<string>();
   #pending: (PendingEntry & { readonly op: number }) | undefined;
+  #beside = 0;
   #closed = false;
   #cancelled: unknown;
   #controller: AbortController | undefined;
@@ -38,6 +39,21 @@ export class ScopeContext {
 
   get pending(): PendingEntry | undefined {
     return this.#pending;
+  }
+
+  /** Whether the callback waits for the engine: for the operation that is pending, or for one beside it. */
+  get isWaiting(): boolean {
+    return this.#pending !== undefined || this.#beside > 0;
+  }
+
+  /** Awaits an operation that may run beside the one that is pending. */
+  async beside(operation: Promise<unknown>): Promise<void> {
+    this.#beside++;
+    try {
+      await operation;
+    } finally {
+      this.#beside--;
+    }
   }
 
   /** The operation that is pending. */
@@ -88,23 +104,31 @@ export class ScopeContext {
   enter(
     kind: Operation["kind"],
     name: unknown,
-    begin: (name: string) => { readonly op: number; readonly promise: Promise<unknown> },
-    rows: readonly string[] = [],
+    begin: (name: string) => Begun,
+    rows: readonly string[] = NO_ROWS,
   ): Promise<unknown> {
     try {
-      if (typeof name !== "string" || !this.run.owner.dialect.isName(name)) throw say.noName(kind, name);
-      this.#check(kind, name, rows);
-      const { op, promise } = begin(name);
-      this.#used.add(name);
-      for (const row of rows) this.#used.add(name + row);
-      this.#pending = { kind, name, op };
-      promise.catch(ignored);
-      return promise;
+      this.admit(kind, name, rows);
+      return this.entered(kind, name, begin(name), rows);
     } catch (error) {
-      const refused = Promise.reject(error);
-      refused.catch(ignored);
-      return refused;
+      return refused(error);
     }
+  }
+
+  /** Throws unless an entry of this name may start here and now. */
+  admit(kind: Operation["kind"], name: unknown, rows: readonly string[]): asserts name is string {
+    if (typeof name !== "string" || !this.run.owner.dialect.isName(name)) throw say.noName(kind, name);
+    this.#check(kind, name, rows);
+  }
+
+  /** Notes an entry that was admitted and has started; its promise. */
+  entered(kind: Operation["kind"], name: string, begun: Begun, rows: readonly string[]): Promise<unknown> {
+    const { op, promise } = begun;
+    this.#used.add(name);
+    for (const row of rows) this.#used.add(name + row);
+    this.#pending = { kind, name, op };
+    promise.catch(ignored);
+    return promise;
   }
 
   #check(kind: Operation["kind"], name: string, rows: readonly string[]): void {
@@ -119,6 +143,22 @@ export class ScopeContext {
     for (const row of rows) if (this.#used.has(name + row)) throw dialect.duplicateName(actor, kind, name + row, this);
   }
 }
+
+/** An operation that has started. */
+export interface Begun {
+  readonly op: number;
+  readonly promise: Promise<unknown>;
+}
+
+/** A promise for an entry that could not start. */
+export function refused(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignored);
+  return promise;
+}
+
+/** Of an entry with none beside it. */
+export const NO_ROWS: readonly string[] = [];
 
 /** What has callbacks with contexts of their own. */
 const SCOPED: ReadonlySet<string> = new Set(["loop", "join", "race", "map", "try"]);
