@@ -2,6 +2,7 @@
  * Every story, on a driver whose calls fail, hang, answer late, or fail after they have written, at random: after any number of such faults and
  * restarts the ending is that of the undisturbed story.
  */
+import type { WorkflowResult } from "@rivetkit/workflow-engine";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pawl } from "../engine/engines.ts";
@@ -21,9 +22,20 @@ const stories: readonly Story[] = [...handwritten, ...Array.from({ length: SEEDS
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** What becomes of one call of the driver. `hangs` and `hangs after` are where a process dies. */
-type Fault = "fails" | "fails after" | "hangs" | "hangs after" | "late";
-const FAULTS: readonly Fault[] = ["fails", "fails after", "hangs", "hangs after", "late"];
+/**
+ * What becomes of one call of the driver. `hangs` and `hangs after` are where a process dies. Where the host evicts the run, the call goes on; the
+ * next run follows when the evicted one has ended, or at once.
+ */
+type Fault = "fails" | "fails after" | "hangs" | "hangs after" | "late" | "evicts" | "evicts and runs again";
+const FAULTS: readonly Fault[] = [
+  "fails",
+  "fails after",
+  "hangs",
+  "hangs after",
+  "late",
+  "evicts",
+  "evicts and runs again",
+];
 
 /** After how many calls that go well the next fault comes, and which. */
 type Faults = readonly { readonly after: number; readonly fault: Fault }[];
@@ -47,6 +59,7 @@ class Ordeal {
   readonly #ids = new Set<string>();
   #driver: HostDriver | undefined;
   #died = gate<"died">();
+  #evict: (atOnce: boolean) => void = () => {};
   #failed = false;
   #sent = 0;
 
@@ -61,6 +74,7 @@ class Ordeal {
     for (let runs = 0; runs < MOST_RUNS; runs += 1) {
       const result = await this.#run();
       if (result === "died") this.#driver = undefined;
+      else if (result === "evicted") continue;
       else if ("error" in result) {
         const faulty = this.#failed;
         this.#failed = false;
@@ -73,17 +87,27 @@ class Ordeal {
     return this.#ending("stuck", `not done in ${MOST_RUNS} runs`);
   }
 
-  #run() {
+  #run(): Promise<"died" | "evicted" | { error: unknown } | WorkflowResult> {
     this.#driver ??= this.#newDriver();
     const world = { engine: pawl, outside: this.#outside, trace: this.#trace };
-    const { result } = pawl.runWorkflow(
+    const { result, evict } = pawl.runWorkflow(
       "story",
       (ctx) => interpret(ctx, this.#story.program, world),
       undefined,
       this.#driver,
     );
-    const told = result.catch((error: unknown) => ({ error }));
-    return Promise.race([told, this.#died.opened]);
+    let evicted = false;
+    const leftAtOnce = gate<"evicted">();
+    this.#evict = (atOnce) => {
+      evicted = true;
+      evict();
+      if (atOnce) leftAtOnce.open("evicted");
+    };
+    const told = result.then(
+      (ended) => (evicted && ended.state !== "completed" ? "evicted" : ended),
+      (error: unknown) => ({ error }),
+    );
+    return Promise.race([told, this.#died.opened, leftAtOnce.opened]);
   }
 
   #newDriver(): HostDriver {
@@ -115,6 +139,10 @@ class Ordeal {
       }
       this.#faults.shift();
       if (next.fault === "hangs") return die();
+      if (next.fault === "evicts" || next.fault === "evicts and runs again") {
+        this.#evict(next.fault !== "evicts");
+        return undefined;
+      }
       if (next.fault === "fails") {
         this.#failed = true;
         throw new DriverError("refused");

@@ -95,7 +95,7 @@ fn a_refused_batch_leaves_the_actor_as_it_was() {
     assert_eq!(words(&driver.create()), ["lost", "reopened, exists: false"]);
     let create = Create { call: 2, workflow: false, input: None, state: None, state_version: 1, hosted: false };
     let again = driver.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }]);
-    assert_eq!(words(&again), ["sent 2"]);
+    assert_eq!(words(&again), ["reply 2"]);
 }
 
 #[test]

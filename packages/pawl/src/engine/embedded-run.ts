@@ -192,7 +192,14 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     await this.#drained();
     if (this.#over) return;
     const state = await this.#storedState();
-    this.#finish({ state });
+    const row = state === "completed" ? await this.#driver.get(outputKey()).catch(() => null) : null;
+    if (this.#over) return;
+    try {
+      const output = row === null ? undefined : inRow(outputKey(), () => decodeValue(row));
+      this.#finish({ state, ...(output === undefined ? {} : { output }) });
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   async #drained(): Promise<void> {
