@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { embedded } from "../src/engines/embedded.ts";
 import { memory } from "../src/engines/memory.ts";
 import { pawl } from "../src/engines/pawl.ts";
 import { PlainDriver } from "../src/engines/plain-driver.ts";
@@ -7,6 +8,7 @@ import { state } from "../src/engines/state.ts";
 
 describe.each([
   ["pawl", pawl],
+  ["pawl on a host's driver", embedded],
   ["the peer", rivet],
 ])("%s", (_, engine) => {
   it("runs every program to the result that the bench expects", async () => {

@@ -11,8 +11,9 @@ const SLOW_ROUNDS = 3;
 const CLOCK = "from the creation of the workflow to its result";
 
 type Peers = "pawl" | "rivet";
+type Sides = Peers | "embedded";
 /** Asks one side for the milliseconds of a program. */
-type Program = (side: Side<Peers>) => Promise<number>;
+type Program = (side: Side<Sides>) => Promise<number>;
 type Pair = Readonly<Record<Peers, Series>>;
 
 /** Trivial steps, one after another, by the length of the workflow. */
@@ -69,14 +70,28 @@ export async function a3({ rounds, divisor }: Effort, progress: Progress): Promi
   };
 }
 
+/** The same on the same driver: `pawl/engine` where the peer would be. */
+export async function a3e({ rounds, divisor }: Effort, progress: Progress): Promise<Section> {
+  const count = ITERATIONS / divisor;
+  const replay: Program = (side) => side.ask("replay", count);
+  const found = await beside({ replay }, count, rounds, progress, "embedded");
+  return {
+    id: "A3E",
+    title: "replay of completed steps on an embedding host's driver, a plain one",
+    timed: "from the call of runWorkflow to its result; the message that the workflow waits for was sent before",
+    rows: withRatio(`${count} steps`, "us/step", found.replay),
+    bars: [bar("peer / pawl, time per step", ratios(found.replay.rivet, found.replay.pawl), "at least", 5)],
+  };
+}
+
 /**
  * A join of branches with a step each. The peer's takes the square of the width and more, some 20 seconds: its samples are few,
  * and warmed up by narrow ones only.
  */
 export async function a4({ rounds, divisor }: Effort, progress: Progress): Promise<Section> {
   const [narrow, wide] = [1_000 / divisor, 10_000 / divisor];
-  const [pawl, rivet] = [new Side("pawl"), new Side("rivet")];
-  const perBranch = (side: Side<Peers>, width: number) => async () => ((await side.ask("join", width)) * 1_000) / width;
+  const [pawl, rivet] = [new Side<Sides>("pawl"), new Side<Sides>("rivet")];
+  const perBranch = (side: Side<Sides>, width: number) => async () => ((await side.ask("join", width)) * 1_000) / width;
   try {
     const own = { narrow: perBranch(pawl, narrow), wide: perBranch(pawl, wide) };
     const growth = await alternate(own, rounds, progress);
@@ -117,14 +132,15 @@ export async function a6({ rounds, divisor }: Effort, progress: Progress): Promi
   };
 }
 
-/** Runs programs on both sides, in turn. Found are microseconds for each of `count`. */
+/** Runs programs on both sides, in turn; on Pawl's as `as`. Found are microseconds for each of `count`. */
 async function beside<K extends string>(
   programs: Readonly<Record<K, Program>>,
   count: number,
   rounds: number,
   progress: Progress,
+  as: "pawl" | "embedded" = "pawl",
 ): Promise<Record<K, Pair>> {
-  const sides = { pawl: new Side<Peers>("pawl"), rivet: new Side<Peers>("rivet") };
+  const sides = { pawl: new Side<Sides>(as), rivet: new Side<Sides>("rivet") };
   const peers = Object.keys(sides) as Peers[];
   const names = Object.keys(programs) as K[];
   const measure = (name: K, peer: Peers) => async () => ((await programs[name](sides[peer])) * 1_000) / count;

@@ -1,6 +1,6 @@
 /** The scenarios that exist, by the names that the suite gives them. */
 import type { Effort, Progress, Section } from "../section.ts";
-import { a1, a2, a3, a4, a6 } from "./in-memory.ts";
+import { a1, a2, a3, a3e, a4, a6 } from "./in-memory.ts";
 import { a2m } from "./memory.ts";
 import { b } from "./state.ts";
 
@@ -9,6 +9,7 @@ export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progr
   A2: a2,
   A2M: a2m,
   A3: a3,
+  A3E: a3e,
   A4: a4,
   A6: a6,
   B: b,
