@@ -12,26 +12,33 @@ pub struct Damage {
     pub key: Bytes,
     pub offset: usize,
     pub what: String,
+    /// Only newer code reads it.
+    pub newer: bool,
 }
 
 impl Damage {
     pub fn new(key: Bytes, what: impl Into<String>) -> Damage {
-        Damage { key, offset: 0, what: what.into() }
+        Damage { key, offset: 0, what: what.into(), newer: false }
     }
 
     pub fn of(key: &Bytes, error: &CodecError) -> Damage {
-        Damage { key: key.clone(), offset: error.offset(), what: error.to_string() }
+        let newer = matches!(error, CodecError::Newer { .. });
+        Damage { key: key.clone(), offset: error.offset(), what: error.to_string(), newer }
     }
 
     pub fn into_error(self, actor: &ActorId) -> StoreError {
         let key = keys::hex(&self.key);
+        let (code, advice) = match self.newer {
+            true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+            false => (Code::RecordCorrupt, "keep a copy of the rows, and restore that row"),
+        };
         let message = format!(
             "what is stored of {actor} cannot be read; the actor is left as it is.\n  found     {}\n  where     the row \
-             with key {key}, at offset {}\n  do        keep a copy of the rows, and restore that row",
+             with key {key}, at offset {}\n  do        {advice}",
             self.what, self.offset
         );
         let data = vec![("key", key), ("offset", self.offset.to_string())];
-        StoreError { code: Code::RecordCorrupt, message, retryable: false, data }
+        StoreError { code, message, retryable: false, data }
     }
 }
 

@@ -277,5 +277,6 @@ fn utf8(key: &Bytes, value: &Bytes) -> Result<String, Damage> {
         key: key.clone(),
         offset: error.utf8_error().valid_up_to(),
         what: "bytes that are not UTF-8".to_owned(),
+        newer: false,
     })
 }

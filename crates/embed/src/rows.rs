@@ -121,7 +121,7 @@ pub fn unseal<T>(
     let mut reader = Reader::new(&content);
     match reader.u16("a row's version")? {
         VERSION => {}
-        newer => return Err(CodecError::unexpected(0, format!("version {newer}"), "row version 1")),
+        version => return Err(CodecError::version(version, "row version 1")),
     }
     if value[end..] != checksum(key, &content).to_le_bytes() {
         let found = "a row whose checksum does not match its bytes and key";

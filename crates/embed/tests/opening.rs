@@ -160,6 +160,7 @@ fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
     let mut newer = good.clone();
     newer.rows.insert(key::history(&at(0)), bytes("020002696401000000000000010362686900"));
     let error = Process::new(newer, Limits::NONE).open().unwrap().unwrap_err();
+    assert_eq!(error.code, Code::RecordNewer);
     assert!(error.message.contains("version 2") && error.message.contains("150214"), "{error}");
 }
 

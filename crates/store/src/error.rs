@@ -25,6 +25,8 @@ pub enum Code {
     ChangeTooLarge,
     /// What is stored contradicts itself.
     RecordCorrupt,
+    /// What is stored can only be read by newer code, and was left alone.
+    RecordNewer,
     /// The outcome of a commit is not known.
     OutcomeUnknown,
 }
@@ -41,6 +43,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::ChangeTooLarge => "change_too_large",
             Self::RecordCorrupt => "record_corrupt",
+            Self::RecordNewer => "record_newer",
             Self::OutcomeUnknown => "outcome_unknown",
         }
     }

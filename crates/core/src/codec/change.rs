@@ -588,7 +588,7 @@ fn read_terminal(reader: &mut Reader) -> Result<Option<Terminal>, CodecError> {
 fn expect_version(reader: &mut Reader) -> Result<(), CodecError> {
     match reader.u16("a record version")? {
         VERSION => Ok(()),
-        version => Err(CodecError::unexpected(0, format!("version {version}"), "record version 1")),
+        version => Err(CodecError::version(version, "record version 1")),
     }
 }
 

@@ -11,6 +11,9 @@ pub enum CodecError {
     /// A byte, tag, number or string has a value that is not allowed here.
     #[error("found {found}, expected {expected}, at offset {offset}")]
     Unexpected { offset: usize, found: String, expected: &'static str },
+    /// A version that only newer code reads.
+    #[error("found version {found}, expected {expected}, at offset {offset}")]
+    Newer { offset: usize, found: u16, expected: &'static str },
     /// A complete item was read, and the input goes on.
     #[error("found {count} more bytes, expected the end of {expected}, at offset {offset}")]
     Trailing { offset: usize, expected: &'static str, count: usize },
@@ -25,11 +28,20 @@ impl CodecError {
         CodecError::Unexpected { offset, found: found.into(), expected }
     }
 
+    /// The first bytes of something are not the version that is read. Versions are small: a large one is no version.
+    pub fn version(found: u16, expected: &'static str) -> Self {
+        match found {
+            2..256 => CodecError::Newer { offset: 0, found, expected },
+            _ => CodecError::unexpected(0, format!("version {found}"), expected),
+        }
+    }
+
     /// The same error, for a slice that starts `by` bytes into a longer one.
     pub(crate) fn shifted(mut self, by: usize) -> Self {
         match &mut self {
             CodecError::Truncated { offset, .. }
             | CodecError::Unexpected { offset, .. }
+            | CodecError::Newer { offset, .. }
             | CodecError::Trailing { offset, .. }
             | CodecError::TooDeep { offset, .. } => *offset += by,
         }
@@ -41,6 +53,7 @@ impl CodecError {
         match self {
             CodecError::Truncated { offset, .. }
             | CodecError::Unexpected { offset, .. }
+            | CodecError::Newer { offset, .. }
             | CodecError::Trailing { offset, .. }
             | CodecError::TooDeep { offset, .. } => *offset,
         }

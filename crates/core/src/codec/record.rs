@@ -202,7 +202,7 @@ fn write_header(writer: &mut Writer) {
 fn read_header(reader: &mut Reader) -> Result<(), CodecError> {
     match reader.u16("a record version")? {
         VERSION => Ok(()),
-        version => Err(CodecError::unexpected(0, format!("version {version}"), "record version 1")),
+        version => Err(CodecError::version(version, "record version 1")),
     }
 }
 

@@ -67,7 +67,7 @@ impl Delta {
         let mut cursor = Cursor::new(bytes);
         let version = cursor.byte("a delta's version")?;
         if version != VERSION {
-            return Err(CodecError::unexpected(0, format!("version {version}"), "delta version 1"));
+            return Err(CodecError::version(version.into(), "delta version 1"));
         }
         let mut ops = Vec::new();
         while cursor.remaining() > 0 {

@@ -2,6 +2,7 @@
  * An embedding host's driver, as the engine uses it: reads every row, makes the calls of a change in their order, and notes
  * what is unsettled, so that a later run on the same driver does not read beside it.
  */
+import { PawlError } from "../errors.ts";
 import type { DriverCall, HostRow } from "../wire.ts";
 import { badAnswer, bytesFrom, listFrom } from "./driver-answer.ts";
 import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
@@ -19,11 +20,13 @@ const unsettled = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
 /** Evicted runs that have not ended, by driver: their steps still end, and are written. */
 const leaving = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
 
-/** A call of an earlier run, or an evicted run itself, has hung for too long. */
-export class DriverHangError extends Error {
+/** `driver_hang`: a call of an earlier run, or an evicted run itself, has hung for too long. */
+export class DriverHangError extends PawlError {
+  static override readonly brand: symbol = Symbol.for("pawl.engine.DriverHangError");
+
   constructor() {
-    super(`A call of an earlier run on this driver, or that run itself, has not settled for ${HANG_MS}ms`);
-    this.name = "DriverHangError";
+    const said = `a call of an earlier run on this driver, or that run itself, has not settled for ${HANG_MS} ms`;
+    super("driver_hang", `${said}: see why it hangs, or run the workflow on another driver object`, { retryable: true });
   }
 }
 

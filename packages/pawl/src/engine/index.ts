@@ -11,6 +11,7 @@ export {
   DEFAULT_RETRY_BACKOFF_MAX,
   DEFAULT_STEP_TIMEOUT,
 } from "./constants.ts";
+export { DriverHangError } from "./driver-port.ts";
 export { EngineContext as WorkflowContextImpl } from "./engine-context.ts";
 export {
   CancelledError,

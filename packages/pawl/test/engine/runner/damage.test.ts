@@ -57,7 +57,8 @@ test("a record of a version to come is refused", async () => {
     if ([STATE, INPUT].includes(key)) continue;
     const newer = (whole[key] ?? new Uint8Array()).slice();
     newer[0] = 9;
-    const { message } = await refusal(key, newer);
+    const { code, message } = await refusal(key, newer);
+    expect(code, key).toBe("record_newer");
     expect(message).toMatch(/found version 9, expected (record|row) version 1/);
     expect(message).toContain('what is stored of workflow "w" cannot be read');
   }
