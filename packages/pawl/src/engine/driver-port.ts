@@ -26,7 +26,9 @@ export class DriverHangError extends PawlError {
 
   constructor() {
     const said = `a call of an earlier run on this driver, or that run itself, has not settled for ${HANG_MS} ms`;
-    super("driver_hang", `${said}: see why it hangs, or run the workflow on another driver object`, { retryable: true });
+    super("driver_hang", `${said}: see why it hangs, or run the workflow on another driver object`, {
+      retryable: true,
+    });
   }
 }
 

@@ -1,0 +1,425 @@
+/** Reading the records that come out, and telling whom they are for. */
+import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
+import { ByteReader, ValueError } from "../values/index.ts";
+import {
+  type BranchRecord,
+  type DivergenceRecord,
+  type DriverCall,
+  type EventRecord,
+  FAILED_PARTS,
+  type Facts,
+  HALTS,
+  type Halt,
+  type OperationRecord,
+  REFUSALS,
+  type Refusal,
+  type ResolvedValue,
+  type RunOutcome,
+  TERMINALS,
+  type Terminal,
+  type Told,
+  type Verdict,
+} from "./records.ts";
+import { type ActorSink, type EngineSink, MISUSES, type Misuse, type StoreProblem } from "./sinks.ts";
+
+const BRANCH_KEPT: BranchRecord = { kind: "kept" };
+const BRANCH_NOTHING: BranchRecord = { kind: "nothing" };
+const BRANCH_CANCELLED: BranchRecord = { kind: "cancelled" };
+
+const CLEAN: Verdict = { kind: "clean" };
+const STALE: Verdict = { kind: "stale" };
+
+const KEPT: ResolvedValue = { kind: "kept" };
+const NOTHING: ResolvedValue = { kind: "nothing" };
+
+/**
+ * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
+ * whether a pulse is wanted.
+ */
+export function dispatch(
+  bytes: Uint8Array,
+  length: number,
+  sink: EngineSink,
+): { next: number; pending: number; pulse: boolean } {
+  const reader = new OutputReader(bytes, length);
+  const next = reader.time();
+  const pending = reader.number();
+  const pulse = reader.flag();
+  while (reader.hasMore) {
+    const start = reader.offset;
+    try {
+      dispatchOne(reader, sink);
+    } catch (error) {
+      if (error instanceof ValueError || reader.offset === start) throw error;
+      sink.defect(error);
+    }
+  }
+  return { next, pending, pulse };
+}
+
+/** Reads what is needed before anything is called, so that a callback that throws leaves the reader in its place. */
+function dispatchOne(reader: OutputReader, sink: EngineSink): void {
+  const kind = reader.byte();
+  const handle = reader.number();
+  if (kind === 40) {
+    const actor = reader.text();
+    return sink.load(handle, actor);
+  }
+  if (kind === 41) {
+    const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
+    return sink.write(handle, actor, calls, after);
+  }
+  if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
+  if (kind >= 20) {
+    if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
+    return dispatchLife(kind, reader, sink.actor(handle));
+  }
+  const actor = sink.actor(handle);
+  switch (kind) {
+    case 1:
+      return dispatchVerdict(reader, actor);
+    case 2: {
+      const [scope, input, replaying] = [reader.number(), reader.optionalBytes(), reader.flag()];
+      return actor?.runWorkflow({ scope, input, replaying, rebuild: reader.flag(), at: reader.number() });
+    }
+    case 3: {
+      const [op, attempt] = [reader.number(), reader.number()];
+      return actor?.execute(op, attempt);
+    }
+    case 4: {
+      const [op, attempt] = [reader.number(), reader.number()];
+      const timeout = reader.byte() === 0 ? reader.time() : undefined;
+      return actor?.abort(op, attempt, timeout);
+    }
+    case 5: {
+      const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
+      return actor?.iterate(op, scope, state, replaying);
+    }
+    case 6: {
+      const op = reader.number();
+      const told = reader.told();
+      const value = reader.value();
+      return actor?.resolve(op, value, told);
+    }
+    case 7: {
+      const [op, told] = [reader.number(), reader.told()];
+      const [terminal, attempts] = [TERMINALS[reader.byte()] as Terminal, reader.number()];
+      const failure = reader.failure();
+      return actor?.reject(op, terminal, attempts, failure, told);
+    }
+    case 8: {
+      const op = reader.number();
+      return actor?.rethrow(op);
+    }
+    case 9: {
+      const [report, event] = [reader.number(), reader.event()];
+      return actor?.report(report, event);
+    }
+    case 10: {
+      const call = reader.number();
+      return actor?.reply(call);
+    }
+    case 11: {
+      const [call, reason, why] = [reader.number(), REFUSALS[reader.byte()] as Refusal, reader.text()];
+      return actor?.refuse(call, reason, why);
+    }
+    case 12: {
+      const outcome = reader.outcome();
+      return actor?.runEnded(outcome);
+    }
+    case 13: {
+      const divergence = reader.divergence();
+      return actor?.parked(divergence);
+    }
+    case 14: {
+      const op = reader.flag() ? reader.number() : undefined;
+      const [misuse, name] = [MISUSES[reader.byte()] as Misuse, reader.text()];
+      return actor?.misuse(op, misuse, name);
+    }
+    case 15: {
+      const report = reader.number();
+      return actor?.reported(report);
+    }
+    default:
+      throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
+  }
+}
+
+function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
+  switch (kind) {
+    case 16: {
+      const [op, attempt, attempted, output] = [reader.number(), reader.number(), reader.flag(), reader.value()];
+      return actor?.undo(op, attempt, attempted, output);
+    }
+    case 17: {
+      const [op, scope, index, replaying] = [reader.number(), reader.number(), reader.number(), reader.flag()];
+      return actor?.branch(op, scope, index, replaying);
+    }
+    case 18: {
+      const [op, scope, replaying] = [reader.number(), reader.number(), reader.flag()];
+      return actor?.enter(op, scope, replaying);
+    }
+    case 19: {
+      const scope = reader.number();
+      return actor?.cancelled(scope);
+    }
+    case 29: {
+      const reason = HALTS[reader.byte()] as Halt;
+      return actor?.halted(reason);
+    }
+    case 30: {
+      const [call, messageId] = [reader.number(), reader.text()];
+      return actor?.sent(call, messageId);
+    }
+    case 31: {
+      const [messageId, reply] = [reader.text(), reader.optionalBytes()];
+      return actor?.answered(messageId, reply);
+    }
+    case 34: {
+      const op = reader.number();
+      return actor?.durable(op);
+    }
+    case 32: {
+      const alarm = reader.flag() ? reader.time() : undefined;
+      const names = reader.flag() ? Array.from({ length: reader.number() }, () => reader.text()) : undefined;
+      return actor?.suspended(alarm, names);
+    }
+    case 33: {
+      const [op, names] = [reader.number(), Array.from({ length: reader.number() }, () => reader.text())];
+      const count = reader.number();
+      return actor?.want(op, names, count);
+    }
+    default:
+      throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
+  }
+}
+
+function dispatchVerdict(reader: OutputReader, actor: ActorSink | undefined): void {
+  const whose = reader.byte();
+  const id = reader.number();
+  const attempt = whose === 0 ? reader.number() : 0;
+  const verdict = reader.verdict();
+  if (whose === 0) actor?.stepVerdict(id, attempt, verdict);
+  else if (whose === 1) actor?.actionVerdict(id, verdict);
+  else actor?.reportVerdict(id, verdict);
+}
+
+function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 20) {
+    const id = reader.fixed(16);
+    sink.ready(id, reader.text());
+  } else if (kind === 21) sink.storeFailed(reader.problem());
+  else if (kind === 26) sink.wake(reader.text());
+  else if (kind === 27) sink.resumed();
+  else sink.resumeFailed(reader.problem());
+}
+
+function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
+  if (kind === 22 || kind === 25) {
+    const facts = reader.facts();
+    if (kind === 22) actor?.opened(facts);
+    else actor?.reopened(facts);
+  } else {
+    const problem = reader.problem();
+    if (kind === 23) actor?.openFailed(problem);
+    else actor?.lost(problem);
+  }
+}
+
+/** Every turn begins with a time: a view made for each would be a tenth of what a step costs. */
+const TIME: DataView = new DataView(new ArrayBuffer(8));
+const TIME_BYTES: Uint8Array = new Uint8Array(TIME.buffer);
+
+/** Reads the fields of records, one after another. */
+export class OutputReader {
+  readonly #in: ByteReader;
+
+  constructor(bytes: Uint8Array, length: number) {
+    this.#in = new ByteReader(bytes, 0, length);
+  }
+
+  get offset(): number {
+    return this.#in.offset;
+  }
+
+  get hasMore(): boolean {
+    return this.#in.remaining > 0;
+  }
+
+  byte(): number {
+    return this.#in.u8();
+  }
+
+  flag(): boolean {
+    return this.#in.u8() !== 0;
+  }
+
+  number(): number {
+    return this.#in.varint();
+  }
+
+  time(): number {
+    for (let i = 0; i < 8; i++) TIME_BYTES[i] = this.#in.u8();
+    return TIME.getFloat64(0);
+  }
+
+  fixed(count: number): Uint8Array {
+    return this.#in.bytes(count);
+  }
+
+  bytes(): Uint8Array {
+    return this.#in.bytes(this.number());
+  }
+
+  text(): string {
+    const length = this.number();
+    if (length === 0) return "";
+    const view = this.#in.view(length);
+    return Buffer.from(view.buffer, view.byteOffset, length).toString("utf8");
+  }
+
+  optionalBytes(): Uint8Array | undefined {
+    return this.flag() ? this.bytes() : undefined;
+  }
+
+  value(): ResolvedValue {
+    switch (this.byte()) {
+      case 0:
+        return KEPT;
+      case 1:
+        return NOTHING;
+      case 2:
+        return { kind: "encoded", bytes: this.bytes() };
+      case 3:
+        return { kind: "message", bytes: this.bytes() };
+      case 4:
+        return { kind: "messages", messages: Array.from({ length: this.number() }, () => this.bytes()) };
+      default: {
+        const winner = this.flag() ? this.number() : undefined;
+        return { kind: "branches", winner, branches: Array.from({ length: this.number() }, () => this.branch()) };
+      }
+    }
+  }
+
+  branch(): BranchRecord {
+    switch (this.byte()) {
+      case 0:
+        return BRANCH_KEPT;
+      case 1:
+        return BRANCH_NOTHING;
+      case 2:
+        return { kind: "encoded", bytes: this.bytes() };
+      case 3:
+        return { kind: "failed", failure: this.failure() };
+      default:
+        return BRANCH_CANCELLED;
+    }
+  }
+
+  calls(): DriverCall[] {
+    return Array.from({ length: this.number() }, () => this.call());
+  }
+
+  call(): DriverCall {
+    switch (this.byte()) {
+      case 0:
+        return { kind: "set", key: this.bytes(), value: this.bytes() };
+      case 1:
+        return {
+          kind: "batch",
+          writes: Array.from({ length: this.number() }, () => ({ key: this.bytes(), value: this.bytes() })),
+        };
+      case 2:
+        return { kind: "delete", key: this.bytes() };
+      case 3:
+        return { kind: "deletePrefix", prefix: this.bytes() };
+      case 4:
+        return { kind: "deleteRange", start: this.bytes(), end: this.bytes() };
+      case 5:
+        return { kind: "setAlarm", at: this.time() };
+      case 6:
+        return { kind: "clearAlarm" };
+      case 7:
+        return { kind: "addMessage", id: this.text(), name: this.text(), body: this.bytes(), sentAt: this.time() };
+      default:
+        return { kind: "completeMessage", id: this.text(), response: this.optionalBytes() };
+    }
+  }
+
+  told(): Told {
+    return { at: this.number(), replaying: this.flag() };
+  }
+
+  verdict(): Verdict {
+    switch (this.byte()) {
+      case 0:
+        return { kind: "queued", seq: this.number() };
+      case 1:
+        return CLEAN;
+      case 2:
+        return { kind: "conflict", path: this.text(), alone: this.flag() };
+      default:
+        return STALE;
+    }
+  }
+
+  failure(): FailureRecord {
+    const kind = FAILURE_KINDS[this.byte()] ?? "error";
+    const [name, message] = [this.text(), this.text()];
+    const stack = this.flag() ? this.text() : undefined;
+    return { kind, name, message, stack, fields: this.optionalBytes() };
+  }
+
+  event(): EventRecord {
+    const part = FAILED_PARTS[this.byte()] ?? "step";
+    const step = this.flag() ? this.text() : undefined;
+    const attempt = this.number();
+    const retryAt = this.flag() ? this.time() : undefined;
+    return { part, step, attempt, retryAt, failure: this.failure() };
+  }
+
+  outcome(): RunOutcome {
+    switch (this.byte()) {
+      case 0:
+        return { kind: "completed", output: this.optionalBytes() };
+      case 1:
+        return { kind: "failed", failure: this.failure() };
+      default:
+        return { kind: "cancelled", reason: this.flag() ? this.text() : undefined };
+    }
+  }
+
+  facts(): Facts {
+    const [exists, hasRun] = [this.flag(), this.flag()];
+    const outcome = this.flag() ? this.outcome() : undefined;
+    const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
+    return { exists, hasRun, outcome, state, seq: this.number() };
+  }
+
+  problem(): StoreProblem {
+    const [code, message, retryable, unknown] = [this.text(), this.text(), this.flag(), this.flag()];
+    const data: Record<string, string> = {};
+    for (let left = this.number(); left > 0; left--) {
+      const name = this.text();
+      data[name] = this.text();
+    }
+    return { code, message, retryable, unknown, data };
+  }
+
+  divergence(): DivergenceRecord {
+    const [scope, recorded, code] = [this.text(), this.operations(), this.operations()];
+    const kind = this.byte();
+    if (kind === 0) return { scope, recorded, code, mismatch: { kind: "new", code: this.operation() } };
+    if (kind === 2) return { scope, recorded, code, mismatch: { kind: "ends" } };
+    if (kind === 3) return { scope, recorded, code, mismatch: { kind: "no_handler", recorded: this.operation() } };
+    return { scope, recorded, code, mismatch: { kind: "other", recorded: this.operation(), code: this.operation() } };
+  }
+
+  operations(): OperationRecord[] {
+    return Array.from({ length: this.number() }, () => this.operation());
+  }
+
+  operation(): OperationRecord {
+    return { kind: this.text(), name: this.text(), status: this.text() };
+  }
+}

@@ -1,0 +1,201 @@
+/** What is in the records, either way. */
+import type { FailureRecord } from "../failure.ts";
+
+/** What an attempt wrote, as its settle call carries it. */
+export interface Writes {
+  readonly cells: readonly CellWrites[];
+  readonly sends: readonly Send[];
+  /** Rows of an embedding host's own. */
+  readonly rows: readonly HostRow[];
+}
+
+/** What an attempt did to one cell. */
+export interface CellWrites {
+  readonly cell: string;
+  readonly pin: number;
+  readonly delta: Uint8Array | undefined;
+  readonly reads: Uint8Array | undefined;
+}
+
+/** The cell of an actor's state. */
+export const STATE = "state";
+
+export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
+
+export interface Send {
+  readonly name: string;
+  readonly body: Uint8Array;
+}
+
+export interface StepPolicyRecord {
+  readonly maxRetries: number;
+  readonly backoffBase: number;
+  readonly backoffMax: number;
+  readonly timeout: number;
+  readonly retryOnTimeout: boolean;
+}
+
+export interface CreateRecord {
+  readonly workflow: boolean;
+  readonly input: Uint8Array | undefined;
+  readonly state: Uint8Array | undefined;
+  readonly version: number;
+  /** Whether an embedding host keeps it: the call is answered at once. */
+  readonly hosted?: boolean;
+}
+
+/** How an embedding host runs a workflow: `patience` is how long it waits in memory, in milliseconds. */
+export interface EmbeddedRecord {
+  readonly frontier: boolean;
+  readonly patience: number;
+  /** Only opened to be told something: no code is called. */
+  readonly controlled: boolean;
+}
+
+/** A step's traits, as bits. */
+export const EPHEMERAL = 1;
+export const UNDO = 2;
+export const UNDO_ATTEMPTED = 4;
+
+export interface LoopRecord {
+  readonly name: string;
+  readonly state: Uint8Array | undefined;
+  /** How many past iterations stay, and after how many the others go. */
+  readonly keep: number;
+  readonly every: number;
+}
+
+/** A message of an embedding host. */
+export interface HostMessage {
+  readonly id: string;
+  readonly name: string;
+  readonly body: Uint8Array;
+  readonly sentAt: number;
+}
+
+export interface HostRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export interface HostLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** One call of an embedding host's driver. */
+export type DriverCall =
+  | { readonly kind: "set"; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly kind: "batch"; readonly writes: HostRow[] }
+  | { readonly kind: "delete"; readonly key: Uint8Array }
+  | { readonly kind: "deletePrefix"; readonly prefix: Uint8Array }
+  | { readonly kind: "deleteRange"; readonly start: Uint8Array; readonly end: Uint8Array }
+  | { readonly kind: "setAlarm"; readonly at: number }
+  | { readonly kind: "clearAlarm" }
+  | {
+      readonly kind: "addMessage";
+      readonly id: string;
+      readonly name: string;
+      readonly body: Uint8Array;
+      readonly sentAt: number;
+    }
+  | { readonly kind: "completeMessage"; readonly id: string; readonly response: Uint8Array | undefined };
+
+export interface WaitRecord {
+  readonly name: string;
+  /** None: any message. */
+  readonly names: readonly string[];
+  readonly timeout: number | undefined;
+  readonly count: number;
+  readonly completable: boolean;
+}
+
+export const FORK_RULES = ["join", "race", "map", "mapSettled"] as const;
+export type ForkRule = (typeof FORK_RULES)[number];
+
+export interface ForkRecord {
+  readonly name: string;
+  readonly rule: ForkRule;
+  readonly concurrency: number;
+  readonly count: number;
+  /** The branches' names; of a map none, for its items are known by their places. */
+  readonly branches: readonly string[];
+}
+
+/** What the engine says of a value that resolves an operation. */
+export type ResolvedValue =
+  | { readonly kind: "kept" | "nothing" }
+  | { readonly kind: "encoded" | "message"; readonly bytes: Uint8Array }
+  | { readonly kind: "messages"; readonly messages: readonly Uint8Array[] }
+  | {
+      readonly kind: "branches";
+      readonly winner: number | undefined;
+      readonly branches: readonly BranchRecord[];
+    };
+
+/** What became of a branch. */
+export type BranchRecord =
+  | { readonly kind: "kept" | "nothing" | "cancelled" }
+  | { readonly kind: "encoded"; readonly bytes: Uint8Array }
+  | { readonly kind: "failed"; readonly failure: FailureRecord };
+
+/** What goes with a fact: when it became one (0: unknown), and whether more is recorded that the code has not come to. */
+export interface Told {
+  readonly at: number;
+  readonly replaying: boolean;
+}
+
+export const HALTS = ["rolling_back", "cancelled", "restarted"] as const;
+export type Halt = (typeof HALTS)[number];
+
+export const TERMINALS = ["exhausted", "critical", "rollback", "timeout"] as const;
+export type Terminal = (typeof TERMINALS)[number];
+
+export type Verdict =
+  | { readonly kind: "queued"; readonly seq: number }
+  | { readonly kind: "clean" | "stale" }
+  | { readonly kind: "conflict"; readonly path: string; readonly alone: boolean };
+
+export const REFUSALS = ["exists", "run_ended", "inbox_full", "busy", "broken", "lost", "nothing"] as const;
+export type Refusal = (typeof REFUSALS)[number];
+
+export type RunOutcome =
+  | { readonly kind: "completed"; readonly output: Uint8Array | undefined }
+  | { readonly kind: "failed"; readonly failure: FailureRecord }
+  | { readonly kind: "cancelled"; readonly reason: string | undefined };
+
+export interface OperationRecord {
+  readonly kind: string;
+  readonly name: string;
+  readonly status: string;
+}
+
+export interface DivergenceRecord {
+  readonly scope: string;
+  readonly recorded: readonly OperationRecord[];
+  readonly code: readonly OperationRecord[];
+  readonly mismatch:
+    | { readonly kind: "new"; readonly code: OperationRecord }
+    | { readonly kind: "other"; readonly recorded: OperationRecord; readonly code: OperationRecord }
+    | { readonly kind: "ends" }
+    | { readonly kind: "no_handler"; readonly recorded: OperationRecord };
+}
+
+export const FAILED_PARTS = ["step", "rollback", "workflow"] as const;
+
+export interface EventRecord {
+  readonly part: (typeof FAILED_PARTS)[number];
+  readonly step: string | undefined;
+  readonly attempt: number;
+  readonly retryAt: number | undefined;
+  readonly failure: FailureRecord;
+}
+
+export interface Facts {
+  readonly exists: boolean;
+  readonly hasRun: boolean;
+  readonly outcome: RunOutcome | undefined;
+  readonly state: { readonly version: number; readonly head: number } | undefined;
+  /** The number of its newest change. */
+  readonly seq: number;
+}

@@ -1,0 +1,102 @@
+/** Who is told what came out. */
+import type { FailureRecord } from "../failure.ts";
+import type {
+  DivergenceRecord,
+  DriverCall,
+  EventRecord,
+  Facts,
+  Halt,
+  Refusal,
+  ResolvedValue,
+  RunOutcome,
+  Terminal,
+  Told,
+  Verdict,
+} from "./records.ts";
+
+export interface StoreProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly unknown: boolean;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+export const MISUSES = [
+  "entry_in_progress",
+  "entry_pending",
+  "duplicate_name",
+  "too_many_operations",
+  "not_completable",
+] as const;
+export type Misuse = (typeof MISUSES)[number];
+
+/** How the workflow's function is called. */
+export interface WorkflowCall {
+  readonly scope: number;
+  readonly input: Uint8Array | undefined;
+  readonly replaying: boolean;
+  /** Only to find handlers: nothing is decided. */
+  readonly rebuild: boolean;
+  /** When the actor was created. */
+  readonly at: number;
+}
+
+/** Whoever an actor's outputs are for. */
+export interface ActorSink {
+  stepVerdict(op: number, attempt: number, verdict: Verdict): void;
+  actionVerdict(call: number, verdict: Verdict): void;
+  reportVerdict(report: number, verdict: Verdict): void;
+  runWorkflow(call: WorkflowCall): void;
+  execute(op: number, attempt: number): void;
+  /** Run the handler that undoes a step; `attempted`: the one for a step that never committed. */
+  undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
+  /** `timeout` is undefined if the attempt was cancelled. */
+  abort(op: number, attempt: number, timeout: number | undefined): void;
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  branch(op: number, scope: number, index: number, replaying: boolean): void;
+  enter(op: number, scope: number, replaying: boolean): void;
+  /** A branch has lost: what is pending in this scope rejects. */
+  cancelled(scope: number): void;
+  /** The workflow's function is over, whatever it still does. */
+  halted(reason: Halt): void;
+  resolve(op: number, value: ResolvedValue, told: Told): void;
+  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void;
+  rethrow(op: number): void;
+  sent(call: number, messageId: string): void;
+  answered(messageId: string, reply: Uint8Array | undefined): void;
+  /** Ask an embedding host's queue for these messages, once. */
+  want(op: number, names: readonly string[], count: number): void;
+  /** Of a step whose outcome was told before it was durable. */
+  durable(op: number): void;
+  /** The run waits, durably; `names` undefined: for no message; empty: for any. */
+  suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
+  report(report: number, event: EventRecord): void;
+  /** What the failure hook did is durable. */
+  reported(report: number): void;
+  reply(call: number): void;
+  refuse(call: number, reason: Refusal, why: string): void;
+  runEnded(outcome: RunOutcome): void;
+  parked(divergence: DivergenceRecord): void;
+  misuse(op: number | undefined, misuse: Misuse, name: string): void;
+  opened(facts: Facts): void;
+  openFailed(problem: StoreProblem): void;
+  lost(problem: StoreProblem): void;
+  reopened(facts: Facts): void;
+}
+
+/** Whoever the rest is for. */
+export interface EngineSink {
+  actor(handle: number): ActorSink | undefined;
+  ready(storeId: Uint8Array, url: string): void;
+  storeFailed(problem: StoreProblem): void;
+  wake(name: string): void;
+  resumed(): void;
+  resumeFailed(problem: StoreProblem): void;
+  /** A receiver threw, which none should: the others still get theirs. */
+  defect(error: unknown): void;
+  /** The rows of an embedding host's actor are wanted. */
+  load(ticket: number, actor: string): void;
+  /** These calls are to be made, and those after them if all went well. */
+  write(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
+}
