@@ -47,8 +47,8 @@ export class ActorHost<I, C extends Cells> {
         const waiting = await this.#run(id, input);
         if (waiting === "ended") return;
         while (!this.#isDue(id, waiting.names)) await sleep(POLL_MS);
-      } catch {
-        // The driver has failed, or an undo handler: the next run goes on.
+      } catch (error) {
+        console.error(`${id}: the driver has failed, or an undo handler; the next run goes on`, error);
         await sleep(RETRY_MS);
       }
     }
