@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { StateBehindHistoryError } from "../../../src/engine/hosted-actor.ts";
 import {
   CriticalError,
   type EngineAttempt,
   type EngineDriver,
   openActor,
   runWorkflow,
+  StateBehindHistoryError,
   type WorkflowContextInterface,
 } from "../../../src/engine/index.ts";
 import { InMemoryDriver } from "../../../src/engine/testing.ts";
