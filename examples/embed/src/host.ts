@@ -1,30 +1,27 @@
-/**
- * Runs actors: each when it is new, when its alarm is due, and when a message has come that it waits for. Keeps nothing in memory that is not
- * in the file as well, except what the actors that it has run wait for.
- */
-import { runWorkflow, type WorkflowFunction } from "pawl/engine";
+/** Runs actors: each when it is new, when its alarm is due, and when a message has come that it waits for. Keeps nothing in memory but that. */
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Cells,
+  type EngineAttempt,
+  openActor,
+  runWorkflow,
+  type StateOf,
+  type WorkflowFunction,
+} from "pawl/engine";
 import type { Database } from "./database.ts";
 import { addMessage, SqliteDriver } from "./driver.ts";
 
+const POLL_MS = 5;
 const RETRY_MS = 200;
 
-interface Actor {
-  readonly driver: SqliteDriver;
-  readonly input: unknown;
-  isRunning: boolean;
-  /** Epoch milliseconds of the next run after one that failed for a reason outside of the workflow; else none. */
-  retryAt: number | undefined;
-  /** None: it waits for no message. Empty: for any. */
-  waitsFor: readonly string[] | undefined;
-}
-
-export class ActorHost<I> {
+export class ActorHost<I, C extends Cells> {
   readonly #database: Database;
-  readonly #workflow: WorkflowFunction<I, string>;
-  readonly #actors = new Map<string, Actor>();
+  readonly #cells: C;
+  readonly #workflow: WorkflowFunction<I, string, EngineAttempt<StateOf<C>>>;
 
-  constructor(database: Database, workflow: WorkflowFunction<I, string>) {
+  constructor(database: Database, cells: C, workflow: WorkflowFunction<I, string, EngineAttempt<StateOf<C>>>) {
     this.#database = database;
+    this.#cells = cells;
     this.#workflow = workflow;
   }
 
@@ -39,63 +36,51 @@ export class ActorHost<I> {
 
   /** Runs every actor until all have ended. The first run of each in this process is where a crash is made good. */
   async untilAllEnded(): Promise<void> {
-    for (const { id, input } of this.#unended()) {
-      const driver = new SqliteDriver(this.#database, id);
-      this.#actors.set(id, {
-        driver,
-        input: JSON.parse(input),
-        isRunning: false,
-        retryAt: undefined,
-        waitsFor: undefined,
-      });
-      void this.#run(id);
+    const found = this.#database.prepare("SELECT id, input FROM actor WHERE ended IS NULL").all();
+    const actors = found as { id: string; input: string }[];
+    await Promise.all(actors.map(({ id, input }) => this.#live(id, JSON.parse(input) as I)));
+  }
+
+  async #live(id: string, input: I): Promise<void> {
+    for (;;) {
+      try {
+        const waiting = await this.#run(id, input);
+        if (waiting === "ended") return;
+        while (!this.#isDue(id, waiting.names)) await sleep(POLL_MS);
+      } catch (error) {
+        console.error(`${id}: the driver has failed, or an undo handler; the next run goes on`, error);
+        await sleep(RETRY_MS);
+      }
     }
-    while (this.#actors.size > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      for (const [id, actor] of this.#actors) if (!actor.isRunning && this.#isDue(id, actor)) void this.#run(id);
-    }
   }
 
-  #unended(): { id: string; input: string }[] {
-    return this.#database.prepare("SELECT id, input FROM actor WHERE ended IS NULL").all() as {
-      id: string;
-      input: string;
-    }[];
-  }
-
-  #isDue(id: string, { retryAt, waitsFor }: Actor): boolean {
-    const now = Date.now();
-    if (retryAt !== undefined) return retryAt <= now;
-    if (this.#database.prepare("SELECT 1 FROM alarm WHERE actor = ? AND at <= ?").get(id, now) !== undefined)
-      return true;
-    if (waitsFor === undefined) return false;
-    const names = waitsFor.length === 0 ? "" : `AND name IN (${waitsFor.map(() => "?").join()})`;
-    const query = `SELECT 1 FROM message WHERE actor = ? AND completed = 0 ${names} LIMIT 1`;
-    return this.#database.prepare(query).get(id, ...waitsFor) !== undefined;
-  }
-
-  async #run(id: string): Promise<void> {
-    const actor = this.#actors.get(id);
-    if (actor === undefined) return;
-    actor.isRunning = true;
-    actor.retryAt = undefined;
-    actor.waitsFor = undefined;
-    const handle = runWorkflow(id, this.#workflow, actor.input as I, actor.driver);
+  /** Resolves to the messages that the actor waits for: none, or of any name if there are no names. */
+  async #run(id: string, input: I): Promise<"ended" | { readonly names: readonly string[] | undefined }> {
+    const driver = new SqliteDriver(this.#database, id);
+    const actor = await openActor(driver, { id, cells: this.#cells });
+    const handle = runWorkflow(id, this.#workflow, input, driver, { actor, context: (attempt) => attempt });
     try {
       const { state, output, waitingForMessages } = await handle.result;
-      if (state === "completed") this.#end(id, output ?? "");
-      actor.waitsFor = waitingForMessages;
+      if (state !== "completed") return { names: waitingForMessages };
+      return this.#end(id, output ?? "");
     } catch (error) {
-      // The workflow has failed if its rows say so. Else the driver did, or an undo handler, and the next run goes on.
-      if ((await handle.getState()) === "failed") this.#end(id, `failed: ${String(error)}`);
-      else actor.retryAt = Date.now() + RETRY_MS;
+      if ((await handle.getState()) !== "failed") throw error;
+      return this.#end(id, `failed: ${String(error)}`);
     } finally {
-      actor.isRunning = false;
+      await actor.close();
     }
   }
 
-  #end(id: string, outcome: string): void {
+  #isDue(id: string, names: readonly string[] | undefined): boolean {
+    const alarm = this.#database.prepare("SELECT 1 FROM alarm WHERE actor = ? AND at <= ?").get(id, Date.now());
+    if (alarm !== undefined || names === undefined) return alarm !== undefined;
+    const named = names.length === 0 ? "" : `AND name IN (${names.map(() => "?").join()})`;
+    const query = `SELECT 1 FROM message WHERE actor = ? AND completed = 0 ${named} LIMIT 1`;
+    return this.#database.prepare(query).get(id, ...names) !== undefined;
+  }
+
+  #end(id: string, outcome: string): "ended" {
     this.#database.prepare("UPDATE actor SET ended = ?, endings = endings + 1 WHERE id = ?").run(outcome, id);
-    this.#actors.delete(id);
+    return "ended";
   }
 }

@@ -2,7 +2,7 @@
 import { appendFileSync } from "node:fs";
 import { openDatabase } from "./database.ts";
 import { ActorHost } from "./host.ts";
-import { type OrderInput, order } from "./order.ts";
+import { order, orderCells } from "./order.ts";
 
 const ITEMS = 5;
 const PATIENCE_MS = 400;
@@ -13,7 +13,7 @@ console.log("the file is open");
 const outside = {
   call: (effect: string, key: string, amount: number) => appendFileSync(log, `${effect} ${key} ${amount}\n`),
 };
-const host = new ActorHost<OrderInput>(database, order(outside));
+const host = new ActorHost(database, orderCells, order(outside));
 const names = Array.from({ length: Number(orders) }, (_, n) => `order-${n}`);
 for (const name of names) host.create(name, { items: ITEMS, patience: PATIENCE_MS });
 const ended = host.untilAllEnded();

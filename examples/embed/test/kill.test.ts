@@ -6,13 +6,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { loadStorage, openActor } from "pawl/engine";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { betterSqlite3 } from "../../../benches/src/better-sqlite3.ts";
-import { openDatabase } from "../src/database.ts";
+import { type Database, openDatabase } from "../src/database.ts";
+import { SqliteDriver } from "../src/driver.ts";
+import { orderCells } from "../src/order.ts";
 
 const EXAMPLE = fileURLToPath(new URL("..", import.meta.url));
 const ORDERS = 12;
 const KILLS = 8;
+/** Of one order: items of 1, 10, 100, 1000 and 10000. */
+const TOTAL = 11111;
 const sqlite = betterSqlite3((what) => console.log(what));
 const folder = mkdtempSync(join(tmpdir(), "pawl-embed-test-"));
 const [file, log] = [join(folder, "orders.db"), join(folder, "effects.log")];
@@ -56,10 +61,58 @@ function effects(): Map<string, string[]> {
   return calls;
 }
 
+interface Kept {
+  readonly cell: { seen: number; sum: number; charged: number; shipped: number };
+  /** What its completed steps returned, without those that are recorded as undone. By their name. */
+  readonly steps: ReadonlyMap<string, readonly unknown[]>;
+}
+
+/** What the file says of an order. */
+async function kept(database: Database, id: string): Promise<Kept> {
+  const driver = new SqliteDriver(database, id);
+  const { history, nameRegistry, entryMetadata } = await loadStorage(driver);
+  const steps = new Map<string, unknown[]>();
+  for (const { id: entry, kind, location } of history.entries.values()) {
+    const name = nameRegistry[Number(location.at(-1))] ?? "";
+    const { status, rollbackCompletedAt } = entryMetadata.get(entry) ?? {};
+    if (kind.type !== "step" || status !== "completed" || rollbackCompletedAt !== undefined) continue;
+    steps.set(name, [...(steps.get(name) ?? []), kind.data.output]);
+  }
+  const actor = await openActor(driver, { id, cells: orderCells });
+  const { order: cell } = await actor.export();
+  await actor.close();
+  return { cell, steps };
+}
+
+/** The cell is what the completed steps have made of it: no more, and no less. */
+function expectWhatStepsDid({ cell, steps }: Kept): void {
+  const counted = steps.get("count") ?? [];
+  const sum = Number("1".repeat(counted.length));
+  const [charged, shipped] = ["charge", "ship"].map((name) => (steps.has(name) ? TOTAL : 0));
+  expect(counted.at(-1) ?? orderCells.order.initial()).toEqual({ ...cell, charged: 0, shipped: 0 });
+  expect(cell).toEqual({ seen: counted.length, sum, charged, shipped });
+}
+
+/** Looks at all orders after a kill. Resolves to their cells. */
+async function look(): Promise<Kept["cell"][]> {
+  const database = openDatabase(file);
+  const cells: Kept["cell"][] = [];
+  for (const { id } of database.prepare("SELECT id FROM actor ORDER BY rowid").all() as { id: string }[]) {
+    const order = await kept(database, id);
+    expectWhatStepsDid(order);
+    cells.push(order.cell);
+  }
+  database.close();
+  return cells;
+}
+
 test.skipIf("missing" in sqlite)(
   `orders end once each, and nothing in the file is lost or doubled, though the host is killed ${KILLS} times`,
   async () => {
-    for (let kill = 0; kill < KILLS; kill++) await live(Math.random() * 250);
+    for (let kill = 0; kill < KILLS; kill++) {
+      await live(Math.random() * 250);
+      await look();
+    }
     const { code, output } = await live(undefined);
     expect(output).toBe("the file is open\nall orders have ended\n");
     expect(code).toBe(0);
@@ -69,14 +122,16 @@ test.skipIf("missing" in sqlite)(
     const open = database.prepare("SELECT count(*) AS n FROM message WHERE completed = 0 AND name = 'item'").get();
     const alarms = database.prepare("SELECT count(*) AS n FROM alarm").get();
     database.close();
-    const calls = effects();
+    const [calls, cells] = [effects(), await look()];
     expect(actors).toHaveLength(ORDERS);
     for (const [n, { id, ended, endings }] of (actors as { id: string; ended: string; endings: number }[]).entries()) {
       expect({ id, endings }).toEqual({ id: `order-${n}`, endings: 1 });
       const done = [...new Set(calls.get(id))];
+      const isShipped = ended.startsWith("shipped");
+      const paid = isShipped ? TOTAL : 0;
+      expect(cells[n]).toEqual({ seen: 5, sum: TOTAL, charged: paid, shipped: paid });
       // A confirmation that a slow machine lets come too late undoes the order.
-      if (ended.startsWith("shipped"))
-        expect([ended, done]).toEqual(["shipped for 11111", ["charge 11111", "ship 11111"]]);
+      if (isShipped) expect([ended, done]).toEqual(["shipped for 11111", ["charge 11111", "ship 11111"]]);
       else
         expect([ended, done]).toEqual([
           expect.stringMatching(/failed: .*(no word|cancelled)/),

@@ -4,7 +4,6 @@
  */
 import type { AnyDefinition, Policy } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
-import { PawlError } from "../errors.ts";
 import type { FailureRecord } from "../failure.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
@@ -40,6 +39,7 @@ import { decodeState } from "./load.ts";
 import { Pauses } from "./pauses.ts";
 import { inRow } from "./record-error.ts";
 import { rebuild } from "./recorded-error.ts";
+import { lostError, storeError } from "./store-error.ts";
 import type { EngineDriver, RunWorkflowOptions, WorkflowFunction, WorkflowResult, WorkflowState } from "./types.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
@@ -226,7 +226,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 
   #ask(write: (call: number) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const call = this.#nextCall++;
+      const call = this.#actor?.nextCall() ?? this.#nextCall++;
       this.#calls.set(call, { resolve, reject });
       write(call);
       this.pump.schedule();
@@ -266,19 +266,12 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#fail(this.#port.error ?? this.#storeError(problem));
+    this.#fail(this.#port.error ?? storeError(problem, this.name, this.key));
   }
 
   /** A write failed: what is stored decides, for whoever runs the workflow again. */
   lost(problem: StoreProblem): void {
-    const isOwn = problem.code === "change_too_large" || this.#port.error === undefined;
-    this.#fail(isOwn ? this.#storeError(problem) : this.#port.error);
-  }
-
-  /** The store knows this run by a name that nobody else has heard of. */
-  #storeError({ code, message, retryable, unknown, data }: StoreProblem): PawlError {
-    const told = message.replaceAll(`${this.name} (namespace default)`, `workflow "${this.key}"`);
-    return new PawlError(code, told, { retryable, outcome: unknown ? "unknown" : "no", data });
+    this.#fail(lostError(problem, this.#port.error, this.name, this.key));
   }
 
   reopened(): void {}

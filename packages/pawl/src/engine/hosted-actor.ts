@@ -7,13 +7,15 @@ import { toRecord } from "../failure.ts";
 import { silentLogger } from "../log.ts";
 import * as say from "../messages.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
-import { Mirror } from "../state/index.ts";
+import { Mirror, raw } from "../state/index.ts";
+import { nodeOf } from "../state/place.ts";
 import { ByteWriter } from "../values/index.ts";
-import type { ActorSink, Facts, StoreProblem, Verdict } from "../wire.ts";
+import type { ActorSink, Facts, InputWriter, StoreProblem, Verdict } from "../wire.ts";
 import type { DriverPort } from "./driver-port.ts";
 import type { EmbeddedRun } from "./embedded-run.ts";
 import { engineAttempt } from "./engine-attempt.ts";
 import type { Host } from "./host.ts";
+import { lostError, storeError } from "./store-error.ts";
 import type { EngineAttempt } from "./types.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
@@ -57,6 +59,7 @@ export class HostedActor implements AttemptOwner {
   readonly #initial: Map<string, () => unknown>;
   readonly #mirrors = new Map<string, Mirror>();
   readonly #transactions = new Map<number, Transaction>();
+  readonly #told = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
   #facts: Facts | undefined;
   #run: EmbeddedRun | undefined;
@@ -83,10 +86,15 @@ export class HostedActor implements AttemptOwner {
 
   /** Reads the driver. Resolves when the cells are there. */
   async open(): Promise<void> {
-    await this.port.quiet();
-    this.pump.input.open(this.handle, this.name);
-    this.pump.schedule();
-    return this.#opened.promise;
+    try {
+      await this.port.quiet();
+      this.pump.input.open(this.handle, this.name);
+      this.pump.schedule();
+      await this.#opened.promise;
+    } catch (error) {
+      await this.#forget();
+      throw error;
+    }
   }
 
   hasCell(name: string): boolean {
@@ -160,12 +168,36 @@ export class HostedActor implements AttemptOwner {
     return Object.fromEntries([...this.#initial.keys()].map((name) => [name, plain(name)]));
   }
 
+  /** A number for what the engine is asked; unlike all others of this actor, its runs' included. */
+  nextCall(): number {
+    return this.#nextCall++;
+  }
+
+  /** Tells the engine something of the workflow, which is not running. Resolves when that is durable. */
+  async tell(write: (input: InputWriter, handle: number, call: number) => void): Promise<void> {
+    await this.#opened.promise;
+    const { input } = this.pump;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const call = this.nextCall();
+        this.#told.set(call, { resolve, reject });
+        input.start(this.handle, false, 0, { frontier: false, patience: 0, controlled: true });
+        write(input, this.handle, call);
+        this.pump.schedule();
+      });
+    } finally {
+      input.evict(this.handle);
+      this.pump.schedule();
+    }
+    await this.port.settled();
+  }
+
   /** Runs `run` as a transaction of its own; resolves to what it returned when that is durable. */
   async transact<R>(run: (attempt: EngineAttempt<Record<string, unknown>>) => R | Promise<R>): Promise<R> {
     if (this.#closed) throw new Error(`the actor "${this.key}" is closed`);
     await this.#opened.promise;
     return new Promise<R>((resolve, reject) => {
-      const call = this.#nextCall++;
+      const call = this.nextCall();
       const transaction: Transaction = {
         run: (attempt) => run(engineAttempt(attempt, this)),
         resolve: resolve as (value: unknown) => void,
@@ -185,8 +217,9 @@ export class HostedActor implements AttemptOwner {
     const returned = (value: unknown) => {
       if (!attempt.isRunning) return;
       try {
+        // A proxy of a cell is of no use after the attempt.
+        transaction.result = { value: nodeOf(value) === undefined ? value : raw(value) };
         const writes = attempt.seal(() => this.pump.settling(this.handle));
-        transaction.result = { value };
         this.pump.input.acted(this.handle, call, writes);
         this.pump.schedule();
       } catch (error) {
@@ -217,13 +250,19 @@ export class HostedActor implements AttemptOwner {
     if (this.#run === run) this.#run = undefined;
   }
 
-  /** Waits for what was written, and forgets the driver. */
+  /** Evicts the workflow, waits for its steps that are at work and for what was written, and forgets the driver. */
   async close(): Promise<void> {
     if (this.#closed) return;
     await this.#opened.promise.then(() => this.#settled()).catch(() => {});
     this.#closed = true;
-    this.#run?.evict();
+    const run = this.#run;
+    run?.evict();
+    await run?.result.catch(() => {});
     this.#fail(new Error(`the actor "${this.key}" is closed`));
+    await this.#forget();
+  }
+
+  async #forget(): Promise<void> {
     this.pump.remove(this.handle);
     this.pump.input.close(this.handle);
     this.pump.schedule();
@@ -246,7 +285,7 @@ export class HostedActor implements AttemptOwner {
       },
       opened: (facts) => this.#begin(facts),
       reopened: (facts) => this.#begin(facts),
-      openFailed: (problem) => this.#opened.reject(this.port.error ?? new Error(problem.message)),
+      openFailed: (problem) => this.#opened.reject(this.port.error ?? storeError(problem, this.name, this.key)),
       lost: (problem) => this.#lost(problem),
       actionVerdict: (call, verdict) => this.#verdict(call, verdict),
       reply: (call) => this.#reply(call),
@@ -272,7 +311,7 @@ export class HostedActor implements AttemptOwner {
   }
 
   #lost(problem: StoreProblem): void {
-    const error = this.port.error ?? new Error(problem.message);
+    const error = lostError(problem, this.port.error, this.name, this.key);
     this.#opened = deferred();
     this.#fail(error);
     this.#run?.lost(problem);
@@ -284,6 +323,8 @@ export class HostedActor implements AttemptOwner {
       transaction.reject(error);
     }
     this.#transactions.clear();
+    for (const told of this.#told.values()) told.reject(error);
+    this.#told.clear();
   }
 
   #verdict(call: number, verdict: Verdict): void {
@@ -296,6 +337,8 @@ export class HostedActor implements AttemptOwner {
   }
 
   #reply(call: number): void {
+    this.#told.get(call)?.resolve();
+    if (this.#told.delete(call)) return;
     const transaction = this.#transactions.get(call);
     if (transaction === undefined) return this.#run?.reply(call);
     this.#transactions.delete(call);
@@ -306,6 +349,8 @@ export class HostedActor implements AttemptOwner {
   }
 
   #refuse(call: number, why: string): void {
+    this.#told.get(call)?.reject(new Error(why));
+    if (this.#told.delete(call)) return;
     const transaction = this.#transactions.get(call);
     if (transaction === undefined) return this.#run?.refuse(call, "nothing", why);
     this.#transactions.delete(call);

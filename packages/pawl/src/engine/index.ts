@@ -30,6 +30,7 @@ export {
 } from "./errors.ts";
 export { extractErrorInfo } from "./extract-error.ts";
 export { flush } from "./flush.ts";
+export { StateBehindHistoryError } from "./hosted-actor.ts";
 export {
   compareKeys,
   errorKey,

@@ -1,6 +1,8 @@
 /** Running a workflow on a host's driver: `runWorkflow`, and the handle that it gives. */
+import type { InputWriter } from "../wire.ts";
 import { isOurs, tell } from "./control-run.ts";
 import { EmbeddedRun } from "./embedded-run.ts";
+import type { HostedActor } from "./hosted-actor.ts";
 import { outputKey, stateKey } from "./keys.ts";
 import { decodeOutput, decodeState } from "./load.ts";
 import { hostedActor } from "./open-actor.ts";
@@ -16,19 +18,22 @@ import type {
 } from "./types.ts";
 
 /** Lets a workflow that has failed go on. Does nothing for any other. */
-async function recover(workflowId: string, driver: EngineDriver, scheduleAlarm: boolean): Promise<void> {
+async function recover(
+  workflowId: string,
+  driver: EngineDriver,
+  actor: HostedActor | undefined,
+  scheduleAlarm: boolean,
+): Promise<void> {
   const stored = await driver.get(stateKey());
   if (stored === null || decodeState(stored) !== "failed") return;
   if (!(await isOurs(driver))) {
     await recoverWorkflow(workflowId, driver, { scheduleAlarm });
     return;
   }
-  await tell(
-    workflowId,
-    driver,
-    () => {},
-    (input, handle, call) => input.retry(handle, call),
-  );
+  const retry = (input: InputWriter, handle: number, call: number) => input.retry(handle, call);
+  // What another opened actor wrote, this one would not know of.
+  if (actor !== undefined) await actor.tell(retry);
+  else await tell(workflowId, driver, () => {}, retry);
   if (!scheduleAlarm) await driver.clearAlarm(workflowId);
 }
 
@@ -58,11 +63,12 @@ export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = un
     },
     recover: async () => {
       if (!run.isOver) await run.result.catch(() => {});
-      await recover(workflowId, driver, options.mode !== "live");
+      await recover(workflowId, driver, actor, options.mode !== "live");
     },
     evict: () => run.evict(),
     cancel: async () => {
       if (await run.cancel()) return;
+      if (actor !== undefined) return actor.tell((input, handle, call) => input.cancel(handle, call, false, undefined));
       await driver.set(stateKey(), new TextEncoder().encode("cancelled"));
       await driver.clearAlarm(workflowId);
     },

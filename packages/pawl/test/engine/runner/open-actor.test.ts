@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { StateBehindHistoryError } from "../../../src/engine/hosted-actor.ts";
 import {
   CriticalError,
   type EngineAttempt,
   type EngineDriver,
   openActor,
   runWorkflow,
+  StateBehindHistoryError,
   type WorkflowContextInterface,
 } from "../../../src/engine/index.ts";
 import { InMemoryDriver } from "../../../src/engine/testing.ts";
@@ -222,4 +222,94 @@ test("cells that are older than the history are refused until they are adopted",
   await again.adopt({ state: { count: 7, log: [] }, connection: { open: true } });
   expect(await again.transaction(all, (c) => c.cells.state.count)).toBe(7);
   await again.close();
+});
+
+test("a transaction that returns a proxy gives a plain copy of it", async () => {
+  const actor = await open(driverOf());
+  const state = await actor.transaction(all, (c) => {
+    c.cells.state.count = 3;
+    return c.cells.state;
+  });
+  expect(state).toEqual({ count: 3, log: [] });
+  await actor.close();
+});
+
+test("rows that are gone, and changes that are too large, are errors with a code that name the workflow", async () => {
+  const driver = driverOf();
+  const actor = await openActor(driver, { id: "actor", cells, limits: { rows: 128, bytes: 5000 } });
+  const large = actor.transaction(all, (c) => void c.cells.state.log.push("x".repeat(100_000)));
+  await expect(large).rejects.toMatchObject({
+    code: "change_too_large",
+    message: expect.stringContaining('of workflow "actor"'),
+  });
+  expect(await actor.transaction(all, (c) => (c.cells.state.count += 1))).toBe(1);
+  await actor.close();
+  const rows = await driver.list(Uint8Array.of(0x15, 9));
+  for (const { key } of rows.slice(-1)) await driver.delete(key);
+  await expect(open(driver)).rejects.toMatchObject({
+    code: "record_corrupt",
+    message: expect.stringContaining('of workflow "actor"'),
+  });
+});
+
+describe("an actor with a run", () => {
+  const slow = async (ctx: Ctx) =>
+    ctx.step("slow", async (c) => {
+      c.cells.state.count += 1;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return c.cells.state.count;
+    });
+
+  test("is closed when the step that is at work has ended, and the run with it", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const { result } = runWorkflow("actor", slow, undefined, driver, { mode: "live", actor, context: all });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await actor.close();
+    expect(await result).toEqual({ state: "completed", output: 1 });
+    const again = await open(driver);
+    expect((await again.export()).state.count).toBe(1);
+    await again.close();
+  });
+
+  test("answers a transaction and a cancellation side by side, each its own", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    const run = runWorkflow("actor", slow, undefined, driver, { mode: "live", actor, context: all });
+    const adding = actor.transaction(all, async (c) => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      c.cells.state.count += 10;
+      return c.cells.state.count;
+    });
+    await run.cancel();
+    await expect(run.result).rejects.toThrow("evicted");
+    expect(await adding).toBe(10);
+    expect(await run.getState()).toBe("cancelled");
+    await actor.close();
+  });
+
+  test("knows that its workflow was told to try again, or was cancelled, after a run", async () => {
+    const driver = driverOf();
+    const actor = await open(driver);
+    let isBroken = true;
+    const flaky = async (ctx: Ctx) => {
+      const run = async (c: EngineAttempt<Counters>) => {
+        c.cells.state.count += 1;
+        if (isBroken) throw new Error("no");
+      };
+      await ctx.step({ name: "flaky", maxRetries: 0, run });
+      await ctx.sleep("pause", 60_000);
+    };
+    const options = { actor, context: all } as const;
+    const failed = runWorkflow("actor", flaky, undefined, driver, options);
+    await expect(failed.result).rejects.toThrow("no");
+    isBroken = false;
+    await failed.recover();
+    const sleeping = runWorkflow("actor", flaky, undefined, driver, options);
+    expect((await sleeping.result).state).toBe("sleeping");
+    expect((await actor.export()).state.count).toBe(1);
+    await sleeping.cancel();
+    await expect(runWorkflow("actor", flaky, undefined, driver, options).result).rejects.toThrow("evicted");
+    await actor.close();
+  });
 });

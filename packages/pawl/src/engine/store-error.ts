@@ -1,0 +1,16 @@
+/** What could not be read or written, as an error for the host: it names the workflow as the host does. */
+import { PawlError } from "../errors.ts";
+import type { StoreProblem } from "../wire.ts";
+
+/** `name`: what the store knows the workflow by, which nobody else has heard of. */
+export function storeError(problem: StoreProblem, name: string, workflowId: string): PawlError {
+  const { code, message, retryable, unknown, data } = problem;
+  const told = message.replaceAll(`${name} (namespace default)`, `workflow "${workflowId}"`);
+  return new PawlError(code, told, { retryable, outcome: unknown ? "unknown" : "no", data });
+}
+
+/** What a lost write is lost for: what the driver threw, `thrown`, unless nobody asked the driver. */
+export function lostError(problem: StoreProblem, thrown: unknown, name: string, workflowId: string): unknown {
+  const isOwn = problem.code === "change_too_large" || thrown === undefined;
+  return isOwn ? storeError(problem, name, workflowId) : thrown;
+}
