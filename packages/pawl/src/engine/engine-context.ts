@@ -119,7 +119,8 @@ export class EngineContext {
     return this.#enter("try", config.name, (name) =>
       this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: "try",
           name,
           body: config.run as Callback,
@@ -151,7 +152,8 @@ export class EngineContext {
       const encoded = state === undefined ? undefined : encodeValue(state);
       return this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: "loop",
           name,
           body: config.run as LoopOperation["body"],
@@ -241,13 +243,28 @@ export class EngineContext {
     write: (op: number) => void,
   ): Promise<unknown> {
     return this.#enter(kind, name, () =>
-      this.#context.run.begin((settler) => ({ ...settler, kind, context: this.#context, read: undefined }), write),
+      this.#context.run.begin(
+        (settler) => ({
+          resolve: settler.resolve,
+          reject: settler.reject,
+          kind,
+          context: this.#context,
+          read: undefined,
+        }),
+        write,
+      ),
     );
   }
 
   #wait(name: string, write: (op: number) => void): Promise<unknown> {
     const operation = (settler: Omit<Settler, "context">) =>
-      ({ ...settler, kind: "sleep", context: this.#context, read: undefined }) as const;
+      ({
+        resolve: settler.resolve,
+        reject: settler.reject,
+        kind: "sleep",
+        context: this.#context,
+        read: undefined,
+      }) as const;
     return this.#enter("sleep", name, () => this.#context.run.begin(operation, write));
   }
 
@@ -268,7 +285,8 @@ export class EngineContext {
       const traits = (ephemeral ? EPHEMERAL : 0) | (rollback === undefined ? 0 : UNDO);
       return this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: "step",
           name,
           body: config.run as (c: unknown) => unknown,
@@ -294,7 +312,8 @@ export class EngineContext {
     return this.#enter(rule, name, () =>
       this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: rule,
           rule,
           name,
@@ -339,7 +358,13 @@ export class EngineContext {
       name,
       () =>
         this.#context.run.begin(
-          (settler) => ({ ...settler, kind: "message", context: this.#context, read: withCompletion }),
+          (settler) => ({
+            resolve: settler.resolve,
+            reject: settler.reject,
+            kind: "message",
+            context: this.#context,
+            read: withCompletion,
+          }),
           (op) => this.#input.next(this.#owner.handle, this.#context.scope, op, wait),
         ),
       WAIT_ROWS,
@@ -355,7 +380,13 @@ export class EngineContext {
   async #record(id: string, response: unknown): Promise<void> {
     const reply = response === undefined ? undefined : encodeValue(response);
     const { promise } = this.#context.run.begin(
-      (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
+      (settler) => ({
+        resolve: settler.resolve,
+        reject: settler.reject,
+        kind: "complete",
+        context: undefined,
+        read: undefined,
+      }),
       (op) => this.#input.complete(this.#owner.handle, op, id, reply),
     );
     await this.#context.beside(promise);

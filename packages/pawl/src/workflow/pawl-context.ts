@@ -75,7 +75,8 @@ export class PawlContext {
       mustRun(`try block "${named}"`, body);
       return this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: "try",
           name: named,
           body,
@@ -106,7 +107,8 @@ export class PawlContext {
       const encoded = state === undefined ? undefined : encodeGiven(state, what, owner.limits.valueBytes);
       return this.#context.run.begin(
         (settler) => ({
-          ...settler,
+          resolve: settler.resolve,
+          reject: settler.reject,
           kind: "loop",
           name,
           body: run,
@@ -209,7 +211,10 @@ export class PawlContext {
     write: (op: number) => void,
     read?: (value: unknown) => unknown,
   ): Begun {
-    return this.#context.run.begin((settler) => ({ ...settler, kind, context: this.#context, read }), write);
+    return this.#context.run.begin(
+      (settler) => ({ resolve: settler.resolve, reject: settler.reject, kind, context: this.#context, read }),
+      write,
+    );
   }
 
   #step(first: string | StepOptions<Types, unknown>, body: Body | undefined, tried: boolean): Promise<unknown> {
@@ -320,7 +325,8 @@ export class PawlContext {
     const { rule, name, branches } = fork;
     return this.#context.run.begin(
       (settler) => ({
-        ...settler,
+        resolve: settler.resolve,
+        reject: settler.reject,
         ...fork,
         context: this.#context,
         callersContext: new CallersContext(),

@@ -252,7 +252,13 @@ export class Run {
     const reply = await checked(schema, answer, what, encoded);
     if (isRecorded()) return;
     const { promise } = this.begin(
-      (settler) => ({ ...settler, kind: "complete", context: undefined, read: undefined }),
+      (settler) => ({
+        resolve: settler.resolve,
+        reject: settler.reject,
+        kind: "complete",
+        context: undefined,
+        read: undefined,
+      }),
       (op) => pump.input.complete(handle, op, id, reply),
     );
     await promise;
