@@ -192,9 +192,9 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     await this.#drained();
     if (this.#over) return;
     const state = await this.#storedState();
-    const row = state === "completed" ? await this.#driver.get(outputKey()).catch(() => null) : null;
-    if (this.#over) return;
     try {
+      const row = state === "completed" ? await this.#driver.get(outputKey()) : null;
+      if (this.#over) return;
       const output = row === null ? undefined : inRow(outputKey(), () => decodeValue(row));
       this.#finish({ state, ...(output === undefined ? {} : { output }) });
     } catch (error) {
