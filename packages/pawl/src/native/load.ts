@@ -3,7 +3,11 @@
  * it knows nothing of what the engine does. One process has one engine, however many copies of this package it loads.
  */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PawlError } from "../errors.ts";
 import type * as Binding from "./binding.d.ts";
+import { type Attempted, explain, OtherVersionError, type Surroundings } from "./explain.ts";
+import { linuxLibc, target } from "./platform.ts";
 
 /** What the binary exports, as generated from `crates/node`. */
 export type NativeModule = typeof Binding;
@@ -14,16 +18,6 @@ export interface Candidate {
   readonly load: () => unknown;
 }
 
-/** No binary of this package could be loaded. `cause` holds one error per candidate, in the order in which they were tried. */
-export class NativeLoadError extends Error {
-  override readonly name = "NativeLoadError";
-  readonly code = "native_load_failed";
-
-  constructor(message: string, causes: readonly Error[]) {
-    super(message, { cause: causes.length === 1 ? causes[0] : new AggregateError(causes) });
-  }
-}
-
 /** The boundary that this code speaks: `ABI` in `crates/node/src/lib.rs`. */
 const ABI = 1;
 
@@ -32,46 +26,46 @@ const ENGINE = Symbol.for(`pawl/native@${ABI}`);
 /**
  * Returns the native engine, loaded at the first call.
  *
- * @throws NativeLoadError if no binary for this platform is installed, or none of this version.
+ * @throws PawlError `native_load_failed` if no binary for this platform is installed, or none of this version. Its `cause` is what the
+ * system said to each candidate; its `data` is where this code runs.
  */
 export function native(): NativeModule {
   const shared = globalThis as { [ENGINE]?: NativeModule };
   if (shared[ENGINE] === undefined) {
-    const here = target();
-    shared[ENGINE] = loadFirst(here, candidates(here));
+    const here = surroundings();
+    shared[ENGINE] = loadFirst(here, candidates(here.target));
   }
   return shared[ENGINE];
 }
 
-/** Loads the first candidate that is there and speaks this boundary; `target` names the platform in messages. */
-export function loadFirst(target: string, candidates: readonly Candidate[]): NativeModule {
-  const failures: Error[] = [];
+/** Loads the first candidate that is there and speaks this boundary; `here` is what a failure tells of the machine. */
+export function loadFirst(here: Surroundings, candidates: readonly Candidate[]): NativeModule {
+  const attempts: Attempted[] = [];
   for (const { from, load } of candidates) {
     try {
       return checked(load());
     } catch (error) {
-      failures.push(new Error(`${from}: ${firstLine(error)}`, { cause: error }));
+      attempts.push({ from, error });
     }
   }
-  throw new NativeLoadError(explain(target, failures), failures);
+  const causes = attempts.map(({ error }) => error);
+  const cause = causes.length === 1 ? causes[0] : new AggregateError(causes);
+  throw new PawlError("native_load_failed", explain(here, attempts), { cause, data: here });
 }
 
-/** The platform in the words of the package names: `linux-x64-gnu`, `darwin-arm64`. */
-export function target(
-  platform: string = process.platform,
-  arch: string = process.arch,
-  libc: string = libcOf(platform),
-): string {
-  return [platform, arch, libc].filter((part) => part !== "").join("-");
+/** Where this code runs. */
+export function surroundings(): Surroundings {
+  const glibc = process.platform === "linux" ? linuxLibc().version : undefined;
+  return { target: target(), glibc, bundled: isBundled(), overridden: override() !== undefined };
 }
 
 /**
  * The places of the binary, in order: the path in `PAWL_NATIVE_PATH` and nothing else, if it is set; this workspace's own build;
  * the platform package. The strings are static, so that bundlers and file tracers see them.
  */
-function candidates(target: string): readonly Candidate[] {
-  const path = process.env["PAWL_NATIVE_PATH"];
-  if (path !== undefined && path !== "") return [{ from: `PAWL_NATIVE_PATH=${path}`, load: () => require(path) }];
+export function candidates(target: string): readonly Candidate[] {
+  const path = override();
+  if (path !== undefined) return [{ from: `PAWL_NATIVE_PATH=${path}`, load: () => require(path) }];
   switch (target) {
     case "linux-x64-gnu":
       return [
@@ -118,42 +112,28 @@ function candidates(target: string): readonly Candidate[] {
   }
 }
 
+function override(): string | undefined {
+  const path = process.env["PAWL_NATIVE_PATH"];
+  return path === "" ? undefined : path;
+}
+
 function checked(loaded: unknown): NativeModule {
   const module = loaded as Partial<NativeModule>;
   const found = typeof module.abi === "function" ? module.abi() : undefined;
-  if (found !== ABI)
-    throw new Error(`the binary is of another version: its boundary is ${found ?? "unknown"}, expected ${ABI}`);
-  return module as NativeModule;
+  if (found === ABI) return module as NativeModule;
+  throw new OtherVersionError(
+    `the binary is of another version: its boundary is ${found ?? "unknown"}, expected ${ABI}`,
+  );
 }
 
-function libcOf(platform: string): string {
-  if (platform === "win32") return "msvc";
-  return platform === "linux" ? (isMusl() ? "musl" : "gnu") : "";
-}
-
-function isMusl(): boolean {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
-  if (report?.header !== undefined) return report.header.glibcVersionRuntime === undefined;
-  try {
-    return readFileSync("/usr/bin/ldd", "latin1").includes("musl");
-  } catch {
-    return false;
-  }
-}
-
-function explain(target: string, failures: readonly Error[]): string {
-  const found = `Pawl's native engine could not be loaded on ${target}, Node.js ${process.versions.node}.`;
-  if (failures.length === 0)
-    return `${found}\n  There is no binary for this platform. Build one from the source: npm run build.`;
-  const tried = failures.map(({ message }) => `  tried  ${message}`);
-  return [
-    found,
-    ...tried,
-    "  likely  optional dependencies were left out of the install, or the lockfile was written on another platform",
-    `  do this  npm install --include=optional @pawl/native-${target}   (in a clone of Pawl: npm run build)`,
-  ].join("\n");
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+/** In its package, this code is in `dist` (or `src/native`, while one works on it) of a folder whose package.json names it. */
+function isBundled(): boolean {
+  return !["..", "../.."].some((up) => {
+    try {
+      const manifest = JSON.parse(readFileSync(join(__dirname, up, "package.json"), "utf8")) as { name?: unknown };
+      return manifest.name === "pawl";
+    } catch {
+      return false;
+    }
+  });
 }
