@@ -11,6 +11,7 @@ const config: UserConfig = defineConfig({
     testing: "src/testing/index.ts",
     "engine/index": "src/engine/index.ts",
     "engine/testing": "src/engine/testing.ts",
+    cli: "src/cli/index.ts",
   },
   format: "cjs",
   platform: "node",
@@ -19,7 +20,7 @@ const config: UserConfig = defineConfig({
   sourcemap: true,
   clean: true,
   // The addon and the platform packages stay `require` strings, where bundlers and tracers can see them.
-  deps: { neverBundle: [/^#native\//, /^@pawl\/native-/] },
+  deps: { neverBundle: [/^#native\//, /^@pawl\/native-/, "pawl/package.json"] },
 });
 
 export default config;
