@@ -77,7 +77,7 @@ export function acceptDeclarations() {
 async function take(name, options) {
   const { title, inputs, outputs, make } = steps[name];
   const toolchain = name === "native" ? [options.profile, ask("rustc", ["--version"])] : [process.versions.modules];
-  const now = digest([...inputs(), "scripts/setup.mjs", "scripts/esm-fronts.mjs"], toolchain);
+  const now = digest([...inputs(), "scripts/setup.mjs", "scripts/fronts.mjs"], toolchain);
   if (isFresh(name, now, outputs())) {
     console.log(`setup: ${title}: up to date`);
     return null;
@@ -112,7 +112,7 @@ function buildNative({ profile, locked }) {
 
 async function buildTypeScript() {
   const built = await tool("tsdown", "dist/run.mjs", ["--logLevel", "warn"], { cwd: join(ROOT, "packages/pawl") });
-  return built.code === 0 ? run(process.execPath, ["scripts/esm-fronts.mjs"]) : built;
+  return built.code === 0 ? run(process.execPath, ["scripts/fronts.mjs"]) : built;
 }
 
 /** The addon's file, whose name the build chooses; a name that cannot exist before the first build. */

@@ -1,7 +1,7 @@
 import { defineConfig, type UserConfig } from "tsdown";
 
 /**
- * One CommonJS core per entry, with what they share in chunks; `scripts/esm-fronts.mjs` puts an ESM front before each. So both
+ * One CommonJS core per entry, with what they share in chunks; `scripts/fronts.mjs` puts an ESM front before each. So both
  * module systems and all entries load the same code, and with it the same native engine: two of them in one process would
  * fight over one store.
  */
@@ -12,6 +12,8 @@ const config: UserConfig = defineConfig({
     "engine/index": "src/engine/index.ts",
     "engine/testing": "src/engine/testing.ts",
     cli: "src/cli/index.ts",
+    browser: "src/browser.ts",
+    "native/provide": "src/native/provide.ts",
   },
   format: "cjs",
   platform: "node",

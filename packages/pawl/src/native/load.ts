@@ -30,11 +30,16 @@ const ENGINE = Symbol.for(`pawl/native@${ABI}`);
  * system said to each candidate; its `data` is where this code runs.
  */
 export function native(): NativeModule {
-  const shared = globalThis as { [ENGINE]?: NativeModule };
-  if (shared[ENGINE] === undefined) {
+  return share(() => {
     const here = surroundings();
-    shared[ENGINE] = loadFirst(here, candidates(here.target));
-  }
+    return loadFirst(here, candidates(here.target));
+  });
+}
+
+/** The one engine of this process: what is there already, or else what `load` gives. */
+export function share(load: () => NativeModule): NativeModule {
+  const shared = globalThis as { [ENGINE]?: NativeModule };
+  shared[ENGINE] ??= load();
   return shared[ENGINE];
 }
 
@@ -117,7 +122,8 @@ function override(): string | undefined {
   return path === "" ? undefined : path;
 }
 
-function checked(loaded: unknown): NativeModule {
+/** `loaded`, if it is an engine that speaks this boundary. */
+export function checked(loaded: unknown): NativeModule {
   const module = loaded as Partial<NativeModule>;
   const found = typeof module.abi === "function" ? module.abi() : undefined;
   if (found === ABI) return module as NativeModule;
