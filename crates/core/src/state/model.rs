@@ -290,7 +290,7 @@ impl Choices<'_> {
                 Writer::new().text(["", "x", "long enough to count"][self.below(3)]).clone().finish().to_vec(),
             ),
             2 => Value::Leaf(vec![0xf7]),
-            3 => Value::Leaf(vec![0xd9, 0x01, 0x02, 0x81, 0x01]),
+            3 => Value::Leaf(vec![0xc1, 0x1a, 0, 0, 0, 1]),
             4 => Value::Leaf([&[0xd8, 0x40, 0x44][..], &[self.below(9) as u8; 4]].concat()),
             5..=7 => Value::Array((0..self.below(4)).map(|_| self.item(depth - 1)).collect()),
             8 => {
