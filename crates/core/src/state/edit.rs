@@ -102,10 +102,8 @@ fn set(root: &mut Node, path: &Path, value: &Bytes, room: &mut u64) -> Result<Ed
             if let Some(old) = entries.get_mut(name) {
                 return Ok(Edit::replaced(path, added, std::mem::replace(old, node)));
             }
-            if !entries.push(name, node) {
-                return Err(no_entry(path));
-            }
-            let undo = Undo::new(path, Reverse::Absent);
+            let now = entries.push(name, node).ok_or_else(|| no_entry(path))?;
+            let undo = Undo::new(&place(parent, now), Reverse::Absent);
             Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, added + name.key.len(), 0) })
         }
         (Container::Array(items), Slot::Index(index)) => match items.get_mut(*index as usize) {
@@ -195,13 +193,11 @@ fn permute(root: &mut Node, path: &Path, order: &[u32]) -> Result<Edit, StateErr
 fn add(root: &mut Node, path: &Path) -> Result<Edit, StateError> {
     let (parent, name) = entry(path.slots())?;
     match root.resolve(parent)?.expand(parent)? {
-        Container::Entries(entries) if entries.is_set => match entries.push(name, Node::undefined()) {
-            true => {
-                let undo = Undo::new(path, Reverse::Absent);
-                Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, name.key.len(), 0) })
-            }
-            false => Err(no_entry(path)),
-        },
+        Container::Entries(entries) if entries.is_set => {
+            let now = entries.push(name, Node::undefined()).ok_or_else(|| no_entry(path))?;
+            let undo = Undo::new(&place(parent, now), Reverse::Absent);
+            Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, name.key.len(), 0) })
+        }
         other => Err(corrupt(parent, other.describe(), "a Set")),
     }
 }
@@ -211,8 +207,7 @@ fn rename(root: &mut Node, path: &Path, key: &Bytes) -> Result<Edit, StateError>
     match root.resolve(parent)?.expand(parent)? {
         Container::Entries(entries) => {
             let now = entries.rename(name, key).ok_or_else(|| no_entry(path))?;
-            let place = Path::from([parent, &[Slot::Entry(now)]].concat());
-            let undo = Undo::new(&place, Reverse::Rename(name.key.clone()));
+            let undo = Undo::new(&place(parent, now), Reverse::Rename(name.key.clone()));
             Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, key.len(), name.key.len()) })
         }
         other => Err(corrupt(parent, other.describe(), "a Map or a Set")),
@@ -249,6 +244,10 @@ fn entry(path: &[Slot]) -> Result<(&[Slot], &EntryName), StateError> {
         Some((Slot::Entry(name), parent)) => Ok((parent, name)),
         _ => Err(corrupt(path, "no entry", "an entry of a Map or a Set")),
     }
+}
+
+fn place(parent: &[Slot], name: EntryName) -> Path {
+    Path::from([parent, &[Slot::Entry(name)]].concat())
 }
 
 fn no_entry(path: &Path) -> StateError {

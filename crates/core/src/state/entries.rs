@@ -12,12 +12,15 @@ use super::tree::Node;
 /// Between the numbers of two entries that were added one after the other.
 const SPACING: u64 = 1 << 20;
 
+/// The rank of an entry that is added, whatever twins it has.
+pub const NEXT: u32 = u32::MAX;
+
 /// What a path calls an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryName {
     /// CBOR.
     pub key: Bytes,
-    /// How many entries with these bytes stand before it.
+    /// How many entries with these bytes stand before it; `NEXT` for one that is added after them all.
     pub twin: u32,
 }
 
@@ -64,14 +67,15 @@ impl Entries {
         self.slots.get_mut(&number).map(|(_, node)| node)
     }
 
-    /// Adds an entry at the end. False if its name is not the next of its key.
-    pub fn push(&mut self, name: &EntryName, node: Node) -> bool {
-        if self.rank(&name.key, u64::MAX) != name.twin {
-            return false;
+    /// Adds an entry at the end, and returns its name; none if the name given is not the next of its key.
+    pub fn push(&mut self, name: &EntryName, node: Node) -> Option<EntryName> {
+        let twin = self.rank(&name.key, u64::MAX);
+        if name.twin != twin && name.twin != NEXT {
+            return None;
         }
         let number = self.last_number();
         self.put(number, name.key.clone(), node);
-        true
+        Some(EntryName { key: name.key.clone(), twin })
     }
 
     pub fn remove(&mut self, name: &EntryName) -> Option<RemovedEntry> {
@@ -164,7 +168,7 @@ mod tests {
         let mut entries = Entries::default();
         for key in keys {
             let twin = entries.rank(&name(key, 0).key, u64::MAX);
-            assert!(entries.push(&name(key, twin), Node::undefined()));
+            assert_eq!(entries.push(&name(key, NEXT), Node::undefined()), Some(name(key, twin)));
         }
         entries
     }
@@ -178,7 +182,7 @@ mod tests {
         let mut entries = entries(&["a", "b", "a", "a"]);
         let removed = entries.remove(&name("a", 1)).unwrap();
         assert_eq!((keys(&entries).as_str(), removed.before.clone()), ("a b a", Some(name("a", 1))));
-        assert!(!entries.push(&name("a", 3), Node::undefined()));
+        assert_eq!(entries.push(&name("a", 3), Node::undefined()), None);
         assert!(entries.remove(&name("a", 2)).is_none());
         entries.put_back(name("a", 0).key, removed);
         assert_eq!(keys(&entries), "a b a a");

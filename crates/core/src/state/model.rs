@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::entries::NEXT;
 use super::{Action, EntryName, Op, Path, Piece, Slot};
 use crate::codec::cbor::{self, HOLE, Kind, Writer};
 
@@ -233,7 +234,7 @@ fn position<'a>(mut keys: impl Iterator<Item = &'a Vec<u8>>, name: &EntryName) -
     keys.position(|key| {
         let is_twin = *key == name.key;
         twins += u32::from(is_twin);
-        is_twin && twins == name.twin + 1
+        is_twin && name.twin != NEXT && twins == name.twin + 1
     })
 }
 
@@ -279,7 +280,8 @@ impl Choices<'_> {
         let key = self.entry_key();
         let twins = keys.iter().filter(|other| ***other == key).count() as u32;
         let is_object = key[0] >= 0x80;
-        EntryName { twin: if is_object { twins } else { 0 }, key }
+        let twin = if self.below(4) == 3 { NEXT } else { twins };
+        EntryName { twin: if is_object { twin } else { 0 }, key }
     }
 
     pub fn value(&mut self, depth: usize) -> Value {

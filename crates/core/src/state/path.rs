@@ -1,4 +1,12 @@
-//! Paths: how deltas and reads name a place in a value.
+//! Paths: how deltas and reads name a place in a value. The bytes are persisted: change them never.
+//!
+//! ```text
+//! path := varint count, segment*
+//! segment := 0 varint len, WTF-8             a key of an object
+//!          | 1 varint index                  an index of an array
+//!          | 2 varint rank, varint len, CBOR an entry of a Map, or a member of a Set: its key, and how many entries with the
+//!                                            same bytes stand before it; rank 2^32 - 1: one that is added after them
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;
