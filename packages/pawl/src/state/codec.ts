@@ -26,6 +26,11 @@ export function encodeStored(raw: unknown): Uint8Array {
   return encode(raw, STORED);
 }
 
+/** The bytes of a key of a Map or member of a Set that is no object. */
+export function encodePrimitive(key: unknown): Uint8Array {
+  return encode(key, STORED);
+}
+
 /** A copy of a value of the state that shares nothing with it. */
 export function copyStored(raw: unknown): unknown {
   if (typeof raw !== "object" || raw === null) return raw;
