@@ -220,12 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded {
-            frontier: self.flag()?,
-            patience_ms: self.time()?,
-            controlled: self.flag()?,
-            asks: self.flag()?,
-        })
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
     }
 
     fn fork(&mut self) -> Result<Fork> {
