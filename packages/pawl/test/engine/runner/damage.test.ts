@@ -72,13 +72,16 @@ test("rows of changes that are gone are missed, and nothing is written", async (
     const { [gone]: _, ...damaged } = whole;
     const driver = TestDriver.of(damaged);
     const outcome = await runWorkflow("w", workflow, undefined, driver).result.catch((error: unknown) => error);
-    if (!(outcome instanceof PawlError)) continue;
+    if (!(outcome instanceof PawlError)) {
+      // A row of which nothing is needed any more may be gone.
+      expect(outcome).toMatchObject({ output: { both: { left: ["a value", 1], right: "another" } } });
+      continue;
+    }
     missed += 1;
     expect(outcome.code).toBe("record_corrupt");
     expect(driver.snapshot().kv).toEqual(damaged);
   }
-  // A row of which nothing is needed any more may be gone.
-  expect(missed).toBeGreaterThanOrEqual(changes.length - 1);
+  expect(missed).toBeGreaterThan(changes.length / 2);
 });
 
 test("a step's output of which the bytes are none ends the run, and other runs go on", async () => {
