@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use pawl_store::{
-    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Status, Store,
-    StoreError, StoreInfo, Ticket,
+    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Scopes, Status,
+    Store, StoreError, StoreInfo, Ticket,
 };
 
 pub type Factory = dyn Fn() -> Place;
@@ -209,7 +209,7 @@ impl Driver {
     }
 
     pub fn open(&mut self, actor: &ActorId) -> Opened {
-        match self.ask(Request::Open { actor: actor.clone() }) {
+        match self.ask(Request::Open { actor: actor.clone(), scopes: Scopes::Open }) {
             Completion::Opened(opened) => opened,
             other => panic!("not opened: {other:?}"),
         }

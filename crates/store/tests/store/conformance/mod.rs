@@ -5,6 +5,7 @@ mod life;
 mod listing;
 mod messages;
 mod refusals;
+mod snapshots;
 
 use crate::driver::Factory;
 
@@ -12,7 +13,9 @@ type Case = (&'static str, fn(&Factory));
 
 /// Runs every case of the contract against stores that `factory` makes. A failure names its case in the output.
 pub fn hold_to_contract(factory: &Factory) {
-    for (sentence, case) in [life::CASES, changes::CASES, messages::CASES, refusals::CASES, listing::CASES].concat() {
+    for (sentence, case) in
+        [life::CASES, changes::CASES, messages::CASES, refusals::CASES, listing::CASES, snapshots::CASES].concat()
+    {
         eprintln!("contract: {sentence}");
         case(factory);
     }
