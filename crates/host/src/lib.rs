@@ -203,7 +203,10 @@ impl Host {
     fn close(&mut self, handle: Handle) {
         self.batches.hurry(handle);
         self.submit();
+        self.timers.forget(handle);
+        // Embedding hosts wake their own actors.
         if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
+            && !self.numbered
             && let Some(alarm) = actor.standing().alarm
             && let Some(name) = self.table.name(handle)
         {

@@ -77,7 +77,7 @@ fn contents(
     if let Err(error) = check::kept(actor, after, up_to, &changes, oldest) {
         return Ok(Err(error));
     }
-    if let Some((seq, _)) = changes.last().filter(|(seq, _)| *seq > up_to) {
+    if let Some((seq, _)) = changes.iter().find(|(seq, _)| *seq > up_to) {
         return Ok(Err(StoreError::corrupt(actor, format!("a change with seq {seq}"), format!("none after {up_to}"))));
     }
     let mut chunks = Vec::new();

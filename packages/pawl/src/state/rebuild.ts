@@ -6,6 +6,7 @@
  * law: everything is captured before anything changes.
  */
 import { isProxy } from "node:util/types";
+import { hasValue, ordinaryElements } from "../values/own.ts";
 import { ArrayNode } from "./array.ts";
 import type { Piece } from "./delta.ts";
 import type { EntriesNode } from "./entries.ts";
@@ -58,8 +59,7 @@ function dataOf(value: object, keys: readonly string[]): [string, unknown][] | u
     if (property?.writable === undefined) return undefined;
     slots.push([key, property.value]);
   }
-  const own = Reflect.ownKeys(value).length - (Array.isArray(value) ? 1 : 0);
-  return own === slots.length ? slots : undefined;
+  return Reflect.ownKeys(value).length === slots.length ? slots : undefined;
 }
 
 function isPart(node: StateNode, key: unknown, value: unknown): boolean {
@@ -89,8 +89,8 @@ interface Container<K> extends StateNode {
 }
 
 function planArray(node: ArrayNode, value: readonly unknown[]): Plan | undefined {
-  const slots = dataOf(value, Object.keys(value));
-  if (slots?.length !== value.length) return undefined; // with holes, it is taken as a new value
+  if (Object.getPrototypeOf(value) !== Array.prototype || ordinaryElements(value) === undefined) return undefined;
+  if (!value.every((one, i) => one !== undefined || hasValue(value, i))) return undefined; // a setter alone reads as undefined
   const sources = sourcesOf(node, value);
   if (!sources.some((source) => source >= 0)) return undefined;
   const isAligned = value.length === node.length && sources.every((source, i) => source < 0 || source === i);

@@ -34,8 +34,8 @@ fn apply(driver: &mut Driver, piece: Compaction) -> Outcome {
     }
 }
 
-fn of_present(driver: &Driver, piece: Compaction) -> Compaction {
-    let epoch = if piece.epoch == 0 { driver.epoch() } else { piece.epoch };
+fn of_present(driver: &mut Driver, piece: Compaction) -> Compaction {
+    let epoch = if piece.epoch == 0 { driver.epoch_of(&actor(NAME)) } else { piece.epoch };
     Compaction { epoch, ..piece }
 }
 
@@ -164,7 +164,7 @@ fn uncovered(factory: &Factory) {
 fn refused(factory: &Factory) {
     let mut driver = factory().open();
     filled(&mut driver);
-    let stale = Compaction { epoch: driver.epoch() + 1, put_chunks: vec![chunk(9)], ..piece() };
+    let stale = Compaction { epoch: driver.epoch_of(&actor(NAME)) + 1, put_chunks: vec![chunk(9)], ..piece() };
     refusal(apply(&mut driver, stale), Code::Fenced);
     for seq in [3, 8, 11] {
         let put_snapshot = Some(snapshot(seq, &[1], &[]));
@@ -179,11 +179,11 @@ fn between(factory: &Factory) {
     driver.write(&actor(NAME), vec![change(1), change(2)]);
     let first = Compaction { put_chunks: vec![chunk(1)], ..piece() };
     let second = Compaction { put_snapshot: Some(snapshot(2, &[1], &[])), drop_changes: Some(2), ..piece() };
-    let first = of_present(&driver, first);
+    let first = of_present(&mut driver, first);
     driver.submit(Request::Compact(first));
     let batch = driver.batch(&actor(NAME), vec![change(3)]);
     driver.submit_batch(batch);
-    let second = of_present(&driver, second);
+    let second = of_present(&mut driver, second);
     driver.submit(Request::Compact(second));
     let batch = driver.batch(&actor(NAME), vec![change(4)]);
     driver.submit_batch(batch);
