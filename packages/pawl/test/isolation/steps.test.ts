@@ -161,16 +161,26 @@ describe("exclusive steps", () => {
     expect([begun, await handle.actions.state()]).toEqual([["a"], { n: 1, log: [] }]);
   });
 
-  test("an action that is held for ten seconds gives up: actor_busy, on the clock of the runtime", async () => {
-    const { begun, counter } = pair();
+  test("hold an action for ten seconds at most: actor_busy, on the clock of the runtime", async () => {
+    const goOn = gate();
+    const counter = actor("counter", {
+      state: zero,
+      actions: { add: (c) => void (c.state.n += 1), state: (c) => c[RAW_STATE]() },
+      workflow: (ctx) => ctx.step({ name: "alone", exclusive: true, timeout: 0, run: () => goOn.promise }),
+    });
     const world = new World("memory");
     const handle = await world.open([counter]).create(counter, "1");
-    await until(() => begun.length === 1);
     const held = watch(handle.actions.add());
     await turns();
-    world.clock.advance(999);
+    world.clock.advance(9_999);
     await turns();
     expect(held.state).toBe("pending");
+    world.clock.advance(1);
+    await until(() => held.state === "rejected");
+    expect(held.value).toMatchObject({ code: "actor_busy", retryable: true });
+    goOn.open();
+    await handle.result();
+    expect(await handle.actions.state()).toEqual(zero());
   });
 });
 
