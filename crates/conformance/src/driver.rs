@@ -198,6 +198,11 @@ impl Driver {
         self.info().epoch
     }
 
+    /// Opens `actor` again before its next batch, if opening it again means a new epoch.
+    pub fn forget(&mut self, actor: &ActorId) {
+        self.epochs.remove(actor);
+    }
+
     /// The epoch that batches of `actor` must bear. A shared store gives it for opening the actor, which is done here if it
     /// has not been.
     pub fn epoch_of(&mut self, actor: &ActorId) -> u64 {

@@ -13,13 +13,13 @@ const SENDER_BYTES: usize = 1024;
 const LARGEST: u64 = i64::MAX as u64;
 
 /// Whether `actor` can be stored at all.
-pub(crate) fn actor(actor: &ActorId) -> Result<(), StoreError> {
+pub fn actor(actor: &ActorId) -> Result<(), StoreError> {
     length("a namespace", &actor.namespace, NAMESPACE_BYTES)?;
     name(&actor.name)
 }
 
 /// Whether every part of `batch` is well formed and within `limits`; says nothing of what is stored.
-pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
+pub fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
     actor(&batch.actor)?;
     let Some(first) = batch.changes.first() else {
         return Err(StoreError::bad_argument(format!("a batch of {} has no change", batch.actor)));
@@ -52,7 +52,7 @@ pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
 }
 
 /// Whether `batch` is of the present `epoch` and follows `seq`, the actor's newest change (0: none).
-pub(crate) fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
+pub fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
     if batch.epoch != epoch {
         return Err(StoreError::fenced(batch, epoch));
     }

@@ -78,18 +78,18 @@ impl StoreError {
         Self { code, message, retryable, data: Vec::new() }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.data.push((name, value.to_string()));
         self
     }
 
-    pub(crate) fn not_retryable(mut self) -> Self {
+    pub fn not_retryable(mut self) -> Self {
         self.retryable = false;
         self
     }
 
     /// The same, of a commit that may have been written nevertheless.
-    pub(crate) fn into_unknown(self) -> Self {
+    pub fn into_unknown(self) -> Self {
         let message = format!(
             "it is not known whether a commit was written: {}\n  then      open the actor again, and look whether the \
              change is there",
@@ -98,19 +98,19 @@ impl StoreError {
         Self { code: Code::OutcomeUnknown, message, retryable: false, data: self.data }.with("cause", self.code)
     }
 
-    pub(crate) fn bad_argument(message: String) -> Self {
+    pub fn bad_argument(message: String) -> Self {
         Self::new(Code::BadArgument, message)
     }
 
-    pub(crate) fn unavailable(message: String) -> Self {
+    pub fn unavailable(message: String) -> Self {
         Self::new(Code::StoreUnavailable, message)
     }
 
-    pub(crate) fn closed(url: &str) -> Self {
+    pub fn closed(url: &str) -> Self {
         Self::unavailable(format!("{url} has been closed.\n  do        open it again")).not_retryable()
     }
 
-    pub(crate) fn fenced(batch: &Batch, present: u64) -> Self {
+    pub fn fenced(batch: &Batch, present: u64) -> Self {
         let message = format!(
             "a batch of {} was refused: its owner has been succeeded.\n  found     epoch {}\n  expected  epoch \
              {present}\n  do        open the actor again, and go on from what is stored",
@@ -119,7 +119,7 @@ impl StoreError {
         Self::new(Code::Fenced, message).with("found", batch.epoch).with("expected", present)
     }
 
-    pub(crate) fn out_of_order(actor: &ActorId, found: u64, expected: u64) -> Self {
+    pub fn out_of_order(actor: &ActorId, found: u64, expected: u64) -> Self {
         let message = format!(
             "a batch of {actor} was refused: it does not follow the newest change.\n  found     seq {found}\n  expected  \
              seq {expected}\n  do        open the actor again, and go on from what is stored"
@@ -127,7 +127,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("found", found).with("expected", expected)
     }
 
-    pub(crate) fn not_in_inbox(actor: &ActorId, sender: &str, seq: u64) -> Self {
+    pub fn not_in_inbox(actor: &ActorId, sender: &str, seq: u64) -> Self {
         let message = format!(
             "a batch of {actor} was refused: it takes a message that is not in the inbox.\n  found     nothing from \
              {sender} with seq {seq}\n  expected  a message that was put and not yet taken\n  do        open the actor \
@@ -136,7 +136,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("sender", sender).with("sender_seq", seq)
     }
 
-    pub(crate) fn other_message(receiver: &str, sender: &str, seq: u64) -> Self {
+    pub fn other_message(receiver: &str, sender: &str, seq: u64) -> Self {
         let message = format!(
             "a message from {sender} to {receiver} was refused: another one has its number.\n  found     a different \
              body with seq {seq}\n  expected  each number once per sender and receiver"
@@ -144,7 +144,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("sender", sender).with("sender_seq", seq)
     }
 
-    pub(crate) fn corrupt(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
+    pub fn corrupt(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let message = format!(
             "what is stored of {actor} contradicts itself; the actor is left as it is.\n  found     {found}\n  expected  \
              {expected}\n  do        keep the file, and check it: npx pawl doctor"
@@ -152,7 +152,7 @@ impl StoreError {
         Self::new(Code::RecordCorrupt, message)
     }
 
-    pub(crate) fn too_large(actor: &ActorId, what: &str, found: usize, limit: usize) -> Self {
+    pub fn too_large(actor: &ActorId, what: &str, found: usize, limit: usize) -> Self {
         let message = format!(
             "{what} of {actor} is too large to be stored.\n  found     {found}\n  expected  at most {limit}\n  do        \
              store less at once, or raise the limit"
