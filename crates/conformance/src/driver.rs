@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Status, Store,
-    StoreError, StoreInfo, Ticket,
+    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Scopes, Status,
+    Store, StoreError, StoreInfo, Ticket, WOKEN,
 };
 
 pub type Factory = dyn Fn() -> Place;
@@ -214,7 +214,7 @@ impl Driver {
         let asked = self.set_aside.len();
         let opened = Instant::now();
         loop {
-            let ticket = self.submit(Request::Open { actor: actor.clone() });
+            let ticket = self.submit(Request::Open { actor: actor.clone(), scopes: Scopes::Open });
             self.store.flush();
             self.store.drain(&mut self.set_aside);
             let answer = self.set_aside.drain(asked..).find(|(answered, _)| *answered == ticket);
@@ -249,6 +249,7 @@ impl Driver {
         self.store.drain(&mut finished);
         // Those of different actors come in any order.
         finished.sort_by_key(|(ticket, _)| *ticket);
+        finished.retain(|(ticket, _)| *ticket != WOKEN);
         finished
     }
 
@@ -282,7 +283,7 @@ impl Driver {
     pub fn open(&mut self, actor: &ActorId) -> Opened {
         let started = Instant::now();
         loop {
-            match self.ask(Request::Open { actor: actor.clone() }) {
+            match self.ask(Request::Open { actor: actor.clone(), scopes: Scopes::Open }) {
                 Completion::Opened(opened) => {
                     self.epochs.insert(actor.clone(), opened.epoch);
                     return opened;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
+use pawl_store::{ActorId, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
@@ -203,7 +203,10 @@ impl Host {
     fn close(&mut self, handle: Handle) {
         self.batches.hurry(handle);
         self.submit();
+        self.timers.forget(handle);
+        // Embedding hosts wake their own actors.
         if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
+            && !self.numbered
             && let Some(alarm) = actor.standing().alarm
             && let Some(name) = self.table.name(handle)
         {
@@ -287,7 +290,7 @@ impl Host {
         let Some(name) = self.table.name(handle) else { return };
         let actor = ActorId::new(self.namespace.clone(), name.clone());
         let ticket = self.ticket(Job::Open(handle));
-        self.store.submit(ticket, Request::Open { actor });
+        self.store.submit(ticket, Request::Open { actor, scopes: Scopes::Open });
     }
 
     fn list(&mut self, after: Option<ActorId>) {

@@ -14,6 +14,7 @@ mod lease;
 mod messages;
 mod names;
 mod open;
+mod past;
 mod queue;
 mod schema;
 mod serve;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use pawl_store::{ActorId, ActorRow, Due, InboxRow, Opened, Status, StoreError};
+use pawl_store::{ActorId, ActorRow, Due, InboxRow, Opened, Scopes, Status, StoreError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error as PgError, Row};
 
 use crate::connect::Session;
 use crate::names::{decode, encode};
-use crate::trouble;
+use crate::{past, trouble};
 
 /// An actor may be taken that has no owner, that is ours, or whose owner's lease has run out by the database's clock.
 const CLAIM: &str = "INSERT INTO actor (namespace, id, epoch, seq, alarm, status, state_version, owner, mark) \
@@ -22,7 +22,8 @@ const CLAIM: &str = "INSERT INTO actor (namespace, id, epoch, seq, alarm, status
                      RETURNING namespace, id, epoch, seq, alarm, status, state_version";
 const CHANGES: &str = "SELECT c.namespace, c.actor, c.seq, c.body FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
                        AS v(namespace, id) JOIN change c ON c.namespace = v.namespace AND c.actor = v.id \
-                       ORDER BY c.namespace, c.actor, c.seq";
+                       AND c.seq > COALESCE((SELECT max(s.seq) FROM snapshot s WHERE s.namespace = v.namespace \
+                       AND s.actor = v.id), 0) ORDER BY c.namespace, c.actor, c.seq";
 const INBOX: &str = "SELECT i.namespace, i.receiver, i.sender, i.sender_seq, i.body FROM unnest(CAST($1 AS TEXT[]), \
                      CAST($2 AS TEXT[])) AS v(namespace, id) JOIN inbox i ON i.namespace = v.namespace \
                      AND i.receiver = v.id ORDER BY i.namespace, i.receiver, i.sender, i.sender_seq";
@@ -57,16 +58,22 @@ fn id(row: &Row) -> ActorId {
     ActorId::new(decode(row.get(0)), decode(row.get(1)))
 }
 
-/// Makes `actors` (each once) ours under the epochs given, and reads them. An error inside is one actor's.
+/// What is asked of an actor that is opened.
+pub(crate) struct Claim {
+    pub(crate) epoch: u64,
+    pub(crate) scopes: Scopes,
+}
+
+/// Makes actors ours under the epochs given, and reads them. An error inside is one actor's.
 pub(crate) async fn open(
     session: &Session,
     process: u64,
-    claims: &BTreeMap<ActorId, u64>,
+    claims: &BTreeMap<ActorId, Claim>,
 ) -> Result<HashMap<ActorId, Result<Opened, StoreError>>, PgError> {
     let [claim, changes, inbox, owner, ..] = &session.open;
     let client = &session.client;
     let (namespaces, ids) = columns(claims.keys());
-    let epochs: Vec<i64> = claims.values().map(|epoch| epoch.cast_signed()).collect();
+    let epochs: Vec<i64> = claims.values().map(|claim| claim.epoch.cast_signed()).collect();
     let us = process.cast_signed();
     // The claim is committed before what follows it is read: what an earlier owner has on its way is refused from then on.
     let (claim_of, names): ([Param<'_>; 4], [Param<'_>; 2]) = ([&namespaces, &ids, &epochs, &us], [&namespaces, &ids]);
@@ -88,8 +95,8 @@ pub(crate) async fn open(
         }
     }
     for (actor, opened) in &mut opened {
-        if let Ok(whole) = opened
-            && let Err(corrupt) = check_whole(actor, whole)
+        if let (Ok(whole), Some(claim)) = (&mut *opened, claims.get(actor))
+            && let Err(corrupt) = past::complete(client, actor, claim.scopes, whole).await?
         {
             *opened = Err(corrupt);
         }
@@ -117,21 +124,14 @@ fn claimed_actor(row: &Row) -> Result<Opened, StoreError> {
         return Err(StoreError::corrupt(&id(row), format!("the state version {version}"), "a number of 32 bits"));
     };
     let stored = ActorRow { epoch, seq, alarm: row.get(4), status, state_version };
-    Ok(Opened { row: (seq > 0).then_some(stored), epoch, changes: Vec::new(), inbox: Vec::new() })
-}
-
-/// Changes are numbered from 1 to the row's seq, without a gap.
-fn check_whole(actor: &ActorId, opened: &Opened) -> Result<(), StoreError> {
-    let newest = opened.row.as_ref().map_or(0, |row| row.seq);
-    for ((seq, _), expected) in opened.changes.iter().zip(1..) {
-        if *seq != expected || *seq > newest {
-            return Err(StoreError::corrupt(actor, format!("a change with seq {seq}"), format!("seq {expected}")));
-        }
-    }
-    if opened.changes.len() as u64 != newest {
-        return Err(StoreError::corrupt(actor, format!("{} changes", opened.changes.len()), newest));
-    }
-    Ok(())
+    Ok(Opened {
+        row: (seq > 0).then_some(stored),
+        epoch,
+        snapshot: None,
+        chunks: Vec::new(),
+        changes: Vec::new(),
+        inbox: Vec::new(),
+    })
 }
 
 /// Gives actors up that are ours.

@@ -8,8 +8,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Asked, Batch, Completion, Completions, Limits, Notice, OPENING, Outcome, Request, Stats, StoreError,
-    Ticket, WOKEN, Wake, check,
+    ActorId, Asked, Batch, Compaction, Completion, Completions, Limits, Notice, OPENING, Outcome, Request, Scopes,
+    Stats, StoreError, Ticket, WOKEN, Wake, check,
 };
 use tokio::sync::Notify;
 
@@ -41,10 +41,17 @@ pub(crate) struct Group {
     /// In order of id.
     pub(crate) units: BTreeMap<ActorId, Unit>,
     pub(crate) releases: Vec<ActorId>,
-    pub(crate) opens: Vec<(Ticket, ActorId)>,
-    pub(crate) list: Option<(Ticket, Option<ActorId>, usize)>,
+    pub(crate) opens: Vec<(Ticket, ActorId, Scopes)>,
+    /// What comes last and alone.
+    pub(crate) last: Option<(Ticket, Last)>,
     /// Answered without asking the database.
     pub(crate) refused: Vec<(Ticket, Completion)>,
+}
+
+pub(crate) enum Last {
+    List { after: Option<ActorId>, limit: usize },
+    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    Compact(Compaction),
 }
 
 pub(crate) enum Next {
@@ -272,7 +279,7 @@ impl State {
         while let Some(work) = self.waiting.front() {
             bytes += if let Work::Asked(_, Request::Commit(batch)) = work { batch.bytes() } else { 0 };
             let full = requests == GROUP_REQUESTS || (bytes > GROUP_BYTES && requests > 0);
-            if full || group.list.is_some() || !fits(&group, &done, work) {
+            if full || group.last.is_some() || !fits(&group, &done, work) {
                 break;
             }
             requests += 1;
@@ -305,8 +312,8 @@ impl State {
 /// Whether `work` can be served with `group` and still find what was asked before it done.
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
-        Work::Release(actor) | Work::Asked(_, Request::Open { actor }) => !done.contains(actor),
-        Work::Asked(_, Request::Alarms { .. }) => true,
+        Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
+        Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
             let follows = before.is_none_or(|before| {
@@ -325,11 +332,18 @@ impl Group {
                 done.insert(actor.clone());
                 self.releases.push(actor);
             }
-            Work::Asked(ticket, Request::Alarms { after, limit }) => self.list = Some((ticket, after, limit)),
-            Work::Asked(ticket, Request::Open { actor }) => match check::actor(&actor) {
+            Work::Asked(ticket, Request::Alarms { after, limit }) => {
+                self.last = Some((ticket, Last::List { after, limit }));
+            }
+            Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
+                Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
+                Err(error) => self.refused.push((ticket, Completion::Failed(error))),
+            },
+            Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),
+            Work::Asked(ticket, Request::Open { actor, scopes }) => match check::actor(&actor) {
                 Ok(()) => {
                     done.insert(actor.clone());
-                    self.opens.push((ticket, actor));
+                    self.opens.push((ticket, actor, scopes));
                 }
                 Err(error) => self.refused.push((ticket, Completion::Failed(error))),
             },

@@ -42,6 +42,22 @@ CREATE TABLE change (
     body      BYTEA NOT NULL,
     PRIMARY KEY (namespace, actor, seq)
 );
+CREATE TABLE snapshot (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    seq       BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    open      BIGINT[] NOT NULL,
+    closed    BIGINT[] NOT NULL,
+    PRIMARY KEY (namespace, actor, seq)
+);
+CREATE TABLE chunk (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    number    BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    PRIMARY KEY (namespace, actor, number)
+);
 CREATE TABLE inbox (
     namespace  TEXT COLLATE "C" NOT NULL,
     receiver   TEXT COLLATE "C" NOT NULL,

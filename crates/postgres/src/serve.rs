@@ -14,17 +14,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pawl_store::{ActorId, Batch, Completion, OpenOptions, Outcome, Stats, StoreError, StoreInfo, Ticket, check};
+use pawl_store::{
+    ActorId, Batch, Compaction, Completion, OpenOptions, Outcome, Scopes, Stats, StoreError, StoreInfo, Ticket, check,
+};
 use tokio::sync::Notify;
 use tokio_postgres::Error as PgError;
 
 use crate::connect::{Session, connect};
 use crate::group::{Transacted, transact};
 use crate::lease::Lease;
-use crate::queue::{End, Group, Next, Queue, Unit};
+use crate::open::Claim;
+use crate::queue::{End, Group, Last, Next, Queue, Unit};
 use crate::trouble::{self, Kind};
 use crate::url::Place;
-use crate::{messages, open, schema};
+use crate::{messages, open, past, schema};
 
 /// Between two tries to connect: from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -135,7 +138,7 @@ impl Server {
 
     /// Serves a group, and answers it.
     async fn group(&mut self, group: Group) {
-        let Group { units, releases, opens, list, refused } = group;
+        let Group { units, releases, opens, last, refused } = group;
         let mut answers = refused;
         let sends = units.values().flat_map(|unit| &unit.batches).any(sends_to_others);
         if !units.is_empty() {
@@ -154,8 +157,15 @@ impl Server {
         if !opens.is_empty() {
             answers.extend(self.open(opens).await);
         }
-        if let Some((ticket, after, limit)) = list {
-            answers.push((ticket, self.list(after, limit).await));
+        match last {
+            None => {}
+            Some((ticket, Last::List { after, limit })) => answers.push((ticket, self.list(after, limit).await)),
+            Some((ticket, Last::Read { actor, up_to, scopes })) => {
+                answers.push((ticket, self.read(&actor, up_to, scopes).await));
+            }
+            Some((ticket, Last::Compact(piece))) => {
+                answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
+            }
         }
         self.queue.finish(answers, self.stats);
     }
@@ -241,11 +251,12 @@ impl Server {
         refuse(units, &refusal)
     }
 
-    async fn open(&mut self, opens: Vec<(Ticket, ActorId)>) -> Answers {
+    async fn open(&mut self, opens: Vec<(Ticket, ActorId, Scopes)>) -> Answers {
         let started = Instant::now();
         loop {
-            let claims: BTreeMap<ActorId, u64> =
-                opens.iter().map(|(_, actor)| (actor.clone(), self.number())).collect();
+            let mut claim = |scopes| Claim { epoch: self.number(), scopes };
+            let claims: BTreeMap<ActorId, Claim> =
+                opens.iter().map(|(_, actor, scopes)| (actor.clone(), claim(*scopes))).collect();
             let process = self.process;
             let opened = match self.session().await {
                 Ok(session) => open::open(session, process, &claims).await,
@@ -253,8 +264,10 @@ impl Server {
             };
             match opened {
                 Ok(mut opened) => {
-                    let found = |(ticket, actor): &(Ticket, ActorId)| {
+                    let stats = &mut self.stats;
+                    let found = |(ticket, actor, _): &(Ticket, ActorId, Scopes)| {
                         let answer = opened.remove(actor)?;
+                        answer.iter().for_each(|opened| stats.read(&opened.chunks, &opened.changes));
                         Some((*ticket, answer.map_or_else(Completion::Failed, Completion::Opened)))
                     };
                     return opens.iter().filter_map(found).collect();
@@ -277,6 +290,51 @@ impl Server {
                 Ok(due) => return Completion::Alarms(due),
                 Err(error) if self.may_try_again(&error, started) => {}
                 Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {
+        let started = Instant::now();
+        loop {
+            let read = match self.session().await {
+                Ok(session) => past::read(&session.client, actor, up_to, scopes).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match read {
+                Ok(Ok(past)) => {
+                    self.stats.read(&past.chunks, &past.changes);
+                    return Completion::Read(past);
+                }
+                Ok(Err(error)) => return Completion::Failed(error),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn compact(&mut self, piece: &Compaction) -> Outcome {
+        let started = Instant::now();
+        loop {
+            let mark = self.number().cast_signed();
+            let compacted = match self.session().await {
+                Ok(session) => past::compact(&session.client, piece, mark).await,
+                Err(error) => return Outcome::No(error),
+            };
+            let shown = self.place.shown.clone();
+            match compacted {
+                Ok(Ok(())) => {
+                    self.stats.compacted(piece);
+                    return Outcome::Yes;
+                }
+                Ok(Err(refusal)) => return Outcome::No(refusal),
+                Err((true, error)) if !trouble::is_certain(&error) => {
+                    let unknown = trouble::describe(&shown, &error).into_unknown();
+                    self.session = None;
+                    return Outcome::Unknown(unknown);
+                }
+                Err((_, error)) if self.may_try_again(&error, started) => {}
+                Err((_, error)) => return Outcome::No(trouble::describe(&shown, &error)),
             }
         }
     }
@@ -310,12 +368,12 @@ fn refuse(units: &[(&ActorId, &Unit)], error: &StoreError) -> Answers {
     answer(units, |_| Outcome::No(error.clone()))
 }
 
-fn fail(opens: &[(Ticket, ActorId)], error: &StoreError) -> Answers {
-    opens.iter().map(|(ticket, _)| (*ticket, Completion::Failed(error.clone()))).collect()
+fn fail(opens: &[(Ticket, ActorId, Scopes)], error: &StoreError) -> Answers {
+    opens.iter().map(|(ticket, ..)| (*ticket, Completion::Failed(error.clone()))).collect()
 }
 
 /// Why a fence has not held, as far as can be told afterwards.
 fn fenced(batch: &Batch, standing: Option<(u64, u64)>) -> StoreError {
     let (epoch, seq) = standing.unwrap_or((0, 0));
-    check::fence(batch, epoch, seq).err().unwrap_or_else(|| StoreError::fenced(batch, epoch))
+    check::fence(batch, epoch, seq).err().unwrap_or_else(|| StoreError::fenced(&batch.actor, batch.epoch, epoch))
 }

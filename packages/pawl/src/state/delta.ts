@@ -5,7 +5,7 @@
  */
 import { ByteWriter } from "../values/bytes.ts";
 import { writeWtf8, wtf8Length } from "../values/wtf8.ts";
-import { encodeInto, encodeStored } from "./codec.ts";
+import { encodeInto, encodeKey, encodeStored } from "./codec.ts";
 import type { StateNode } from "./place.ts";
 
 const VERSION = 1;
@@ -277,7 +277,14 @@ export function writeIndex(out: ByteWriter, index: number): void {
   out.varint(index);
 }
 
-/** The segment of an entry of a Map or a member of a Set. */
+/** The segment of an entry of a Map or a member of a Set whose key is no object: it has no twins. */
+export function writeKey(out: ByteWriter, key: unknown): void {
+  out.u8(ENTRY_SEGMENT);
+  out.u8(0);
+  encodeKey(out, key);
+}
+
+/** The segment of any other entry or member. */
 export function writeEntry(out: ByteWriter, key: Uint8Array, rank: number): void {
   out.u8(ENTRY_SEGMENT);
   out.varint(rank);

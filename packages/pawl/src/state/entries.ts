@@ -6,8 +6,8 @@
  * operations are written before the view changes.
  */
 import type { ByteWriter } from "../values/bytes.ts";
-import { encodePrimitive, encodeStored } from "./codec.ts";
-import { writeEntry } from "./delta.ts";
+import { encodeStored } from "./codec.ts";
+import { writeEntry, writeKey } from "./delta.ts";
 import type { Entries } from "./graves.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
@@ -219,7 +219,7 @@ export class EntriesNode extends StateNode {
 
   writeSlot(out: ByteWriter, key: unknown): void {
     if (typeof key !== "object" || key === null) {
-      writeEntry(out, encodePrimitive(key), 0);
+      writeKey(out, key);
       return;
     }
     const { bytes, rank } = this.named().of(key);

@@ -9,7 +9,7 @@
 import { isDate } from "node:util/types";
 import { ValueError } from "../values/error.ts";
 import { copyStored, decodeStored, encodeNew, encodeStored } from "./codec.ts";
-import { bytesOf, changedRanges } from "./memory.ts";
+import { bytesOf, changedRanges, hasStrays } from "./memory.ts";
 import type { StateNode } from "./place.ts";
 import { Place, register } from "./place.ts";
 import type { DraftTree, Traits } from "./tree.ts";
@@ -72,7 +72,7 @@ export class Leaf extends Place {
   #wroteMemory(): boolean {
     const [before, now] = [bytesOf(this.base), bytesOf(this.handle)];
     if (before === undefined || now === undefined || before.length !== now.length || this.isKey) return false;
-    if (Reflect.ownKeys(this.handle).length !== Reflect.ownKeys(this.base).length) return false;
+    if (hasStrays(this.handle)) return false;
     const ranges = changedRanges(before, now);
     if (ranges.length === 0) return true;
     const { parent, tree } = this;

@@ -4,7 +4,9 @@
  * They are handed out as real instances, so that everything that takes one works; the language has no way to watch those.
  * Knows memory, and no places.
  */
-import { isAnyArrayBuffer, isArrayBufferView } from "node:util/types";
+import { isAnyArrayBuffer, isArrayBufferView, isTypedArray } from "node:util/types";
+import { cleanView } from "../values/builtins.ts";
+import { strayOfTypedArray } from "../values/own.ts";
 
 /** Compared at once; of a block that differs, the part that does is looked for. */
 const BLOCK = 4096;
@@ -22,6 +24,24 @@ export function bytesOf(value: object): Buffer | undefined {
   if (isArrayBufferView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (!isAnyArrayBuffer(value)) return undefined;
   return value.byteLength === 0 ? Buffer.alloc(0) : Buffer.from(value); // one that was transferred has no bytes, and throws
+}
+
+/** A copy of such a value that shares nothing with it; `undefined` for any other kind. */
+export function copyMemory(value: object): object | undefined {
+  if (Buffer.isBuffer(value)) {
+    const copy = Buffer.alloc(value.length); // memory of its own: `Buffer.from` takes small ones from a shared pool
+    copy.set(value);
+    return copy;
+  }
+  if (isTypedArray(value)) return value.slice();
+  return isAnyArrayBuffer(value) && value.byteLength > 0 ? value.slice(0) : undefined;
+}
+
+/** Whether user code has put properties on it, which cannot be stored. */
+export function hasStrays(value: object): boolean {
+  if (!isTypedArray(value)) return Reflect.ownKeys(value).length > 0;
+  const className = Buffer.isBuffer(value) ? "Buffer" : value[Symbol.toStringTag];
+  return strayOfTypedArray(value, cleanView(value, className)) !== undefined;
 }
 
 /** Where two memories of one length differ: ranges in their order. */
