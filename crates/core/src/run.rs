@@ -23,7 +23,7 @@ use crate::codec::change::{Ending, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
-use crate::inbox::{Message, Wait, Waiters};
+use crate::inbox::Message;
 use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, StepTraits, Time};
 use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
@@ -31,6 +31,7 @@ use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
 use crate::step::Step;
 use crate::timer::Timer;
+use crate::wait::{Wait, Waiters};
 use facts::{Fact, Facts};
 use scopes::Scope;
 
@@ -508,8 +509,9 @@ impl Run {
     /// Writes down what the run waits for, if the newest change says something else.
     fn suspend(&mut self, overlay: &mut Overlay) {
         overlay.hurry();
-        let waits = matches!(self.phase, Phase::Running | Phase::RollingBack);
-        if waits && (overlay.standing() != self.standing() || !self.unwritten_forks.is_empty()) {
+        let waits = !matches!(self.phase, Phase::Idle | Phase::Ending(_));
+        if waits && (overlay.standing() != overlay.with_own_alarm(self.standing()) || !self.unwritten_forks.is_empty())
+        {
             self.note_forks();
             let writing = self.begin(overlay);
             self.commit(overlay, writing);
