@@ -182,6 +182,8 @@ pub enum Input {
     Durable {
         seq: u64,
     },
+    /// Nobody else has written while the run waited: it may go on (see `Output::Due`).
+    GoOn,
     /// Time has passed.
     Tick,
     /// The adapter's event loop has come round: facts that wait for their turn may be released.
@@ -248,6 +250,8 @@ pub struct Embedded {
     pub patience_ms: i64,
     /// Whether it is only opened to be told something: no code is called.
     pub controlled: bool,
+    /// Whether the run goes on in memory after it has waited: the adapter is asked first, for somebody else may have written.
+    pub asks: bool,
 }
 
 /// What is special about a step.

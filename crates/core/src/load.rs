@@ -38,16 +38,24 @@ pub struct Loaded {
 /// Why an actor cannot be opened. It is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
-    #[error("change {seq} is damaged: {source}")]
+    #[error("change {seq} cannot be read: {source}")]
     Change { seq: u64, source: CodecError },
     #[error("found change {found}, expected change {expected}")]
     Gap { expected: u64, found: u64 },
-    #[error("message {seq} in the inbox is damaged: {source}")]
+    #[error("message {seq} in the inbox cannot be read: {source}")]
     Message { seq: u64, source: CodecError },
     #[error("change {seq} does not fit the state before it: {source}")]
     State { seq: u64, source: StateError },
     #[error("change {seq} {what}")]
     Inconsistent { seq: u64, what: &'static str },
+}
+
+impl OpenError {
+    /// Whether only newer code reads what was found.
+    pub fn is_newer(&self) -> bool {
+        let (Self::Change { source, .. } | Self::Message { source, .. }) = self else { return false };
+        matches!(source, CodecError::Newer { .. })
+    }
 }
 
 /// The fold of an actor's changes.

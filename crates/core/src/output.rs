@@ -66,6 +66,8 @@ pub enum Output {
     Durable { op: OpId },
     /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
     Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
+    /// What the run waits for is due: look whether somebody else has written meanwhile; if not, say `GoOn`.
+    Due,
     /// The adapter broke its contract.
     Misuse { op: Option<OpId>, misuse: Misuse },
 }

@@ -124,6 +124,8 @@ struct Branches {
     scopes: BTreeMap<u32, ScopeId>,
     /// Those that have settled since the run was loaded.
     kept: BTreeSet<u32>,
+    /// How many have settled since the fork was last written.
+    unwritten: usize,
     next: u32,
     winner: Option<u32>,
     /// Scopes that were given up, to be told so when the decision is durable.
@@ -145,6 +147,16 @@ enum StepPhase {
     Executing,
     /// Settled; its change is not durable yet, or its failure is being reported.
     Settled,
+}
+
+/// Whether a run that waits may go on by itself when the time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asleep {
+    No,
+    /// Only once the adapter says so.
+    Yes,
+    /// The adapter has been asked.
+    Asked,
 }
 
 /// When an operation can go on if nothing comes in.
@@ -200,6 +212,7 @@ pub struct Run {
     ended_by: Vec<NodeId>,
     /// The wait that was told last.
     suspended: Option<Standing>,
+    asleep: Asleep,
     /// How the run had ended before an embedding host ran it again.
     ended_before: Option<RunOutcome>,
     /// Waits for which an embedding host's queue is being asked.
@@ -290,6 +303,7 @@ impl Run {
             iteration_states: stored.iteration_states,
             ended_by: stored.ended_by,
             suspended: None,
+            asleep: Asleep::No,
             ended_before: None,
             asked: BTreeSet::new(),
             known_messages: None,
@@ -334,6 +348,7 @@ impl Run {
     pub fn deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Parked { until } => Some(until),
+            _ if self.asleep == Asleep::Asked => None,
             _ => self.deadlines.first().map(|(at, _)| *at),
         }
     }
@@ -438,6 +453,7 @@ impl Run {
         self.failed.clear();
         self.unwritten_forks.clear();
         self.suspended = None;
+        self.asleep = Asleep::No;
     }
 
     /// After everything that an input has led to.
@@ -467,7 +483,10 @@ impl Run {
             Input::Removed { scope, op, name, kind } => self.removed(overlay, scope, op, name, kind),
             Input::Checkpoint { scope, op, name } => self.checkpoint(overlay, scope, op, name),
             Input::Post { scope, op, name, body } => self.post(overlay, scope, op, name, body),
-            Input::Polled { op, messages } => self.polled(overlay, op, messages),
+            Input::Polled { op, messages } => {
+                self.go_on(overlay);
+                self.polled(overlay, op, messages);
+            }
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
@@ -477,6 +496,7 @@ impl Run {
             Input::Left { scope, threw } => self.left(overlay, scope, threw),
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
+            Input::GoOn => self.go_on(overlay),
             Input::Pulse => self.pulse(overlay),
             Input::Evict => self.evict(overlay),
             Input::Suspend => self.suspend(overlay),
@@ -510,9 +530,8 @@ impl Run {
     fn suspend(&mut self, overlay: &mut Overlay) {
         overlay.hurry();
         let waits = !matches!(self.phase, Phase::Idle | Phase::Ending(_));
-        if waits && (overlay.standing() != overlay.with_own_alarm(self.standing()) || !self.unwritten_forks.is_empty())
-        {
-            self.note_forks();
+        let is_news = |run: &Run| overlay.standing() != overlay.with_own_alarm(run.standing());
+        if waits && (self.note_forks() || is_news(self)) {
             let writing = self.begin(overlay);
             self.commit(overlay, writing);
         }
@@ -524,15 +543,20 @@ impl Run {
         let standing = self.standing();
         let waits = matches!(standing.status, Status::Waiting) && self.facts.is_empty();
         if !waits {
-            self.suspended = None;
+            (self.suspended, self.asleep) = (None, Asleep::No);
             return;
         }
         let patience = self.patience(embedded.patience_ms);
         let soon = |at: Time| at.saturating_sub(overlay.now) < patience;
-        if self.suspended == Some(standing) || standing.alarm.is_some_and(soon) {
+        if standing.alarm.is_some_and(soon) {
             return;
         }
-        self.suspended = Some(standing);
+        if embedded.asks && self.asleep == Asleep::No {
+            self.asleep = Asleep::Yes;
+        }
+        if self.suspended.replace(standing) == Some(standing) {
+            return;
+        }
         self.suspend(overlay);
         let names = if self.waiters.is_empty() { None } else { Some(self.waiters.names()) };
         overlay.leave_after(overlay.queued(), Output::Suspended { alarm: standing.alarm, names });
@@ -556,11 +580,29 @@ impl Run {
             return;
         }
         while let Some((at, op)) = self.deadlines.first().copied() {
-            if at > overlay.now {
+            if at > overlay.now || self.must_ask(overlay) {
                 break;
             }
             self.disarm(op);
             self.due(overlay, op);
+        }
+    }
+
+    /// Whether the adapter has the word before a run that waits goes on. Asks it once.
+    fn must_ask(&mut self, overlay: &mut Overlay) -> bool {
+        if self.asleep == Asleep::Yes {
+            self.asleep = Asleep::Asked;
+            overlay.outputs.push_back(Output::Due);
+        }
+        self.asleep != Asleep::No
+    }
+
+    /// Nobody else has written: what is due may happen.
+    fn go_on(&mut self, overlay: &mut Overlay) {
+        if self.asleep != Asleep::No {
+            // If nothing comes of it, the run says again that it waits: the adapter has stopped waiting.
+            (self.suspended, self.asleep) = (None, Asleep::No);
+            self.tick(overlay);
         }
     }
 

@@ -49,6 +49,8 @@ struct Slot {
     queue: VecDeque<(Ticket, Request)>,
     /// The rows of commits of which the outcome is not known, by number, with the core's numbers.
     in_doubt: BTreeMap<u64, u64>,
+    /// Nobody opens it again.
+    is_leaving: bool,
 }
 
 /// An actor that is open: dropped when it is opened again or a commit fails.
@@ -128,8 +130,9 @@ impl Drivers {
     }
 
     pub fn forget(&mut self, actor: &ActorId) {
-        if self.actors.get(actor).is_some_and(|slot| slot.job.is_none() && slot.queue.is_empty()) {
-            self.actors.remove(actor);
+        if let Some(slot) = self.actors.get_mut(actor) {
+            slot.is_leaving = true;
+            self.go_on(actor);
         }
     }
 
@@ -231,6 +234,7 @@ impl Drivers {
                     self.work.push(Work::Load { ticket, actor: actor.clone() });
                     self.start(actor, Job::Loading(ticket));
                 }
+                None if slot.is_leaving => drop(self.actors.remove(actor)),
                 None => break,
             }
         }

@@ -375,7 +375,7 @@ fn failure(output: u8) -> Failure {
 }
 
 /// As small as the largest scene allows.
-const TIGHT: Limits = Limits { rows: 9, bytes: 140_000 };
+const TIGHT: Limits = Limits { rows: 9, bytes: 140_000, together: false };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]

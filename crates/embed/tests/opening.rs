@@ -215,7 +215,7 @@ fn actors_wait_for_their_own_drivers_only() {
 
 #[test]
 fn a_refusal_is_passed_on_unless_changes_before_it_were_written() {
-    let limits = Limits { rows: 6, bytes: 100_000 };
+    let limits = Limits { rows: 6, bytes: 100_000, together: false };
     for (count, made, expected) in [(1, 0, Code::StoreUnavailable), (8, 2, Code::OutcomeUnknown)] {
         let mut process = Process::new(Driver::default(), limits);
         let epoch = process.open().unwrap().unwrap().epoch;

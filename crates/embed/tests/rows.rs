@@ -217,7 +217,7 @@ fn messages_are_sent_and_completed_after_the_commit_and_again_only_if_that_faile
 
 #[test]
 fn a_change_that_does_not_fit_one_batch_has_what_readers_reach_in_its_last_one() {
-    let limits = Limits { rows: 8, bytes: 100_000 };
+    let limits = Limits { rows: 8, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     let message = |index: u32, name: &str| Entry {
@@ -244,7 +244,7 @@ fn a_change_that_does_not_fit_one_batch_has_what_readers_reach_in_its_last_one()
 
 #[test]
 fn a_change_of_which_the_reachable_rows_do_not_fit_is_refused_and_nothing_is_written() {
-    let limits = Limits { rows: 4, bytes: 100_000 };
+    let limits = Limits { rows: 4, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     assert!(is_yes(process.commit(epoch, vec![created(1)])));
@@ -264,7 +264,7 @@ fn a_change_of_which_the_reachable_rows_do_not_fit_is_refused_and_nothing_is_wri
 
 #[test]
 fn several_changes_that_do_not_fit_together_are_written_one_after_another() {
-    let limits = Limits { rows: 6, bytes: 100_000 };
+    let limits = Limits { rows: 6, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     let changes = (2..12).map(|seq| {

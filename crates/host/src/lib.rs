@@ -216,7 +216,11 @@ impl Host {
     fn close(&mut self, handle: Handle) {
         self.batches.hurry(handle);
         self.submit();
-        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle)) {
+        self.timers.forget(handle);
+        // Embedding hosts wake their own actors.
+        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
+            && !self.numbered
+        {
             if actor.waiting() > 0 {
                 self.waiting.insert(name.clone(), actor.waiting());
             }

@@ -310,6 +310,7 @@ fn to_host(said: Said, desk: Option<&Desk>) -> Option<pawl_host::Input> {
             },
         ),
         (Said::Settled { ticket, failed }, Some(desk)) => desk.settled(ticket, &failed),
+        (Said::Forget { actor }, Some(desk)) => desk.forget(&pawl_store::ActorId::new("default", actor.as_str())),
     }
     None
 }

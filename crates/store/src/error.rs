@@ -17,6 +17,8 @@ pub enum Code {
     StoreVersion,
     /// The store cannot be reached or written just now.
     StoreUnavailable,
+    /// Another process that shares the store owns the actor.
+    Owned,
     /// The batch is of an owner that has been succeeded by another.
     Fenced,
     /// The batch does not follow what is there.
@@ -39,6 +41,7 @@ impl Code {
             Self::StoreForeign => "store_foreign",
             Self::StoreVersion => "store_version",
             Self::StoreUnavailable => "store_unavailable",
+            Self::Owned => "actor_owned",
             Self::Fenced => "fenced",
             Self::Conflict => "conflict",
             Self::ChangeTooLarge => "change_too_large",
@@ -71,7 +74,7 @@ pub struct StoreError {
 impl StoreError {
     /// Whether it may be tried again follows from the code.
     pub fn new(code: Code, message: String) -> Self {
-        let retryable = matches!(code, Code::StoreInUse | Code::StoreUnavailable);
+        let retryable = matches!(code, Code::StoreInUse | Code::StoreUnavailable | Code::Owned);
         Self { code, message, retryable, data: Vec::new() }
     }
 

@@ -399,6 +399,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   /** Runs of an embedding host alone are told, and asked. */
   suspended(): void {}
+  due(): void {}
   want(): void {}
 
   sent(id: number, messageId: string): void {

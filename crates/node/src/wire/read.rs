@@ -48,6 +48,10 @@ pub enum Said {
         ticket: u64,
         failed: Vec<usize>,
     },
+    /// An actor of this name is never opened again.
+    Forget {
+        actor: String,
+    },
 }
 
 /// Puts everything that `bytes` say into `said`, in the place of what is there.
@@ -80,8 +84,8 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             40 => {
                 let stated = self.optional(|r| Ok((r.number()? as usize, r.number()? as usize)))?;
-                let stated = stated.map(|(rows, bytes)| Limits { rows, bytes });
-                let limits = Limits::of(stated, self.flag()?);
+                let stated = stated.map(|(rows, bytes)| Limits { rows, bytes, together: false });
+                let limits = Limits { together: self.flag()?, ..Limits::of(stated, self.flag()?) };
                 let count = self.number()?;
                 let rows = (0..count).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
                 Said::Loaded { ticket: handle, rows, limits }
@@ -93,6 +97,7 @@ impl<'a> Reader<'a> {
                 let failed = (0..count).map(|_| Ok(self.number()? as usize)).collect::<Result<_>>()?;
                 Said::Settled { ticket: handle, failed }
             }
+            44 => Said::Forget { actor: self.text()? },
             kind => Said::Host(self.input(kind, handle)?),
         })
     }
@@ -190,6 +195,7 @@ impl<'a> Reader<'a> {
             33 => ActorInput::Polled { op: self.number()?, messages: self.messages()? },
             34 => ActorInput::Cell { name: self.text()?, value: self.copied()?, replace: self.flag()? },
             35 => ActorInput::Evict,
+            36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
@@ -220,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()? })
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
     }
 
     fn fork(&mut self) -> Result<Fork> {

@@ -71,8 +71,16 @@ impl Writer<'_> {
             }
             Output::OpenFailed { handle, error: Problem::Store(error) } => self.with_error(23, *handle, error),
             Output::OpenFailed { handle, error: Problem::Damaged(error) } => {
+                let (code, advice) = match error.is_newer() {
+                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+                };
+                let message = format!(
+                    "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        \
+                     {advice}"
+                );
                 self.record(23, *handle);
-                self.error(Code::RecordCorrupt.word(), &error.to_string(), false, false, &[]);
+                self.error(code.word(), &message, false, false, &[]);
             }
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
             Output::Reopened { handle, facts } => {
@@ -295,6 +303,7 @@ impl Writer<'_> {
                 self.record(34, handle);
                 self.number(*op);
             }
+            ActorOutput::Due => self.record(35, handle),
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);
                 self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));

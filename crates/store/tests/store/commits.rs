@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pawl_store::{Code, Completion, Outcome, Request};
 use rusqlite::Connection;
 
-use crate::driver::{Driver, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Place, actor, change, refusal};
 
 /// Another program with a write transaction of its own.
 fn locker(place: &Place) -> Connection {

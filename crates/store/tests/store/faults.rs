@@ -3,7 +3,7 @@
 use pawl_store::fault::{Fault, FaultStore, Gauge};
 use pawl_store::{ActorId, Batch, Code, Completion, OPENING, OpenOptions, Outcome, Request, Store};
 
-use crate::driver::{Driver, Factory, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Factory, Place, actor, change, refusal};
 
 const STORES: [&Factory; 2] = [&Place::memory, &Place::sqlite];
 

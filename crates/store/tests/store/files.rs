@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::driver::{Driver, Folder, Place, actor, bodies, change, refusal};
+use pawl_conformance::driver::{Driver, Folder, Place, actor, bodies, change, refusal};
 use pawl_store::{Code, Completion, Outcome, Request, StoreError};
 use rusqlite::Connection;
 

@@ -3,7 +3,7 @@
 use crate::child;
 use std::time::Duration;
 
-use crate::driver::{Place, actor, change, refusal};
+use pawl_conformance::driver::{Place, actor, change, refusal};
 use pawl_store::{Code, Completion, OPENING, Request, StoreError};
 
 fn refused(place: &Place, patience: Duration) -> StoreError {

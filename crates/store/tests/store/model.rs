@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pawl_store::{ActorId, Batch, Change, Completion, InboxRow, Outcome, Put, Request, Status};
 use proptest::prelude::*;
 
-use crate::driver::{Driver, Place};
+use pawl_conformance::driver::{Driver, Place};
 
 /// What one step of a run does. Small numbers, so that they meet.
 #[derive(Clone, Debug)]

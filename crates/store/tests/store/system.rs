@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use pawl_store::{Code, Completion, Outcome, Request};
 
 use crate::child;
-use crate::driver::{Driver, Folder, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Folder, Place, actor, change, refusal};
 
 const FOLDER: &str = "PAWL_TEST_SYSTEM";
 

@@ -63,8 +63,7 @@ export class Draft {
 
   /** Replaces the root by a copy of `next`; changes nothing if it is refused. */
   set value(next: unknown) {
-    const tree = this.#touch();
-    if (!tree.holds(tree.root, next)) tree.replaceRoot(tree.capture(next, undefined, ""));
+    this.#touch().assignRoot(next);
   }
 
   /** A plain, detached copy read back from the native handle, own writes included. Counts as reading everything. */

@@ -4,6 +4,7 @@
  * Owns the containers that all drafts of the cell share. One law: they change only in `Head.applied`, that is when a draft
  * has passed validation.
  */
+import { Graves } from "./graves.ts";
 import { History } from "./history.ts";
 
 /** A draft as the head sees it. */
@@ -16,6 +17,7 @@ export class Head {
   /** The root lives in a slot like every other value, so that its replacement goes on an undo list, too. */
   readonly holder: { root: unknown };
   readonly history: History = new History();
+  readonly graves: Graves = new Graves();
   /** Drafts that are pinned, in the order of their pins. */
   readonly #readers = new Set<Reader>();
 
@@ -41,7 +43,9 @@ export class Head {
   /** Releases a pin, and the old values that only it could read. */
   leave(reader: Reader): void {
     this.#readers.delete(reader);
-    this.history.cut(this.oldestPin);
+    const { oldestPin } = this;
+    this.history.cut(oldestPin);
+    this.graves.cut(oldestPin);
   }
 
   /** The newest pin of an open draft, or -1: what is overwritten now is kept for pins up to this one. */

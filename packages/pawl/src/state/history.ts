@@ -14,7 +14,8 @@ const KEYS: unique symbol = Symbol("keys");
 const LENGTH: unique symbol = Symbol("length");
 const WHOLE: unique symbol = Symbol("whole");
 
-type Slot = string | number | typeof KEYS | typeof LENGTH | typeof WHOLE;
+/** A name, an index, a key of a Map, or one of those above. */
+type Slot = unknown;
 
 interface Past {
   /** The change that overwrote `old`. */
@@ -41,17 +42,17 @@ export class History {
   }
 
   /** Keeps the value (or `ABSENT`) that change `seq` overwrites, if a pin up to `newestPin` may still read it. */
-  keepSlot(container: object, slot: string | number, old: unknown, seq: number, newestPin: number): void {
+  keepSlot(container: object, slot: unknown, old: unknown, seq: number, newestPin: number): void {
     if (typeof slot === "number" && lastSeq(this.#lists.get(container)?.get(WHOLE)) > newestPin) return;
     this.#keep(container, slot, old, seq, newestPin);
   }
 
   /** Keeps the order of keys before change `seq` removes one; `old` is called only if it is needed. */
-  keepKeys(container: object, old: () => readonly string[], seq: number, newestPin: number): void {
+  keepKeys(container: object, old: () => readonly unknown[], seq: number, newestPin: number): void {
     if (lastSeq(this.#lists.get(container)?.get(KEYS)) <= newestPin) this.#keep(container, KEYS, old(), seq, newestPin);
   }
 
-  /** Keeps the length of an array before change `seq` changes it. */
+  /** Keeps the length of an array, or the size of a Map or Set, before change `seq` changes it. */
   keepLength(container: object, old: number, seq: number, newestPin: number): void {
     this.#keep(container, LENGTH, old, seq, newestPin);
   }
@@ -63,7 +64,7 @@ export class History {
   }
 
   /** The value of a slot of an object at `pin`: a value, `ABSENT` or `UNTOUCHED`. */
-  keyAt(container: object, key: string, pin: number): unknown {
+  keyAt(container: object, key: unknown, pin: number): unknown {
     const past = firstAfter(this.#lists.get(container)?.get(key), pin);
     return past === undefined ? UNTOUCHED : past.old;
   }
@@ -85,6 +86,17 @@ export class History {
   lengthAt(container: readonly unknown[], pin: number): number {
     const past = firstAfter(this.#lists.get(container)?.get(LENGTH), pin);
     return past === undefined ? container.length : (past.old as number);
+  }
+
+  /** The keys of a Map or Set at `pin`, if their order was kept since; those that are not there at `pin` included. */
+  orderAt(container: object, pin: number): readonly unknown[] | undefined {
+    return firstAfter(this.#lists.get(container)?.get(KEYS), pin)?.old as readonly unknown[] | undefined;
+  }
+
+  /** Of a Map or Set: how many entries it had at `pin`, given how many it has now. */
+  sizeAt(container: object, pin: number, now: number): number {
+    const past = firstAfter(this.#lists.get(container)?.get(LENGTH), pin);
+    return past === undefined ? now : (past.old as number);
   }
 
   /** The keys of an object at `pin`, in their order then. */

@@ -57,6 +57,8 @@ export interface EmbeddedRecord {
   readonly patience: number;
   /** Only opened to be told something: no code is called. */
   readonly controlled: boolean;
+  /** Whether it goes on in memory after a wait, once `goOn` says so. */
+  readonly asks: boolean;
 }
 
 /** A step's traits, as bits. */
@@ -85,9 +87,13 @@ export interface HostRow {
   readonly value: Uint8Array;
 }
 
-export interface HostLimits {
-  readonly rows: number;
-  readonly bytes: number;
+/** What a host's driver takes. */
+export interface HostTakes {
+  /** Of one batch; none: what follows from `isAtomic`. */
+  readonly limits: { readonly rows: number; readonly bytes: number } | undefined;
+  /** Whether what follows a batch is given to it together with it. */
+  readonly takesWhole: boolean;
+  readonly isAtomic: boolean;
 }
 
 /** One call of an embedding host's driver. */

@@ -215,6 +215,11 @@ export interface RunWorkflowOptions<S = Record<string, unknown>, C = unknown> {
   logger?: Logger;
   onHistoryUpdated?: (history: WorkflowHistorySnapshot) => void;
   onError?: WorkflowErrorHandler;
+  /**
+   * Of whoever owns the rows, for a driver with `commit`, which refuses the changes of earlier ones. Default 0; a run with an `actor`
+   * has the actor's.
+   */
+  epoch?: bigint;
   /** Whether new code is refused at the end of its scope (the default), or at its first new entry. */
   divergence?: "scope" | "frontier";
 }
