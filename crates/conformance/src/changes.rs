@@ -1,7 +1,7 @@
 //! Changes of actors: what is written is read back, in order, whole.
 
 use bytes::Bytes;
-use pawl_store::{ActorId, ActorRow, Change, Code, Completion, Outcome, Request, Status};
+use pawl_store::{ActorId, ActorRow, Change, Code, Completion, Outcome, Request, Scopes, Status};
 
 use super::Case;
 use crate::driver::{Factory, actor, bodies, change};
@@ -112,7 +112,7 @@ fn opening_behind_batches(factory: &Factory) {
     for seq in 1..=10 {
         let batch = driver.batch(&actor("order/1"), vec![change(seq)]);
         driver.submit_batch(batch);
-        driver.submit(Request::Open { actor: actor("order/1") });
+        driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     }
     let counts: Vec<_> = driver
         .finish()
@@ -146,7 +146,7 @@ fn order(factory: &Factory) {
     for n in 0..300u64 {
         let order = actor(&format!("order/{}", n % 7));
         let request = match n % 3 {
-            0 => Request::Open { actor: order },
+            0 => Request::Open { actor: order, scopes: Scopes::Open },
             1 => Request::Commit(driver.batch(&order, vec![change(1)])),
             _ => Request::Alarms { after: None, limit: 2 },
         };

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Status, Store,
-    StoreError, StoreInfo, Ticket,
+    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Scopes, Status,
+    Store, StoreError, StoreInfo, Ticket,
 };
 
 pub type Factory = dyn Fn() -> Place;
@@ -209,7 +209,7 @@ impl Driver {
         let asked = self.set_aside.len();
         let opened = Instant::now();
         loop {
-            let ticket = self.submit(Request::Open { actor: actor.clone() });
+            let ticket = self.submit(Request::Open { actor: actor.clone(), scopes: Scopes::Open });
             self.store.flush();
             self.store.drain(&mut self.set_aside);
             let answer = self.set_aside.drain(asked..).find(|(answered, _)| *answered == ticket);
@@ -277,7 +277,7 @@ impl Driver {
     pub fn open(&mut self, actor: &ActorId) -> Opened {
         let started = Instant::now();
         loop {
-            match self.ask(Request::Open { actor: actor.clone() }) {
+            match self.ask(Request::Open { actor: actor.clone(), scopes: Scopes::Open }) {
                 Completion::Opened(opened) => {
                     self.epochs.insert(actor.clone(), opened.epoch);
                     return opened;

@@ -8,6 +8,7 @@ mod life;
 mod listing;
 mod messages;
 mod refusals;
+mod snapshots;
 
 use crate::driver::{Factory, Owners};
 
@@ -19,7 +20,8 @@ pub fn hold_to_contract(factory: &Factory) {
         Owners::One => life::ONE_OWNER,
         Owners::Many => &[],
     };
-    let every = [life::CASES, by_owners, changes::CASES, messages::CASES, refusals::CASES, listing::CASES];
+    let every =
+        [life::CASES, by_owners, changes::CASES, messages::CASES, refusals::CASES, listing::CASES, snapshots::CASES];
     for (sentence, case) in every.concat() {
         eprintln!("contract: {sentence}");
         case(factory);

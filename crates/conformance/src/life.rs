@@ -1,6 +1,6 @@
 //! Opening, waking, closing, dying.
 
-use pawl_store::{Code, Completion, OPENING, Outcome, Request};
+use pawl_store::{Code, Completion, OPENING, Outcome, Request, Scopes};
 
 use super::Case;
 use crate::driver::{Factory, actor, bodies, change, refusal};
@@ -56,7 +56,7 @@ fn second_opening(factory: &Factory) {
         Completion::Failed(error) => assert_eq!(error.code, Code::StoreInUse, "{error}"),
         other => panic!("opened twice: {other:?}"),
     }
-    let refused = second.ask(Request::Open { actor: actor("order/1") });
+    let refused = second.ask(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     assert!(matches!(&refused, Completion::Failed(error) if error.code == Code::StoreInUse), "{refused:?}");
     second.store.close();
     first.write(&actor("order/1"), vec![change(1)]);
@@ -79,7 +79,7 @@ fn wake(factory: &Factory) {
     }
     let before = driver.signal.calls();
     for _ in 0..10 {
-        driver.submit(Request::Open { actor: actor("order/1") });
+        driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     }
     driver.store.flush();
     driver.signal.wait_beyond(before);
@@ -133,11 +133,11 @@ fn abandoning(factory: &Factory) {
     driver.store.abandon();
     assert!(driver.finish().is_empty(), "the dead do not answer");
     let mut finished = place.open();
-    finished.submit(Request::Open { actor: actor("order/1") });
+    finished.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     finished.store.flush();
     finished.store.abandon();
     assert!(finished.finish().is_empty(), "nor what they had finished");
-    driver.submit(Request::Open { actor: actor("order/1") });
+    driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     assert!(driver.finish().is_empty());
     let survivors = place.open().open(&actor("order/1"));
     let expected: Vec<_> = (1..=survivors.changes.len() as u64).map(|seq| (seq, format!("change {seq}"))).collect();
@@ -157,7 +157,7 @@ fn abandoned_later(factory: &Factory) {
 fn submitted_early(factory: &Factory) {
     let place = factory();
     let mut driver = place.opening_with(|_| {});
-    let opened = driver.submit(Request::Open { actor: actor("order/1") });
+    let opened = driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     let finished = driver.finish();
     assert_eq!(finished.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [OPENING, opened]);
     assert!(matches!(finished[0].1, Completion::Ready(_)));

@@ -1,6 +1,6 @@
 //! What is refused, whole, and without harm to others.
 
-use pawl_store::{ActorId, Batch, Change, Code, Completion, InboxRow, Outcome, Put, Request, Status};
+use pawl_store::{ActorId, Batch, Change, Code, Completion, InboxRow, Outcome, Put, Request, Scopes, Status};
 
 use super::Case;
 use crate::driver::{Factory, actor, bodies, change, refusal};
@@ -115,7 +115,7 @@ fn bad_names(factory: &Factory) {
     let mut driver = factory().open();
     let long_key = format!("order/{}", "k".repeat(600));
     for name in ["", "order", "/1", "order/", "/", &long_key] {
-        let failed = driver.ask(Request::Open { actor: actor(name) });
+        let failed = driver.ask(Request::Open { actor: actor(name), scopes: Scopes::Open });
         assert!(
             matches!(&failed, Completion::Failed(error) if error.code == Code::BadArgument),
             "{name:?}: {failed:?}"

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_store::{ActorId, Completion, Due, OPENING, Request, Store, StoreError, StoreInfo, Ticket};
+use pawl_store::{ActorId, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
@@ -307,7 +307,7 @@ impl Host {
         let Some(name) = self.table.name(handle) else { return };
         let actor = ActorId::new(self.namespace.clone(), name.clone());
         let ticket = self.ticket(Job::Open(handle));
-        self.store.submit(ticket, Request::Open { actor });
+        self.store.submit(ticket, Request::Open { actor, scopes: Scopes::Open });
     }
 
     fn list(&mut self, after: Option<ActorId>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::StoreError;
-use crate::record::{ActorId, ActorRow, Batch, InboxRow};
+use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
 
 /// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
 pub type Ticket = u64;
@@ -81,6 +81,37 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Times the store has reopened itself after a failure.
     pub reopenings: u64,
+    /// Changes and chunks read for an `Open` or a `Read`, and the bytes of their bodies.
+    pub rows_read: u64,
+    pub bytes_read: u64,
+    /// Snapshots put, and the chunks of all compactions, with the bytes of their bodies.
+    pub snapshots: u64,
+    pub chunks_put: u64,
+    pub chunk_bytes: u64,
+}
+
+impl Stats {
+    pub(crate) fn read(&mut self, chunks: &[(u64, Bytes)], changes: &[(u64, Bytes)]) {
+        for (_, body) in chunks.iter().chain(changes) {
+            self.rows_read += 1;
+            self.bytes_read += body.len() as u64;
+        }
+    }
+
+    /// Adds what a transaction has read and compacted.
+    pub(crate) fn add(&mut self, done: Stats) {
+        self.rows_read += done.rows_read;
+        self.bytes_read += done.bytes_read;
+        self.snapshots += done.snapshots;
+        self.chunks_put += done.chunks_put;
+        self.chunk_bytes += done.chunk_bytes;
+    }
+
+    pub(crate) fn compacted(&mut self, piece: &Compaction) {
+        self.snapshots += u64::from(piece.put_snapshot.is_some());
+        self.chunks_put += piece.put_chunks.len() as u64;
+        self.chunk_bytes += piece.put_chunks.iter().map(|(_, body)| body.len() as u64).sum::<u64>();
+    }
 }
 
 /// What a caller asks for.
@@ -88,9 +119,15 @@ pub struct Stats {
 pub enum Request {
     /// Everything of an actor, and the epoch under which it may be written. Passes through the queue behind the actor's
     /// earlier batches.
-    Open { actor: ActorId },
+    Open { actor: ActorId, scopes: Scopes },
+    /// What is kept of an actor up to a change (`u64::MAX`: up to its newest), without its epoch: it may be open elsewhere.
+    /// Fails with `state_unavailable` if not every change is kept that this takes.
+    Read { actor: ActorId, up_to: u64, scopes: Scopes },
     /// Makes a batch durable, if its epoch is the store's present one and its first seq follows the actor's newest.
     Commit(Batch),
+    /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
+    /// says about what is stored is checked: `conflict`.
+    Compact(Compaction),
     /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
     /// (`limit` rows) may have more behind it.
     Alarms { after: Option<ActorId>, limit: usize },
@@ -99,8 +136,8 @@ pub enum Request {
 impl Request {
     pub(crate) fn asked(&self) -> Asked {
         match self {
-            Self::Commit(_) => Asked::Commit,
-            Self::Open { .. } | Self::Alarms { .. } => Asked::Read,
+            Self::Commit(_) | Self::Compact(_) => Asked::Commit,
+            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } => Asked::Read,
         }
     }
 }
@@ -137,9 +174,10 @@ pub enum Completion {
     /// earlier epoch are refused, and every actor must be opened again.
     Ready(StoreInfo),
     Opened(Opened),
+    Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
-    /// The opening, an `Open` or an `Alarms` failed. Nothing happened.
+    /// The opening, an `Open`, a `Read` or an `Alarms` failed. Nothing happened.
     Failed(StoreError),
 }
 
@@ -150,10 +188,33 @@ pub struct Opened {
     pub row: Option<ActorRow>,
     /// The epoch that its batches must bear.
     pub epoch: u64,
-    /// (seq, body), from 1 to `row.seq`.
+    /// The newest one, if there is any.
+    pub snapshot: Option<Snapshot>,
+    /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.
+    pub chunks: Vec<(u64, Bytes)>,
+    /// (seq, body), from the one after the snapshot (or from 1) to `row.seq`.
     pub changes: Vec<(u64, Bytes)>,
     /// In order of sender, then the sender's seq.
     pub inbox: Vec<InboxRow>,
+}
+
+/// What is kept of an actor up to a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// As it is now, whatever was asked for.
+    pub row: Option<ActorRow>,
+    /// The newest one that is not beyond what was asked for, if there is any.
+    pub snapshot: Option<Snapshot>,
+    /// As in [`Opened`].
+    pub chunks: Vec<(u64, Bytes)>,
+    /// From the one after the snapshot (or from 1) to what was asked for.
+    pub changes: Vec<(u64, Bytes)>,
+    /// Every snapshot, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The numbers of all chunks, in order, also of those that no snapshot refers to.
+    pub all_chunks: Vec<u64>,
+    /// The oldest change that is still there.
+    pub oldest_change: Option<u64>,
 }
 
 /// What became of a batch.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::record::{ActorId, Batch};
+use crate::record::ActorId;
 
 /// The stable part of an error; part of the public interface, as words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub enum Code {
     RecordNewer,
     /// The outcome of a commit is not known.
     OutcomeUnknown,
+    /// What was is no longer kept.
+    StateUnavailable,
 }
 
 impl Code {
@@ -48,6 +50,7 @@ impl Code {
             Self::RecordCorrupt => "record_corrupt",
             Self::RecordNewer => "record_newer",
             Self::OutcomeUnknown => "outcome_unknown",
+            Self::StateUnavailable => "state_unavailable",
         }
     }
 }
@@ -110,13 +113,33 @@ impl StoreError {
         Self::unavailable(format!("{url} has been closed.\n  do        open it again")).not_retryable()
     }
 
-    pub(crate) fn fenced(batch: &Batch, present: u64) -> Self {
+    pub(crate) fn fenced(actor: &ActorId, found: u64, present: u64) -> Self {
         let message = format!(
-            "a batch of {} was refused: its owner has been succeeded.\n  found     epoch {}\n  expected  epoch \
-             {present}\n  do        open the actor again, and go on from what is stored",
-            batch.actor, batch.epoch
+            "a batch of {actor} was refused: its owner has been succeeded.\n  found     epoch {found}\n  expected  epoch \
+             {present}\n  do        open the actor again, and go on from what is stored"
         );
-        Self::new(Code::Fenced, message).with("found", batch.epoch).with("expected", present)
+        Self::new(Code::Fenced, message).with("found", found).with("expected", present)
+    }
+
+    pub(crate) fn bad_compaction(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
+        let message = format!(
+            "a compaction of {actor} was refused: it does not fit what is stored.\n  found     {found}\n  expected  \
+             {expected}\n  do        leave it; what is stored is as it was"
+        );
+        Self::new(Code::Conflict, message)
+    }
+
+    pub(crate) fn no_chunk(actor: &ActorId, number: u64) -> Self {
+        Self::corrupt(actor, format!("no chunk {number}"), "every chunk that its snapshot refers to")
+    }
+
+    /// `oldest`: the oldest change up to which everything can still be read.
+    pub(crate) fn not_kept(actor: &ActorId, up_to: u64, oldest: u64) -> Self {
+        let message = format!(
+            "{actor} as it was after change {up_to} is no longer kept.\n  found     what is kept begins after change \
+             {oldest}\n  do        raise `retention` to keep more"
+        );
+        Self::new(Code::StateUnavailable, message).with("found", oldest).with("expected", up_to)
     }
 
     pub(crate) fn out_of_order(actor: &ActorId, found: u64, expected: u64) -> Self {

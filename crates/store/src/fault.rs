@@ -95,7 +95,7 @@ impl FaultStore {
             self.settle();
             let present = self.epoch();
             if batch.epoch != present {
-                let refused = Outcome::No(StoreError::fenced(&batch, present));
+                let refused = Outcome::No(StoreError::fenced(&batch.actor, batch.epoch, present));
                 return self.answer(ticket, Completion::Committed(refused));
             }
             batch.epoch -= self.ahead;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pawl_store::{ActorId, Batch, Change, Completion, InboxRow, Outcome, Put, Request, Status};
+use pawl_store::{ActorId, Batch, Change, Completion, InboxRow, Outcome, Put, Request, Scopes, Status};
 use proptest::prelude::*;
 
 use pawl_conformance::driver::{Driver, Place};
@@ -77,7 +77,7 @@ fn run(place: &Place, acts: &[Act]) -> String {
     let mut newest = [0u64; 4];
     for act in acts {
         match act {
-            Act::Open { who } => drop(driver.submit(Request::Open { actor: id(*who) })),
+            Act::Open { who } => drop(driver.submit(Request::Open { actor: id(*who), scopes: Scopes::Open })),
             Act::Alarms { after, limit } => {
                 driver.submit(Request::Alarms { after: after.map(id), limit: *limit });
             }
