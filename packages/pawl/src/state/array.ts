@@ -76,6 +76,23 @@ export class ArrayNode extends StateNode {
     return value;
   }
 
+  /** What an iterator finds at an index: the value that user code sees, or `ABSENT` behind the end. */
+  iterated(index: number): unknown {
+    let value: unknown;
+    if (this.#slots === undefined && !this.#dirty && !this.tree.behind) {
+      const { base } = this;
+      if (index >= base.length) return ABSENT;
+      value = base[index];
+    } else {
+      if (index >= this.length) return ABSENT;
+      const found = this.slot(index);
+      value = found === ABSENT ? undefined : found;
+    }
+    if (typeof value === "object" && value !== null) return this.tree.handle(this, index, value);
+    if (this.tracking) this.sawIndex(String(index));
+    return value;
+  }
+
   /** The raw value at an index, or `ABSENT`. Records nothing. */
   slot(index: number): unknown {
     const slots = this.#slots;
