@@ -3,16 +3,18 @@
  * the body to the verdict.
  */
 import { createHash } from "node:crypto";
-import { refuseUnknown } from "./actor.ts";
 import { PawlError } from "./errors.ts";
 import { type Logger, withFields } from "./log.ts";
-import { badArgument, noState, notStorable, refused, runEnded, shown, stale, unknownMember } from "./messages.ts";
-import { checked, type MessageKind } from "./schema.ts";
+import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
+import type { Peers } from "./peers.ts";
+import { AttemptRef } from "./ref.ts";
+import type { MessageKind } from "./schema.ts";
+import { type Receiver, type SendOptions, Sends } from "./sends.ts";
 import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
-import type { AttemptContext, Types } from "./types.ts";
+import type { Actor, AttemptContext, Types } from "./types.ts";
 import { encode, ValueError } from "./values/index.ts";
-import { type CellWrites, type HostRow, NOTHING_WRITTEN, type Send, STATE, type Verdict, type Writes } from "./wire.ts";
+import { type CellWrites, type HostRow, NOTHING_WRITTEN, STATE, type Verdict, type Writes } from "./wire.ts";
 
 /** What an attempt needs of its actor. */
 export interface AttemptOwner {
@@ -28,13 +30,12 @@ export interface AttemptOwner {
   /** Whether its workflow has ended, so that nobody would take a message. */
   readonly hasEnded: boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
+  /** None: it knows of no other actors. */
+  readonly peers: Peers | undefined;
 }
 
 /** Where an attempt stands: while it runs, its context works; a sealed one waits for its verdict. */
 type Phase = "running" | "sealed" | "succeeded" | "failed";
-
-/** As many as an inbox holds. */
-const MOST_SENDS = 10_000;
 
 /** The engine numbers the attempts of handlers from here on. */
 const UNDOES = 2 ** 31;
@@ -52,7 +53,7 @@ export class Attempt {
   /** Of further cells, by name. */
   #drafts: Map<string, Draft> | undefined;
   #rows: HostRow[] | undefined;
-  #sends: Send[] | undefined;
+  #sends: Sends | undefined;
   #afterCommit: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
@@ -131,27 +132,23 @@ export class Attempt {
     return this.owner.mirror === undefined ? undefined : this.draft.raw();
   }
 
-  send(name: unknown, body: unknown, options: object): void {
-    this.mustRun("c.queue");
-    refuseUnknown(options, [], "c.queue.send");
-    const { messages, type, limits } = this.owner;
-    const schema = typeof name === "string" ? messages.get(name)?.body : undefined;
-    if (typeof name !== "string" || schema === undefined)
-      throw unknownMember("message", String(name), type, [...messages.keys()]);
-    if (this.owner.hasEnded) throw runEnded(this.owner.name);
-    if (this.#sends?.length === MOST_SENDS) throw refused(this.owner.name, "inbox_full", "");
-    const what = `message "${name}" to ${this.owner.name}`;
-    const encoded = checked(schema, body, what, (value) =>
-      encodeGiven(value, `${what} has a body`, limits.messageBytes),
-    );
-    if (encoded instanceof Promise) {
-      encoded.catch(() => {});
-      throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
-  found     a schema that validates asynchronously
-  expected  one that answers at once: what an attempt sends is part of its commit`);
-    }
-    this.#sends ??= [];
-    this.#sends.push({ name, body: encoded });
+  /** Another actor. */
+  ref(actor: Actor | string, key: string): AttemptRef {
+    this.mustRun("c.get");
+    const { peers } = this.owner;
+    if (peers === undefined) throw badArgument("c.get is not there: this actor's host knows of no other actors.");
+    const { type, definition } = peers.find(actor, key);
+    return new AttemptRef(this, type, key, definition);
+  }
+
+  send(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
+    this.mustRun(to.isSelf ? "c.queue" : "c.get");
+    const { owner } = this;
+    if (to.isSelf && owner.hasEnded) throw runEnded(owner.name);
+    const sends =
+      this.#sends ?? new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    sends.message(to, name, body, options);
+    this.#sends = sends;
   }
 
   afterCommit(fn: unknown): void {
@@ -186,7 +183,7 @@ export class Attempt {
     }
     this.#phase = "sealed";
     if (cells.length === 0 && this.#sends === undefined && this.#rows === undefined) return NOTHING_WRITTEN;
-    return { cells, sends: this.#sends ?? [], rows: this.#rows ?? [] };
+    return { cells, sends: this.#sends?.list ?? [], rows: this.#rows ?? [] };
   }
 
   /** The cells that the body has looked at. */
@@ -293,7 +290,7 @@ export function encodeGiven(value: unknown, what: string, maxBytes: number): Uin
 }
 
 interface Queue {
-  send(name: unknown, body: unknown, options?: object): void;
+  send(name: unknown, body: unknown, options?: SendOptions): void;
 }
 
 /** What user code sees of an attempt. */
@@ -350,8 +347,15 @@ class Context {
   }
 
   get queue(): Queue {
-    this.#queue ??= { send: (name, body, options = {}) => this.#attempt.send(name, body, options) };
+    const attempt = this.#attempt;
+    const { type, name, messages } = attempt.owner;
+    const self: Receiver = { type, name, messages, isSelf: true };
+    this.#queue ??= { send: (name, body, options = {}) => attempt.send(self, name, body, options) };
     return this.#queue;
+  }
+
+  get(actor: Actor | string, key: string): AttemptRef {
+    return this.#attempt.ref(actor, key);
   }
 
   [RAW_STATE](): unknown {
