@@ -194,6 +194,12 @@ impl Engine {
         })
     }
 
+    /// How many messages wait in the inbox of the actor of this name, as far as is known in this process.
+    #[napi(catch_unwind)]
+    pub fn waiting(&self, name: String) -> Result<f64> {
+        with(&self.slot, |inner| Ok(inner.host.waiting(&name) as f64))
+    }
+
     /// What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running.
     #[napi(catch_unwind)]
     pub fn scope_seed(&self, handle: f64, scope: f64) -> Result<Option<String>> {

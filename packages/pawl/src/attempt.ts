@@ -3,22 +3,23 @@
  * the body to the verdict.
  */
 import { createHash } from "node:crypto";
-import { refuseUnknown } from "./actor.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
-import { badArgument, noState, notStorable, refused, runEnded, shown, stale, unknownMember } from "./messages.ts";
+import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
+import type { Peers } from "./peers.ts";
 import type { Pump } from "./pump.ts";
-import { checked, type MessageKind } from "./schema.ts";
+import { AttemptRef } from "./ref.ts";
+import type { MessageKind } from "./schema.ts";
+import { type Receiver, type SendOptions, Sends } from "./sends.ts";
 import { AttemptVars, type Draft, type DraftListener, type Mirror, OVERTAKEN } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
-import type { AttemptContext, Types } from "./types.ts";
+import type { Actor, AttemptContext, Types } from "./types.ts";
 import { encode, ValueError } from "./values/index.ts";
 import {
   type CellWrites,
   encodeTouched,
   type HostRow,
   NOTHING_WRITTEN,
-  type Send,
   STATE,
   type Verdict,
   type Writes,
@@ -41,13 +42,12 @@ export interface AttemptOwner {
   /** Whether its workflow has ended, so that nobody would take a message. */
   readonly hasEnded: boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
+  /** None: it knows of no other actors. */
+  readonly peers: Peers | undefined;
 }
 
 /** Where an attempt stands: while it runs, its context works; a sealed one waits for its verdict. */
 type Phase = "running" | "sealed" | "succeeded" | "failed";
-
-/** As many as an inbox holds. */
-const MOST_SENDS = 10_000;
 
 /** The engine numbers the attempts of handlers from here on. */
 const UNDOES = 2 ** 31;
@@ -73,7 +73,7 @@ export class Attempt {
   /** Of further cells, by name. */
   #drafts: Map<string, Draft> | undefined;
   #rows: HostRow[] | undefined;
-  #sends: Send[] | undefined;
+  #sends: Sends | undefined;
   #afterCommit: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
@@ -155,11 +155,10 @@ export class Attempt {
 
   /** What another attempt has written that this one, which wrote something, has read or written. */
   #overtakenAt(): string | undefined {
-    const touched = [...this.#touched()];
-    if (!touched.some(([, draft]) => draft.wrote)) return undefined;
-    if (touched.some(([, draft]) => draft.isLost)) return say.TOO_MUCH;
+    if (!this.#some((draft) => draft.wrote)) return undefined;
+    if (this.#some((draft) => draft.isLost)) return say.TOO_MUCH;
     const { pump, handle } = this.owner;
-    for (const [cell, draft] of touched) {
+    for (const [cell, draft] of this.#touched()) {
       const soFar = draft.soFar();
       const place = soFar && pump.engine.overtaken(handle, encodeTouched({ cell, ...soFar }));
       if (typeof place === "string") return place;
@@ -169,7 +168,7 @@ export class Attempt {
 
   /** Whether it is known that what it did cannot be committed. It is settled, whatever its body ended with, and runs again. */
   get isDoomed(): boolean {
-    return this.#isDoomed || [...this.#touched()].some(([, draft]) => draft.isLost);
+    return this.#isDoomed || this.#some((draft) => draft.isLost);
   }
 
   /** Whether it has to run again although its body had waited for something: what it did outside is done twice. */
@@ -182,16 +181,16 @@ export class Attempt {
    * if `run` has written state.
    */
   beginApply(step: string): void {
-    if ([...this.#touched()].some(([, draft]) => draft.hasWritten())) throw say.writtenInRun(step, this.owner.name);
+    if (this.#some((draft) => draft.hasWritten())) throw say.writtenInRun(step, this.owner.name);
     this.#forgetDrafts();
-    this.#firstHalf = { sends: this.#sends?.length ?? 0, callbacks: this.#afterCommit?.length ?? 0 };
+    this.#firstHalf = { sends: this.#sends?.list.length ?? 0, callbacks: this.#afterCommit?.length ?? 0 };
     this.#vars?.save();
   }
 
   /** Another attempt came between: what `apply` did is taken back, and it runs again, alone without `run`. */
   #goBack({ sends, callbacks }: FirstHalf): void {
     this.#forgetDrafts();
-    if (this.#sends !== undefined) this.#sends.length = sends;
+    this.#sends?.takeBack(sends);
     if (this.#afterCommit !== undefined) this.#afterCommit.length = callbacks;
     this.#vars?.goBack();
     this.#phase = "running";
@@ -239,27 +238,23 @@ export class Attempt {
     return this.owner.mirror === undefined ? undefined : this.draft.raw();
   }
 
-  send(name: unknown, body: unknown, options: object): void {
-    this.mustRun("c.queue");
-    refuseUnknown(options, [], "c.queue.send");
-    const { messages, type, limits } = this.owner;
-    const schema = typeof name === "string" ? messages.get(name)?.body : undefined;
-    if (typeof name !== "string" || schema === undefined)
-      throw unknownMember("message", String(name), type, [...messages.keys()]);
-    if (this.owner.hasEnded) throw runEnded(this.owner.name);
-    if (this.#sends?.length === MOST_SENDS) throw refused(this.owner.name, "inbox_full", "");
-    const what = `message "${name}" to ${this.owner.name}`;
-    const encoded = checked(schema, body, what, (value) =>
-      encodeGiven(value, `${what} has a body`, limits.messageBytes),
-    );
-    if (encoded instanceof Promise) {
-      encoded.catch(() => {});
-      throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
-  found     a schema that validates asynchronously
-  expected  one that answers at once: what an attempt sends is part of its commit`);
-    }
-    this.#sends ??= [];
-    this.#sends.push({ name, body: encoded });
+  /** Another actor. */
+  ref(actor: Actor | string, key: string): AttemptRef {
+    this.mustRun("c.get");
+    const { peers } = this.owner;
+    if (peers === undefined) throw badArgument("c.get is not there: this actor's host knows of no other actors.");
+    const { type, definition } = peers.find(actor, key);
+    return new AttemptRef(this, type, key, definition);
+  }
+
+  send(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
+    this.mustRun(to.isSelf ? "c.queue" : "c.get");
+    const { owner } = this;
+    if (to.isSelf && owner.hasEnded) throw runEnded(owner.name);
+    const sends =
+      this.#sends ?? new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    sends.message(to, name, body, options);
+    this.#sends = sends;
   }
 
   afterCommit(fn: unknown): void {
@@ -285,7 +280,7 @@ export class Attempt {
   /** The body has ended well: what it did, for the settle call. Throws `ValueError` if a part of the state cannot be stored. */
   seal(queuedBefore: () => number): Writes {
     const cells: CellWrites[] = [];
-    this.#wasBehind = [...this.#touched()].some(([, draft]) => draft.behind);
+    this.#wasBehind = this.#some((draft) => draft.behind);
     if (this.isDoomed) {
       queuedBefore();
       this.#phase = "sealed";
@@ -300,13 +295,19 @@ export class Attempt {
     }
     this.#phase = "sealed";
     if (cells.length === 0 && this.#sends === undefined && this.#rows === undefined) return NOTHING_WRITTEN;
-    return { cells, sends: this.#sends ?? [], rows: this.#rows ?? [] };
+    return { cells, sends: this.#sends?.list ?? [], rows: this.#rows ?? [] };
   }
 
   /** The cells that the body has looked at. */
   *#touched(): Generator<[string, Draft]> {
     if (this.#draft?.touched === true) yield [STATE, this.#draft];
     for (const [cell, draft] of this.#drafts ?? []) if (draft.touched) yield [cell, draft];
+  }
+
+  #some(test: (draft: Draft) => boolean): boolean {
+    if (this.#draft !== undefined && test(this.#draft)) return true;
+    for (const draft of this.#drafts?.values() ?? []) if (test(draft)) return true;
+    return false;
   }
 
   #each(use: (draft: Draft) => void): void {
@@ -414,7 +415,7 @@ export function encodeGiven(value: unknown, what: string, maxBytes: number): Uin
 }
 
 interface Queue {
-  send(name: unknown, body: unknown, options?: object): void;
+  send(name: unknown, body: unknown, options?: SendOptions): void;
 }
 
 /** What user code sees of an attempt. */
@@ -471,8 +472,15 @@ class Context {
   }
 
   get queue(): Queue {
-    this.#queue ??= { send: (name, body, options = {}) => this.#attempt.send(name, body, options) };
+    const attempt = this.#attempt;
+    const { type, name, messages } = attempt.owner;
+    const self: Receiver = { type, name, messages, isSelf: true };
+    this.#queue ??= { send: (name, body, options = {}) => attempt.send(self, name, body, options) };
     return this.#queue;
+  }
+
+  get(actor: Actor | string, key: string): AttemptRef {
+    return this.#attempt.ref(actor, key);
   }
 
   [RAW_STATE](): unknown {

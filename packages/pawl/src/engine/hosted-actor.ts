@@ -54,6 +54,7 @@ export class HostedActor implements AttemptOwner {
   readonly log: AttemptOwner["log"] = silentLogger;
   readonly messages: AttemptOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
+  readonly peers: undefined = undefined;
   readonly limits: AttemptOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
   readonly #host: Host;
   readonly #driver: EngineDriver;

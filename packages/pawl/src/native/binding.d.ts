@@ -37,6 +37,8 @@ export declare class Engine {
   cellFloor(handle: number, cell: string): number
   /** Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that. */
   isBehind(actor: string): boolean
+  /** How many messages wait in the inbox of the actor of this name, as far as is known in this process. */
+  waiting(name: string): number
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
   /**

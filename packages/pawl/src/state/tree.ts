@@ -204,7 +204,7 @@ export class DraftTree {
 
   /** What user code holds for a container or leaf in a slot of `parent`: the same for every read. */
   handle(parent: StateNode | undefined, key: unknown, raw: object): object {
-    const known = this.#places.get(raw);
+    const known = parent?.gone === true ? this.#placeIn(parent, raw) : this.#places.get(raw);
     if (known === undefined) return this.place(parent, key, raw).handle;
     known.key = key;
     return known.handle;
@@ -223,6 +223,10 @@ export class DraftTree {
     const place = this.#made(parent, key, { owned, isKey }, raw);
     this.#places.set(raw, place);
     return place;
+  }
+
+  #placeIn(parent: StateNode, raw: object): StateNode | Leaf | undefined {
+    return (parent.pastOf(raw) as StateNode | Leaf | undefined) ?? this.#places.get(raw);
   }
 
   /** The place of a raw value, if it was handed out. */
@@ -460,7 +464,7 @@ export class DraftTree {
 
   #copiedSlot(parent: StateNode, key: unknown, raw: unknown, isKey = false): unknown {
     if (typeof raw !== "object" || raw === null) return raw;
-    const known = this.#places.get(raw);
+    const known = this.#placeIn(parent, raw);
     if (known === undefined && this.#atHead) return copyStored(raw);
     const place = known ?? this.place(parent, key, raw, isKey);
     if (!(place instanceof Leaf)) return this.#copied(place);

@@ -22,9 +22,16 @@ export const STATE = "state";
 
 export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
+export const PURPOSES = ["plain", "create", "cancel"] as const;
+
 export interface Send {
+  /** The receiver's `type/key`; none: the actor itself. */
+  readonly to: string | undefined;
   readonly name: string;
   readonly body: Uint8Array;
+  /** In milliseconds. */
+  readonly delay: number;
+  readonly purpose: (typeof PURPOSES)[number];
 }
 
 export interface StepPolicyRecord {

@@ -172,3 +172,13 @@ test("two versions of a Map of 1,000,000 entries cost what they changed: slots, 
   expect(big?.undo).toBeLessThanOrEqual(3 * 1_000 + 1);
   expect(big?.bytes ?? 0).toBeLessThan(110 * (small?.bytes ?? 0));
 });
+
+test("an array that two drafts let grow, each by an element of its own, keeps both", () => {
+  const mirror = mirrorOf({ ...large(), list: [1, 2] });
+  const older = mirror.open();
+  (older.value as Large).list[2] = 30;
+  committed(mirror, 2, (s) => (s.list[4] = 50));
+  older.seal(0);
+  older.commit(3);
+  expect(JSON.stringify((mirror.open().value as Large).list)).toBe("[1,2,30,null,50]");
+});
