@@ -65,6 +65,7 @@ export abstract class Place {
   writable(): void {
     if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
     if (this.gone) throw this.tree.stale(this.describe(), "detached");
+    if (this.tree.readOnly !== undefined) throw this.tree.readOnly();
   }
 }
 
