@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { attempts } from "../src/engines/attempts.ts";
 import { embedded } from "../src/engines/embedded.ts";
 import { memory } from "../src/engines/memory.ts";
 import { pawl } from "../src/engines/pawl.ts";
 import { PlainDriver } from "../src/engines/plain-driver.ts";
+import { cloning, immer } from "../src/engines/rivals.ts";
 import { rivet } from "../src/engines/rivet.ts";
 import { state } from "../src/engines/state.ts";
+import { stateMemory } from "../src/engines/state-memory.ts";
+import { databaseIn, inNewFolder } from "../src/engines/written.ts";
 
 describe.each([
   ["pawl", pawl],
@@ -20,21 +24,54 @@ describe.each([
   });
 });
 
-describe("the bench of state", () => {
-  it("times each step but the first ones, for each size, and counts what a step adds to the file", async () => {
-    const found = await state.stateSteps("sqlite", [1_000, 20_000], 60);
+describe("the benches of state", () => {
+  it("time each step but the first ones, for each size, and count what a step moves and adds to the file", async () => {
+    const found = await state.stateSteps("sqlite", "field", [1_000, 20_000], 60);
     expect(found).toHaveLength(2);
-    for (const { times, first, keptBytes } of found) {
+    for (const { times, first, crossedBytes, keptBytes } of found) {
       expect(times).toHaveLength(60);
       expect(first).toBeGreaterThan(0);
+      expect(crossedBytes).toBeGreaterThan(20);
+      expect(crossedBytes).toBeLessThan(2_000);
       expect(keptBytes).toBeGreaterThan(0);
       expect(keptBytes).toBeLessThan(2_000);
     }
   });
 
-  it("runs without a disk, too", async () => {
-    const found = await state.stateSteps("memory", [1_000, 20_000], 10);
+  it.each(["field", "push", "set"] as const)("run without a disk, too: %s", async (change) => {
+    const found = await state.stateSteps("memory", change, [20, 200], 10);
     expect(found.map(({ times }) => times.length)).toEqual([10, 10]);
+  });
+
+  it.each(["objects", "object", "keys"] as const)("mutate a state and a plain object in turn: %s", async (kind) => {
+    const { state, plain } = await attempts.manyMutations(kind, 2_000, 4);
+    expect([state.length, plain.length]).toEqual([4, 4]);
+  });
+
+  it("roll back, open and read", async () => {
+    expect(await attempts.rollbacks(2_000, [10, 20], 3)).toHaveLength(2);
+    expect(await attempts.openings([1_000, 2_000], 3)).toHaveLength(2);
+    const reads = await attempts.reads(200);
+    for (const ns of Object.values(reads)) expect(ns).toBeGreaterThan(0);
+  });
+
+  it("tell what is held of a state", async () => {
+    await inNewFolder(async (folder) => {
+      const { url } = databaseIn(folder, "store");
+      const encoded = await stateMemory.make(url, 20_000);
+      expect(encoded).toBeGreaterThan(10_000);
+      const held = await stateMemory.hold(url, 20_000);
+      expect(held.plain).toBeGreaterThan(10_000);
+    });
+  });
+
+  it.each([
+    ["structuredClone", cloning],
+    ["immer", immer],
+  ])("do the same by other means: %s", async (_, rival) => {
+    expect(await rival.oneField(2_000, 5)).toHaveLength(5);
+    for (const kind of ["objects", "object", "keys"] as const)
+      expect(await rival.manyMutations(kind, 2_000, 3)).toHaveLength(3);
   });
 });
 

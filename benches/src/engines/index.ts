@@ -4,6 +4,10 @@ export const hosts = {
   embedded: async () => (await import("./embedded.ts")).embedded,
   rivet: async () => (await import("./rivet.ts")).rivet,
   state: async () => (await import("./state.ts")).state,
+  attempts: async () => (await import("./attempts.ts")).attempts,
+  stateMemory: async () => (await import("./state-memory.ts")).stateMemory,
+  cloning: async () => (await import("./rivals.ts")).cloning,
+  immer: async () => (await import("./rivals.ts")).immer,
   memory: async () => (await import("./memory.ts")).memory,
   machine: async () => (await import("./machine.ts")).machine,
 } as const;

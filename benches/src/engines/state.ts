@@ -1,9 +1,8 @@
-/** B: Pawl's durable steps that set one field of a state, by the size of the state. */
-import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** B, B2: Pawl's steps that change a state, by its size. */
 import { actor, createRuntime, type } from "pawl";
+import { bytesCrossed, countCrossings } from "./boundary.ts";
+import { setField, shelfOf, thingsIn } from "./things.ts";
+import { bytesWritten, databaseIn, inNewFolder, sizeOf } from "./written.ts";
 
 /** What a run of steps on a state of one size cost. */
 export interface StateSteps {
@@ -11,32 +10,38 @@ export interface StateSteps {
   readonly times: readonly number[];
   /** Milliseconds of the first step, which reads the state. */
   readonly first: number;
+  /** Bytes that passed between JavaScript and the native engine for each step. */
+  readonly crossedBytes: number;
   /** Bytes that the process handed to `write` for each step; none where the kernel does not count them. */
   readonly writtenBytes: number | undefined;
   /** Bytes by which the closed file is longer, for each step; none in memory. */
   readonly keptBytes: number | undefined;
 }
 
+/**
+ * What a step does. `field`: sets one field of one object of many, another one each time. `push`: adds a number to an array of
+ * numbers. `set`: sets an entry of a Map, another one each time.
+ */
+export type Change = "field" | "push" | "set";
+
 export interface StateBench {
   /**
-   * Runs `steps` steps, after `WARM_UP` others, on states of about `sizes` bytes: one actor in one store for each size, and one
-   * step of each in turn, so that whatever else the disk has to do burdens them alike. `sqlite`: in new files in the folder
-   * for temporary files. `memory`: the same without a disk.
+   * Runs `steps` steps, after `WARM_UP` others, on states of these sizes: one actor in one store for each size, and one step of
+   * each in turn, so that whatever else the machine has to do burdens them alike. A size is bytes of JSON for `field`, otherwise
+   * the number of items. `sqlite`: in new files in the folder for temporary files. `memory`: the same without a disk.
    */
-  stateSteps(store: "sqlite" | "memory", sizes: readonly number[], steps: number): Promise<readonly StateSteps[]>;
+  stateSteps(
+    store: "sqlite" | "memory",
+    change: Change,
+    sizes: readonly number[],
+    steps: number,
+  ): Promise<readonly StateSteps[]>;
 }
 
 export const WARM_UP = 50;
-/** A prime, so that the objects that are written jump about the state, and none comes twice soon. */
+/** A prime, as in the things. */
 const STRIDE = 7_919;
-
-interface Thing {
-  readonly id: number;
-  readonly name: string;
-  readonly price: number;
-  readonly tags: readonly string[];
-  count: number;
-}
+const LIMITS = { valueBytes: 256 << 20 };
 
 /** Called before a step and after the last one; resolves when the actor may go on. */
 type Turn = () => Promise<void>;
@@ -44,79 +49,99 @@ type Turn = () => Promise<void>;
 /** By key of the actor. */
 const turns = new Map<string, Turn>();
 
-const shelf = actor("shelf", {
-  input: type<{ things: number; steps: number }>(),
-  state: (input) => ({ things: Array.from({ length: input.things }, (_, id) => thing(id)) }),
-  workflow: async (ctx, input) => {
-    for (let i = 0; i < input.steps; i++) {
+interface Steps {
+  readonly items: number;
+  readonly steps: number;
+}
+
+const things = actor("things", {
+  input: type<Steps>(),
+  state: ({ items }) => shelfOf(items),
+  workflow: async (ctx, { items, steps }) => {
+    for (let i = 0; i < steps; i++) {
       await turns.get(ctx.key)?.();
-      await ctx.step(`step-${i}`, async (c) => {
-        const written = c.state.things[(i * STRIDE) % input.things];
-        if (written !== undefined) written.count = i;
-      });
+      await ctx.step(`step-${i}`, async (c) => setField(c.state, items, i));
     }
     await turns.get(ctx.key)?.();
   },
 });
 
-export const state: StateBench = {
-  async stateSteps(store, sizes, steps) {
-    const things = sizes.map((bytes) => Math.max(1, Math.round(bytes / JSON.stringify(thing(1_000)).length)));
-    if (store === "memory") return measure(things, steps, () => "memory:");
-    const folder = await mkdtemp(join(tmpdir(), "pawl-bench-"));
-    try {
-      return await onDisk(folder, things, steps);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
+const list = actor("list", {
+  input: type<Steps>(),
+  state: ({ items }) => ({ numbers: Array.from({ length: items }, (_, i) => i) }),
+  workflow: async (ctx, { steps }) => {
+    for (let i = 0; i < steps; i++) {
+      await turns.get(ctx.key)?.();
+      await ctx.step(`step-${i}`, async (c) => void c.state.numbers.push(i));
     }
+    await turns.get(ctx.key)?.();
+  },
+});
+
+const table = actor("table", {
+  input: type<Steps>(),
+  state: ({ items }) => ({ entries: new Map(Array.from({ length: items }, (_, i) => [`key ${i}`, i])) }),
+  workflow: async (ctx, { items, steps }) => {
+    for (let i = 0; i < steps; i++) {
+      await turns.get(ctx.key)?.();
+      await ctx.step(`step-${i}`, async (c) => void c.state.entries.set(`key ${(i * STRIDE) % items}`, -i));
+    }
+    await turns.get(ctx.key)?.();
+  },
+});
+
+const actors = { field: things, push: list, set: table } as const;
+
+let counted: Promise<void> | undefined;
+
+export const state: StateBench = {
+  async stateSteps(store, change, sizes, steps) {
+    counted ??= countCrossings();
+    await counted;
+    const items = change === "field" ? sizes.map(thingsIn) : sizes;
+    if (store === "memory") return measure(change, items, steps, () => "memory:");
+    return inNewFolder((folder) => onDisk(folder, change, items, steps));
   },
 };
 
-/** A thing whose JSON has some 70 bytes. */
-function thing(id: number): Thing {
-  return { id, name: `thing ${id}`, price: id * 1.25 + 0.5, tags: ["new", "blue"], count: 0 };
-}
-
-async function onDisk(root: string, things: readonly number[], steps: number): Promise<StateSteps[]> {
-  const folder = (kind: "empty" | "full", which: number): string => {
-    const place = join(root, `${kind}-${which}`);
-    mkdirSync(place, { recursive: true });
-    return place;
-  };
-  const url = (kind: "empty" | "full", which: number) => `sqlite:${join(folder(kind, which), "bench.db")}`;
-  for (const [which, count] of things.entries()) await create(url("empty", which), count);
-  const measured = await measure(things, steps, (which) => url("full", which));
+async function onDisk(root: string, change: Change, items: readonly number[], steps: number): Promise<StateSteps[]> {
+  for (const [which, count] of items.entries())
+    await run(change, databaseIn(root, `empty-${which}`).url, `${change}-${which}`, { items: count, steps: 0 });
+  const measured = await measure(change, items, steps, (which) => databaseIn(root, `full-${which}`).url);
   return measured.map((found, which) => {
-    const grown = sizeOf(folder("full", which)) - sizeOf(folder("empty", which));
+    const grown = sizeOf(databaseIn(root, `full-${which}`).folder) - sizeOf(databaseIn(root, `empty-${which}`).folder);
     return { ...found, keptBytes: grown / (steps + WARM_UP) };
   });
 }
 
-/** A store with an actor that has taken no step: what the steps of another one add to. */
-async function create(store: string, things: number): Promise<void> {
-  await using runtime = createRuntime({ actors: [shelf], store });
-  await (await runtime.create(shelf, "w", { things, steps: 0 })).result();
+/** Runs an actor's workflow in a store of its own. With no steps: what the steps of another one add to. */
+async function run(change: Change, store: string, key: string, input: Steps): Promise<void> {
+  await using runtime = createRuntime({ actors: [things, list, table], store, limits: LIMITS });
+  await (await runtime.create(actors[change], key, input)).result();
 }
 
 async function measure(
-  things: readonly number[],
+  change: Change,
+  items: readonly number[],
   steps: number,
   url: (which: number) => string,
 ): Promise<StateSteps[]> {
-  const ring = new Ring(things.length, steps + WARM_UP);
-  const runs = things.map(async (count, which) => {
-    turns.set(`w${which}`, ring.turnOf(which));
-    await using runtime = createRuntime({ actors: [shelf], store: url(which) });
-    await (await runtime.create(shelf, `w${which}`, { things: count, steps: steps + WARM_UP })).result();
+  const all = steps + WARM_UP;
+  const ring = new Ring(items.length, all, url(0) !== "memory:");
+  const runs = items.map((count, which) => {
+    turns.set(`${change}-${which}`, ring.turnOf(which));
+    return run(change, url(which), `${change}-${which}`, { items: count, steps: all });
   });
   await Promise.all(runs);
-  return things.map((_, which) => ring.found(which));
+  turns.clear();
+  return items.map((_, which) => ring.found(which));
 }
 
 interface Runner {
   /** Lets it take its next step. None until it has come to its first one. */
   go: (() => void) | undefined;
   readonly times: number[];
+  crossed: number;
   written: number;
 }
 
@@ -124,12 +149,16 @@ interface Runner {
 class Ring {
   readonly #runners: readonly Runner[];
   readonly #steps: number;
+  /** What counts written bytes: asking the system between steps makes them slower, so that without a disk nobody asks. */
+  readonly #bytesWritten: () => number | undefined;
   #next = 0;
   #began = 0;
+  #crossed = 0;
   #written: number | undefined;
 
-  constructor(runners: number, steps: number) {
-    this.#runners = Array.from({ length: runners }, () => ({ go: undefined, times: [], written: 0 }));
+  constructor(runners: number, steps: number, onDisk: boolean) {
+    this.#bytesWritten = onDisk ? bytesWritten : () => undefined;
+    this.#runners = Array.from({ length: runners }, () => ({ go: undefined, times: [], crossed: 0, written: 0 }));
     this.#steps = steps;
   }
 
@@ -144,11 +173,13 @@ class Ring {
   }
 
   found(which: number): StateSteps {
-    const { times, written } = this.#runners[which] as Runner;
+    const { times, crossed, written } = this.#runners[which] as Runner;
+    const steps = times.length - WARM_UP;
     return {
       times: times.slice(WARM_UP),
       first: times[0] ?? 0,
-      writtenBytes: this.#written === undefined ? undefined : written / (times.length - WARM_UP),
+      crossedBytes: crossed / steps,
+      writtenBytes: this.#written === undefined ? undefined : written / steps,
       keptBytes: undefined,
     };
   }
@@ -156,10 +187,12 @@ class Ring {
   /** The runner has ended a step. */
   #note(runner: Runner): void {
     runner.times.push(performance.now() - this.#began);
-    const before = this.#written;
-    this.#written = bytesWritten();
-    if (before === undefined || this.#written === undefined || runner.times.length <= WARM_UP) return;
-    runner.written += this.#written - before;
+    const before = { crossed: this.#crossed, written: this.#written };
+    this.#crossed = bytesCrossed();
+    this.#written = this.#bytesWritten();
+    if (runner.times.length <= WARM_UP) return;
+    runner.crossed += this.#crossed - before.crossed;
+    if (before.written !== undefined && this.#written !== undefined) runner.written += this.#written - before.written;
   }
 
   #pass(): void {
@@ -168,22 +201,9 @@ class Ring {
       return;
     }
     const runner = this.#runners[this.#next++ % this.#runners.length];
-    this.#written ??= bytesWritten();
+    this.#crossed = bytesCrossed();
+    this.#written = this.#bytesWritten();
     this.#began = performance.now();
     runner?.go?.();
   }
-}
-
-/** Bytes that this process has handed to `write` so far; Linux counts them. */
-function bytesWritten(): number | undefined {
-  try {
-    const found = /^wchar: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"));
-    return found === null ? undefined : Number(found[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-function sizeOf(folder: string): number {
-  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }

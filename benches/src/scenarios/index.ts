@@ -3,6 +3,8 @@ import type { Effort, Progress, Section } from "../section.ts";
 import { a1, a2, a3, a3e, a4, a6 } from "./in-memory.ts";
 import { a2m } from "./memory.ts";
 import { b } from "./state.ts";
+import { b5 } from "./state-memory.ts";
+import { b2, b3, b4, b6 } from "./state-work.ts";
 
 export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progress) => Promise<Section>>> = {
   A1: a1,
@@ -13,4 +15,9 @@ export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progr
   A4: a4,
   A6: a6,
   B: b,
+  B2: b2,
+  B3: b3,
+  B4: b4,
+  B5: b5,
+  B6: b6,
 };

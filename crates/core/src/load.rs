@@ -8,6 +8,7 @@ use crate::actor::STATE;
 use crate::answers::Answers;
 use crate::codec::CodecError;
 use crate::codec::change::{self, Record};
+use crate::codec::message::read_message;
 use crate::codec::record::EntryMetadata;
 use crate::compensation::Row;
 use crate::failure::{Failure, Terminal};
@@ -37,16 +38,24 @@ pub struct Loaded {
 /// Why an actor cannot be opened. It is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
-    #[error("change {seq} is damaged: {source}")]
+    #[error("change {seq} cannot be read: {source}")]
     Change { seq: u64, source: CodecError },
     #[error("found change {found}, expected change {expected}")]
     Gap { expected: u64, found: u64 },
-    #[error("message {seq} in the inbox is damaged: {source}")]
+    #[error("message {seq} in the inbox cannot be read: {source}")]
     Message { seq: u64, source: CodecError },
     #[error("change {seq} does not fit the state before it: {source}")]
     State { seq: u64, source: StateError },
     #[error("change {seq} {what}")]
     Inconsistent { seq: u64, what: &'static str },
+}
+
+impl OpenError {
+    /// Whether only newer code reads what was found.
+    pub fn is_newer(&self) -> bool {
+        let (Self::Change { source, .. } | Self::Message { source, .. }) = self else { return false };
+        matches!(source, CodecError::Newer { .. })
+    }
 }
 
 /// The fold of an actor's changes.
@@ -83,6 +92,7 @@ impl Fold {
                 return Err(OpenError::Gap { expected, found: *seq });
             }
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
+            overlay.sent_until(change.at);
             fold.forget_places();
             for record in change.records {
                 fold.record(overlay, (*seq, change.at), record)?;
@@ -93,7 +103,7 @@ impl Fold {
         let mut messages = Vec::with_capacity(loaded.inbox.len());
         for (key, body) in loaded.inbox {
             let seq = key.sender_seq;
-            messages.push(change::read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
+            messages.push(read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
         }
         messages.sort_by(|a, b| (a.key.sender_seq, &a.key.sender).cmp(&(b.key.sender_seq, &b.key.sender)));
         messages.into_iter().for_each(|message| overlay.inbox.put(message));

@@ -66,6 +66,8 @@ pub enum Output {
     Durable { op: OpId },
     /// The run waits, durably, for the alarm or for one of these messages (`None`: for no message; none named: for any).
     Suspended { alarm: Option<Time>, names: Option<Vec<String>> },
+    /// What the run waits for is due: look whether somebody else has written meanwhile; if not, say `GoOn`.
+    Due,
     /// The adapter broke its contract.
     Misuse { op: Option<OpId>, misuse: Misuse },
 }
@@ -216,6 +218,15 @@ pub enum Misuse {
     },
 }
 
+/// A message on its way to an inbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put {
+    /// The receiver's `type/key`; none: the actor itself. Of a message to another actor whoever drives this one knows the
+    /// sender: the key says nothing of it.
+    pub receiver: Option<String>,
+    pub message: Message,
+}
+
 /// The indivisible writes of one transition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -223,7 +234,7 @@ pub struct Change {
     pub id: CommitId,
     /// The record, as `codec::change` writes it.
     pub body: Bytes,
-    pub put: Vec<Message>,
+    pub put: Vec<Put>,
     pub take: Vec<MessageKey>,
     /// When the actor must be loaded again if nobody has it: work that can go on at once is due at 0.
     pub alarm: Option<Time>,

@@ -23,7 +23,7 @@ use crate::codec::change::{Ending, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
-use crate::inbox::{Message, Wait, Waiters};
+use crate::inbox::Message;
 use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, StepTraits, Time};
 use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
@@ -31,6 +31,7 @@ use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
 use crate::step::Step;
 use crate::timer::Timer;
+use crate::wait::{Wait, Waiters};
 use facts::{Fact, Facts};
 use scopes::Scope;
 
@@ -123,6 +124,8 @@ struct Branches {
     scopes: BTreeMap<u32, ScopeId>,
     /// Those that have settled since the run was loaded.
     kept: BTreeSet<u32>,
+    /// How many have settled since the fork was last written.
+    unwritten: usize,
     next: u32,
     winner: Option<u32>,
     /// Scopes that were given up, to be told so when the decision is durable.
@@ -141,9 +144,21 @@ struct BranchRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StepPhase {
     Waiting,
+    /// To run, once no other attempt runs alone.
+    Queued,
     Executing,
     /// Settled; its change is not durable yet, or its failure is being reported.
     Settled,
+}
+
+/// Whether a run that waits may go on by itself when the time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asleep {
+    No,
+    /// Only once the adapter says so.
+    Yes,
+    /// The adapter has been asked.
+    Asked,
 }
 
 /// When an operation can go on if nothing comes in.
@@ -199,6 +214,7 @@ pub struct Run {
     ended_by: Vec<NodeId>,
     /// The wait that was told last.
     suspended: Option<Standing>,
+    asleep: Asleep,
     /// How the run had ended before an embedding host ran it again.
     ended_before: Option<RunOutcome>,
     /// Waits for which an embedding host's queue is being asked.
@@ -289,6 +305,7 @@ impl Run {
             iteration_states: stored.iteration_states,
             ended_by: stored.ended_by,
             suspended: None,
+            asleep: Asleep::No,
             ended_before: None,
             asked: BTreeSet::new(),
             known_messages: None,
@@ -333,6 +350,7 @@ impl Run {
     pub fn deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Parked { until } => Some(until),
+            _ if self.asleep == Asleep::Asked => None,
             _ => self.deadlines.first().map(|(at, _)| *at),
         }
     }
@@ -437,6 +455,7 @@ impl Run {
         self.failed.clear();
         self.unwritten_forks.clear();
         self.suspended = None;
+        self.asleep = Asleep::No;
     }
 
     /// After everything that an input has led to.
@@ -466,16 +485,21 @@ impl Run {
             Input::Removed { scope, op, name, kind } => self.removed(overlay, scope, op, name, kind),
             Input::Checkpoint { scope, op, name } => self.checkpoint(overlay, scope, op, name),
             Input::Post { scope, op, name, body } => self.post(overlay, scope, op, name, body),
-            Input::Polled { op, messages } => self.polled(overlay, op, messages),
+            Input::Polled { op, messages } => {
+                self.go_on(overlay);
+                self.polled(overlay, op, messages);
+            }
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
+            Input::Alone { op, attempt } => self.alone(overlay, op, attempt),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
             Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),
             Input::Left { scope, threw } => self.left(overlay, scope, threw),
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
+            Input::GoOn => self.go_on(overlay),
             Input::Pulse => self.pulse(overlay),
             Input::Evict => self.evict(overlay),
             Input::Suspend => self.suspend(overlay),
@@ -508,9 +532,9 @@ impl Run {
     /// Writes down what the run waits for, if the newest change says something else.
     fn suspend(&mut self, overlay: &mut Overlay) {
         overlay.hurry();
-        let waits = matches!(self.phase, Phase::Running | Phase::RollingBack);
-        if waits && (overlay.standing() != self.standing() || !self.unwritten_forks.is_empty()) {
-            self.note_forks();
+        let waits = !matches!(self.phase, Phase::Idle | Phase::Ending(_));
+        let is_news = |run: &Run| overlay.standing() != overlay.with_own_alarm(run.standing());
+        if waits && (self.note_forks() || is_news(self)) {
             let writing = self.begin(overlay);
             self.commit(overlay, writing);
         }
@@ -522,15 +546,20 @@ impl Run {
         let standing = self.standing();
         let waits = matches!(standing.status, Status::Waiting) && self.facts.is_empty();
         if !waits {
-            self.suspended = None;
+            (self.suspended, self.asleep) = (None, Asleep::No);
             return;
         }
         let patience = self.patience(embedded.patience_ms);
         let soon = |at: Time| at.saturating_sub(overlay.now) < patience;
-        if self.suspended == Some(standing) || standing.alarm.is_some_and(soon) {
+        if standing.alarm.is_some_and(soon) {
             return;
         }
-        self.suspended = Some(standing);
+        if embedded.asks && self.asleep == Asleep::No {
+            self.asleep = Asleep::Yes;
+        }
+        if self.suspended.replace(standing) == Some(standing) {
+            return;
+        }
         self.suspend(overlay);
         let names = if self.waiters.is_empty() { None } else { Some(self.waiters.names()) };
         overlay.leave_after(overlay.queued(), Output::Suspended { alarm: standing.alarm, names });
@@ -554,11 +583,29 @@ impl Run {
             return;
         }
         while let Some((at, op)) = self.deadlines.first().copied() {
-            if at > overlay.now {
+            if at > overlay.now || self.must_ask(overlay) {
                 break;
             }
             self.disarm(op);
             self.due(overlay, op);
+        }
+    }
+
+    /// Whether the adapter has the word before a run that waits goes on. Asks it once.
+    fn must_ask(&mut self, overlay: &mut Overlay) -> bool {
+        if self.asleep == Asleep::Yes {
+            self.asleep = Asleep::Asked;
+            overlay.outputs.push_back(Output::Due);
+        }
+        self.asleep != Asleep::No
+    }
+
+    /// Nobody else has written: what is due may happen.
+    fn go_on(&mut self, overlay: &mut Overlay) {
+        if self.asleep != Asleep::No {
+            // If nothing comes of it, the run says again that it waits: the adapter has stopped waiting.
+            (self.suspended, self.asleep) = (None, Asleep::No);
+            self.tick(overlay);
         }
     }
 

@@ -53,7 +53,7 @@ impl Desk {
         self.lock().found(actor)
     }
 
-    /// Forgets an actor that is closed and for which nothing is under way.
+    /// Forgets an actor that is closed and is not opened again, as soon as nothing is under way for it.
     pub fn forget(&self, actor: &ActorId) {
         self.lock().forget(actor);
     }

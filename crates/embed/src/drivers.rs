@@ -49,6 +49,8 @@ struct Slot {
     queue: VecDeque<(Ticket, Request)>,
     /// The rows of commits of which the outcome is not known, by number, with the core's numbers.
     in_doubt: BTreeMap<u64, u64>,
+    /// Nobody opens it again.
+    is_leaving: bool,
 }
 
 /// An actor that is open: dropped when it is opened again or a commit fails.
@@ -128,21 +130,29 @@ impl Drivers {
     }
 
     pub fn forget(&mut self, actor: &ActorId) {
-        if self.actors.get(actor).is_some_and(|slot| slot.job.is_none() && slot.queue.is_empty()) {
-            self.actors.remove(actor);
+        if let Some(slot) = self.actors.get_mut(actor) {
+            slot.is_leaving = true;
+            self.go_on(actor);
         }
     }
 
     pub fn submit(&mut self, ticket: Ticket, request: Request) {
         let actor = match (&self.phase, &request) {
             (Phase::Abandoned, _) => return,
-            (Phase::Closed, Request::Commit(_)) => {
+            (Phase::Closed, Request::Commit(_) | Request::Compact(_)) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::closed())));
             }
             (Phase::Closed, _) => return self.complete(ticket, Completion::Failed(error::closed())),
             // Each host knows its own actors, and wakes them by their drivers' alarms.
             (Phase::Open, Request::Alarms { .. }) => return self.complete(ticket, Completion::Alarms(Vec::new())),
-            (Phase::Open, Request::Open { actor }) => actor.clone(),
+            // A host's rows are the other engine's: there are no snapshots among them, and nothing before what is there.
+            (Phase::Open, Request::Compact(_)) => {
+                return self.complete(ticket, Completion::Committed(Outcome::No(error::no_snapshots())));
+            }
+            (Phase::Open, Request::Read { .. }) => {
+                return self.complete(ticket, Completion::Failed(error::no_snapshots()));
+            }
+            (Phase::Open, Request::Open { actor, .. }) => actor.clone(),
             (Phase::Open, Request::Commit(batch)) => batch.actor.clone(),
         };
         self.actors.entry(actor.clone()).or_default().queue.push_back((ticket, request));
@@ -231,6 +241,7 @@ impl Drivers {
                     self.work.push(Work::Load { ticket, actor: actor.clone() });
                     self.start(actor, Job::Loading(ticket));
                 }
+                None if slot.is_leaving => drop(self.actors.remove(actor)),
                 None => break,
             }
         }
@@ -239,7 +250,7 @@ impl Drivers {
     fn opening(&mut self, ticket: Ticket, actor: &ActorId, opening: Opening, limits: Limits) {
         let Opening { kept, row, changes, found, calls, after } = opening;
         let next = changes.len() as u64 + 1;
-        let opened = Opened { row, epoch: self.epoch, changes, inbox: Vec::new() };
+        let opened = Opened { row, epoch: self.epoch, snapshot: None, chunks: Vec::new(), changes, inbox: Vec::new() };
         let open = Open { kept, sent: SentIds::default(), limits, epoch: self.epoch, next, found };
         if calls.is_empty() && after.is_empty() {
             return self.opened(ticket, actor, open, opened);

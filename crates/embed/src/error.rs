@@ -68,6 +68,11 @@ pub fn other_actor(actor: &ActorId, receiver: &str) -> StoreError {
     StoreError { code: Code::BadArgument, message, retryable: false, data: Vec::new() }
 }
 
+/// An embedding host's driver keeps the other engine's rows: nothing of what was before them.
+pub fn no_snapshots() -> StoreError {
+    StoreError::new(Code::StateUnavailable, "a host's driver keeps no snapshots, and nothing of what was".to_owned())
+}
+
 pub fn closed() -> StoreError {
     let message = "the driver has been closed.\n  do        open it again".to_owned();
     StoreError { code: Code::StoreUnavailable, message, retryable: false, data: Vec::new() }

@@ -11,10 +11,10 @@
 //! ```
 //! use std::sync::Arc;
 //! use pawl_embed::{Limits, Rows, Work};
-//! use pawl_store::{ActorId, Completion, Request, Store};
+//! use pawl_store::{ActorId, Completion, Request, Scopes, Store};
 //!
 //! let (mut store, desk) = pawl_embed::open([7; 16], Arc::new(|| {}));
-//! store.submit(1, Request::Open { actor: ActorId::new("default", "workflow/1") });
+//! store.submit(1, Request::Open { actor: ActorId::new("default", "workflow/1"), scopes: Scopes::Open });
 //! let work = desk.take();
 //! assert!(matches!(work[..], [Work::Load { ticket: 1, .. }]));
 //! // Here the adapter lists the driver's rows.

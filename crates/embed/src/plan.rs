@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pawl_core::codec::CodecError;
 use pawl_core::codec::change::{self, Ending, Record};
+use pawl_core::codec::message::read_message;
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{MessageKey, host_id};
 use pawl_core::key;
@@ -74,6 +75,7 @@ pub fn plan(kept: &mut Kept, sent: &mut SentIds, batch: &Batch, limits: Limits) 
         plan: Plan::default(),
         stored_alarm,
         now: i64::MIN,
+        answering: Vec::new(),
     };
     if planner.only_creates(&changes) || planner.only_stands(&changes) {
         return Ok(planner.plan);
@@ -98,6 +100,8 @@ struct Planner<'a> {
     stored_alarm: Option<i64>,
     /// When the newest of them was made.
     now: i64,
+    /// The rows of those of these changes that answer messages.
+    answering: Vec<u64>,
 }
 
 impl Planner<'_> {
@@ -216,7 +220,7 @@ impl Planner<'_> {
                 return Err(error::other_actor(&self.batch.actor, &put.receiver));
             }
             let key = MessageKey { sender: put.row.sender.to_string(), sender_seq: put.row.sender_seq };
-            let message = change::read_message(key, &put.row.body).map_err(|error| unreadable(self.batch, &error))?;
+            let message = read_message(key, &put.row.body).map_err(|error| unreadable(self.batch, &error))?;
             let id = message_id(commit, index);
             self.sent.insert((put.row.sender_seq, put.row.sender.clone()), id.clone());
             if self.sent.len() > SENT_IDS {
@@ -300,6 +304,9 @@ impl Planner<'_> {
         if !row.sends.is_empty() || !row.acks.is_empty() {
             self.kept.pend(number);
         }
+        if row.acks.iter().any(|ack| ack.response.is_some()) {
+            self.answering.push(number);
+        }
         let add = |sent: &Sent| add_message(sent);
         let acks = row.acks.iter().map(complete_message);
         let calls = row.sends.iter().map(add).chain(acks);
@@ -320,7 +327,11 @@ impl Planner<'_> {
     fn finish(mut self) -> Result<Plan, StoreError> {
         let Some(last) = self.batch.changes.last() else { return Ok(self.plan) };
         let (before, after) = self.alarm(last);
-        (self.kept.head.alarm, self.kept.head.alarm_due) = (self.kept.alarm.flatten(), after.is_some());
+        let is_due = after.is_some() && !self.limits.together;
+        (self.kept.head.alarm, self.kept.head.alarm_due) = (self.kept.alarm.flatten(), is_due);
+        if self.limits.together {
+            self.settle_with_the_last();
+        }
         self.close()?;
         self.plan.calls.splice(..0, before);
         let deletions = sweep::deletions(self.kept, std::mem::take(&mut self.drops));
@@ -328,6 +339,15 @@ impl Planner<'_> {
         self.plan.after.extend(after.map(|call| (Cause::Alarm, call)));
         self.sweep();
         Ok(self.plan)
+    }
+
+    /// What the changes ask for is done by the batch that comes now: no opening has to repeat it.
+    fn settle_with_the_last(&mut self) {
+        for (_, number) in &self.plan.numbers {
+            if !self.answering.contains(number) {
+                self.kept.settle(*number);
+            }
+        }
     }
 
     /// The calls that let the driver wake the run no later than what is stored needs, and then set the time right.

@@ -149,25 +149,25 @@ mod tests {
     #[test]
     fn what_fits_is_one_batch_in_the_order_of_rows() {
         let pile = pile(&[(Class::Own, 9, 1), (Class::Entry, 2, 1), (Class::Name, 1, 1), (Class::Entry, 2, 3)]);
-        assert_eq!(keys(&pile.into_batches(Limits { rows: 3, bytes: 8 }).unwrap()), [[1, 2, 9]]);
+        assert_eq!(keys(&pile.into_batches(Limits { rows: 3, bytes: 8, together: false }).unwrap()), [[1, 2, 9]]);
     }
 
     #[test]
     fn what_does_not_fit_has_the_reachable_rows_in_its_last_batch() {
         let rows = [(Class::Own, 9, 1), (Class::Entry, 2, 1), (Class::Name, 1, 1), (Class::Uncounted, 3, 1)];
         let rows = [&rows[..], &[(Class::Name, 0, 1)]].concat();
-        let calls = pile(&rows).into_batches(Limits { rows: 2, bytes: 100 }).unwrap();
+        let calls = pile(&rows).into_batches(Limits { rows: 2, bytes: 100, together: false }).unwrap();
         assert_eq!(keys(&calls), [vec![0, 1], vec![3], vec![2, 9]]);
-        let calls = pile(&rows).into_batches(Limits { rows: 9, bytes: 4 }).unwrap();
+        let calls = pile(&rows).into_batches(Limits { rows: 9, bytes: 4, together: false }).unwrap();
         assert_eq!(keys(&calls), [vec![0, 1], vec![3], vec![2, 9]]);
     }
 
     #[test]
     fn reachable_rows_that_do_not_fit_are_refused() {
         let rows = [(Class::Own, 9, 1), (Class::Entry, 2, 1), (Class::Metadata, 4, 1)];
-        let limits = Limits { rows: 2, bytes: 100 };
+        let limits = Limits { rows: 2, bytes: 100, together: false };
         assert_eq!(pile(&rows).into_batches(limits), Err(TooLarge { what: "rows", found: 3, limit: 2 }));
-        let limits = Limits { rows: 3, bytes: 5 };
+        let limits = Limits { rows: 3, bytes: 5, together: false };
         assert_eq!(pile(&rows).into_batches(limits), Err(TooLarge { what: "bytes", found: 6, limit: 5 }));
     }
 }

@@ -44,13 +44,16 @@ pub struct Limits {
     pub rows: usize,
     /// Of keys and values together.
     pub bytes: usize,
+    /// Whether what follows a commit (deletions, messages, the alarm) is part of the last batch: the adapter gives the driver
+    /// all calls of a change as one. Only answers to messages are told afterwards.
+    pub together: bool,
 }
 
 impl Limits {
     /// What a driver takes that has no `atomicBatch` and states no limits (engine behaviour 2.5.2).
-    pub const SPLIT: Limits = Limits { rows: 128, bytes: 999_424 };
+    pub const SPLIT: Limits = Limits { rows: 128, bytes: 999_424, together: false };
     /// What a driver with `atomicBatch` takes.
-    pub const NONE: Limits = Limits { rows: usize::MAX, bytes: usize::MAX };
+    pub const NONE: Limits = Limits { rows: usize::MAX, bytes: usize::MAX, together: false };
 
     /// Those that a host states, or else the defaults.
     pub fn of(stated: Option<Limits>, atomic_batch: bool) -> Limits {

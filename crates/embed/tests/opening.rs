@@ -11,7 +11,7 @@ use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
 use pawl_core::key;
 use pawl_embed::{Limits, Rows, Work};
-use pawl_store::{ActorId, Code, Completion, Outcome, Request, Status, Store};
+use pawl_store::{ActorId, Code, Completion, Outcome, Request, Scopes, Status, Store};
 
 #[test]
 fn a_batch_of_an_earlier_opening_and_one_that_does_not_follow_are_refused() {
@@ -189,7 +189,7 @@ fn actors_wait_for_their_own_drivers_only() {
     let (mut store, desk) = pawl_embed::open([7; 16], std::sync::Arc::new(|| {}));
     let other = ActorId::new("default", "workflow/2");
     for (ticket, actor) in [(1, actor()), (2, other), (3, actor())] {
-        store.submit(ticket, Request::Open { actor });
+        store.submit(ticket, Request::Open { actor, scopes: Scopes::Open });
     }
     let tickets = |work: Vec<Work>| -> Vec<u64> {
         let ticket = |work: &Work| match work {
@@ -208,14 +208,14 @@ fn actors_wait_for_their_own_drivers_only() {
     assert_eq!(done.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [0, 2, 1, 3]);
     assert_eq!(store.pending(), 0);
     store.close();
-    store.submit(4, Request::Open { actor: actor() });
+    store.submit(4, Request::Open { actor: actor(), scopes: Scopes::Open });
     store.drain(&mut done);
     assert!(matches!(done.last(), Some((4, Completion::Failed(error))) if error.code == Code::StoreUnavailable));
 }
 
 #[test]
 fn a_refusal_is_passed_on_unless_changes_before_it_were_written() {
-    let limits = Limits { rows: 6, bytes: 100_000 };
+    let limits = Limits { rows: 6, bytes: 100_000, together: false };
     for (count, made, expected) in [(1, 0, Code::StoreUnavailable), (8, 2, Code::OutcomeUnknown)] {
         let mut process = Process::new(Driver::default(), limits);
         let epoch = process.open().unwrap().unwrap().epoch;

@@ -6,11 +6,12 @@ mod model;
 use bytes::Bytes;
 use model::changes::*;
 use model::{Driver, Process, actor, bytes, code, hex, is_yes};
-use pawl_core::codec::change::{self, ChangeWriter, Record};
+use pawl_core::codec::change::{ChangeWriter, Record};
+use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{Branches, Entry, EntryKind, SleepState};
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::ids::CommitId;
-use pawl_core::inbox::{Message, MessageKey};
+use pawl_core::inbox::{Message, MessageKey, Purpose};
 use pawl_core::key;
 use pawl_embed::Limits;
 use pawl_store::{Change, Code, InboxRow, Put, Status};
@@ -175,8 +176,15 @@ fn an_alarm_that_could_not_be_set_is_set_when_the_actor_is_opened() {
 
 fn message(seq: u64, name: &str) -> Put {
     let key = MessageKey { sender: "self".into(), sender_seq: seq };
-    let message = Message { key, name: name.into(), body: Bytes::from_static(&[1]), sent_at: 5 };
-    let row = InboxRow { sender: "self".into(), sender_seq: seq, body: change::write_message(&message) };
+    let message = Message {
+        key,
+        name: name.into(),
+        body: Bytes::from_static(&[1]),
+        sent_at: 5,
+        due_at: 5,
+        purpose: Purpose::Plain,
+    };
+    let row = InboxRow { sender: "self".into(), sender_seq: seq, body: write_message(&message) };
     Put { receiver: actor().name, row }
 }
 
@@ -209,7 +217,7 @@ fn messages_are_sent_and_completed_after_the_commit_and_again_only_if_that_faile
 
 #[test]
 fn a_change_that_does_not_fit_one_batch_has_what_readers_reach_in_its_last_one() {
-    let limits = Limits { rows: 8, bytes: 100_000 };
+    let limits = Limits { rows: 8, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     let message = |index: u32, name: &str| Entry {
@@ -236,7 +244,7 @@ fn a_change_that_does_not_fit_one_batch_has_what_readers_reach_in_its_last_one()
 
 #[test]
 fn a_change_of_which_the_reachable_rows_do_not_fit_is_refused_and_nothing_is_written() {
-    let limits = Limits { rows: 4, bytes: 100_000 };
+    let limits = Limits { rows: 4, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     assert!(is_yes(process.commit(epoch, vec![created(1)])));
@@ -256,7 +264,7 @@ fn a_change_of_which_the_reachable_rows_do_not_fit_is_refused_and_nothing_is_wri
 
 #[test]
 fn several_changes_that_do_not_fit_together_are_written_one_after_another() {
-    let limits = Limits { rows: 6, bytes: 100_000 };
+    let limits = Limits { rows: 6, bytes: 100_000, together: false };
     let mut process = Process::new(Driver::default(), limits);
     let epoch = process.open().unwrap().unwrap().epoch;
     let changes = (2..12).map(|seq| {

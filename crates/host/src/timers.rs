@@ -1,7 +1,7 @@
 //! The times at which something wants to be called: loaded actors, and actors that sleep in the store.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use pawl_core::input::Time;
 use rustc_hash::FxHashMap;
@@ -19,43 +19,52 @@ pub enum Due {
 /// A call that was noted earlier than needed is harmless: whoever is called looks again.
 #[derive(Default)]
 pub struct Timers {
-    heap: BinaryHeap<Reverse<(Time, Due)>>,
-    /// The earliest call noted for each loaded actor, so that one that is called often does not fill the heap.
+    calls: BTreeSet<(Time, Handle)>,
+    /// When each loaded actor is called: once, at the earliest time it asked for.
     noted: FxHashMap<Handle, Time>,
+    wakes: BinaryHeap<Reverse<(Time, String)>>,
 }
 
 impl Timers {
     pub fn call_at(&mut self, at: Time, handle: Handle) {
         if self.noted.get(&handle).is_none_or(|noted| at < *noted) {
+            self.forget(handle);
             self.noted.insert(handle, at);
-            self.heap.push(Reverse((at, Due::Call(handle))));
+            self.calls.insert((at, handle));
+        }
+    }
+
+    /// An actor is not called any more.
+    pub fn forget(&mut self, handle: Handle) {
+        if let Some(at) = self.noted.remove(&handle) {
+            self.calls.remove(&(at, handle));
         }
     }
 
     pub fn wake_at(&mut self, at: Time, name: String) {
-        self.heap.push(Reverse((at, Due::Wake(name))));
+        self.wakes.push(Reverse((at, name)));
     }
 
     /// When the next call is due.
     pub fn next(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        let call = self.calls.first().map(|(at, _)| *at);
+        let wake = self.wakes.peek().map(|Reverse((at, _))| *at);
+        call.into_iter().chain(wake).min()
     }
 
     /// Everything that is due, earliest first.
     pub fn due(&mut self, now: Time) -> Vec<Due> {
         let mut due = Vec::new();
-        while self.next().is_some_and(|at| at <= now) {
-            let Some(Reverse((at, next))) = self.heap.pop() else { break };
-            if let Due::Call(handle) = next {
-                match self.noted.get(&handle) {
-                    Some(noted) if *noted == at => drop(self.noted.remove(&handle)),
-                    // An earlier call has taken its place.
-                    _ => continue,
-                }
-            }
-            due.push(next);
+        while let Some((at, handle)) = self.calls.first().copied().filter(|(at, _)| *at <= now) {
+            self.forget(handle);
+            due.push((at, Due::Call(handle)));
         }
-        due
+        while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((at, name))) = self.wakes.pop() else { break };
+            due.push((at, Due::Wake(name)));
+        }
+        due.sort();
+        due.into_iter().map(|(_, due)| due).collect()
     }
 }
 
@@ -85,5 +94,14 @@ mod tests {
         assert_eq!(timers.due(40), [Due::Call(1)]);
         timers.call_at(50, 1);
         assert_eq!(timers.due(50), [Due::Call(1)]);
+    }
+
+    #[test]
+    fn an_actor_that_is_gone_leaves_no_time_behind() {
+        let mut timers = Timers::default();
+        timers.call_at(30_000, 1);
+        timers.call_at(100, 1);
+        timers.forget(1);
+        assert_eq!(timers.next(), None);
     }
 }

@@ -1,8 +1,10 @@
 //! Whether a batch may join a transaction, judged before anything of it is written. Pure, and the same in every store.
 
+use bytes::Bytes;
+
 use crate::contract::Limits;
 use crate::error::StoreError;
-use crate::record::{ActorId, Batch};
+use crate::record::{ActorId, Batch, Compaction};
 
 const NAMESPACE_BYTES: usize = 512;
 /// A type of 64 bytes, the slash, a key of 512.
@@ -13,13 +15,13 @@ const SENDER_BYTES: usize = 1024;
 const LARGEST: u64 = i64::MAX as u64;
 
 /// Whether `actor` can be stored at all.
-pub(crate) fn actor(actor: &ActorId) -> Result<(), StoreError> {
+pub fn actor(actor: &ActorId) -> Result<(), StoreError> {
     length("a namespace", &actor.namespace, NAMESPACE_BYTES)?;
     name(&actor.name)
 }
 
 /// Whether every part of `batch` is well formed and within `limits`; says nothing of what is stored.
-pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
+pub fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
     actor(&batch.actor)?;
     let Some(first) = batch.changes.first() else {
         return Err(StoreError::bad_argument(format!("a batch of {} has no change", batch.actor)));
@@ -52,12 +54,77 @@ pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
 }
 
 /// Whether `batch` is of the present `epoch` and follows `seq`, the actor's newest change (0: none).
-pub(crate) fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
+pub fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
     if batch.epoch != epoch {
-        return Err(StoreError::fenced(batch, epoch));
+        return Err(StoreError::fenced(&batch.actor, batch.epoch, epoch));
     }
     match batch.changes.first() {
         Some(first) if first.seq != seq + 1 => Err(StoreError::out_of_order(&batch.actor, first.seq, seq + 1)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `changes` are those after `after` up to `up_to`, without a gap. `oldest`: the oldest snapshot.
+pub fn kept(
+    actor: &ActorId,
+    after: u64,
+    up_to: u64,
+    changes: &[(u64, Bytes)],
+    oldest: Option<u64>,
+) -> Result<(), StoreError> {
+    if let Some(oldest) = oldest.filter(|oldest| up_to < *oldest) {
+        let is_whole = changes.len() as u64 == up_to;
+        return if is_whole { Ok(()) } else { Err(StoreError::not_kept(actor, up_to, oldest)) };
+    }
+    for (expected, found) in (after + 1..=up_to).zip(changes.iter().map(|(seq, _)| Some(*seq)).chain([None])) {
+        if found != Some(expected) {
+            let found = found
+                .map_or_else(|| format!("no change with seq {expected}"), |found| format!("a change with seq {found}"));
+            return Err(StoreError::corrupt(actor, found, format!("seq {expected}, and so on to {up_to}")));
+        }
+    }
+    Ok(())
+}
+
+/// What is stored of an actor, as far as a compaction must fit it.
+#[derive(Clone, Copy)]
+pub struct Stored {
+    /// The newest change.
+    pub seq: u64,
+    /// The changes of the oldest and newest snapshot.
+    pub snapshots: Option<(u64, u64)>,
+}
+
+/// Whether a compaction is of the present `epoch` and fits what is stored, so that nothing is lost by it.
+pub fn compaction(piece: &Compaction, epoch: u64, stored: Stored) -> Result<(), StoreError> {
+    actor(&piece.actor)?;
+    let refused = |found: String, expected: String| Err(StoreError::bad_compaction(&piece.actor, found, expected));
+    if piece.epoch != epoch {
+        return Err(StoreError::fenced(&piece.actor, piece.epoch, epoch));
+    }
+    let Stored { seq, mut snapshots } = stored;
+    if let Some(put) = &piece.put_snapshot {
+        let newest = snapshots.map_or(0, |(_, newest)| newest);
+        if put.seq <= newest || put.seq > seq {
+            return refused(format!("a snapshot of change {}", put.seq), format!("one of {} to {seq}", newest + 1));
+        }
+        snapshots = Some((snapshots.map_or(put.seq, |(oldest, _)| oldest), put.seq));
+    }
+    if let (Some(before), Some((oldest, newest))) = (piece.drop_snapshots, &mut snapshots) {
+        if before > *newest {
+            return refused(
+                format!("snapshots before {before} to be dropped"),
+                format!("the newest, {newest}, to stay"),
+            );
+        }
+        *oldest = before.max(*oldest);
+    }
+    let held = snapshots.map_or(0, |(oldest, _)| oldest);
+    match piece.drop_changes {
+        Some(through) if through > held => refused(
+            format!("changes up to {through} to be dropped"),
+            format!("at most up to {held}, which a snapshot holds"),
+        ),
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::StoreError;
-use crate::record::{ActorId, ActorRow, Batch, InboxRow};
+use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
 
 /// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
 pub type Ticket = u64;
@@ -14,6 +14,9 @@ pub type Ticket = u64;
 /// The ticket of the completion that says whether the store was opened: the first completion of every store, and
 /// another one each time it has reopened itself.
 pub const OPENING: Ticket = 0;
+
+/// The ticket of [`Completion::Woken`], for which nobody asked.
+pub const WOKEN: Ticket = Ticket::MAX;
 
 /// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
 /// `submit` on the caller's. It must only leave word: it must not call the store, nor wait for a lock that a caller of
@@ -29,12 +32,24 @@ pub struct OpenOptions {
     /// How long to try when another program (`sqlite3`, a backup) holds the database's own write lock (5 s).
     pub busy_patience: Duration,
     pub limits: Limits,
+    /// Of a shared store: how long a process that has gone quiet owns its actors (10 s), unless its URL says so.
+    pub lease: Duration,
+    /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
+    /// lease is no longer renewed (60 s).
+    pub stall_limit: Duration,
 }
 
 impl OpenOptions {
     pub fn new(wake: Wake) -> Self {
         let patience = Duration::from_secs(5);
-        Self { wake, lock_patience: patience, busy_patience: patience, limits: Limits::default() }
+        Self {
+            wake,
+            lock_patience: patience,
+            busy_patience: patience,
+            limits: Limits::default(),
+            lease: Duration::from_secs(10),
+            stall_limit: Duration::from_secs(60),
+        }
     }
 }
 
@@ -81,40 +96,78 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Times the store has reopened itself after a failure.
     pub reopenings: u64,
+    /// Changes and chunks read for an `Open` or a `Read`, and the bytes of their bodies.
+    pub rows_read: u64,
+    pub bytes_read: u64,
+    /// Snapshots put, and the chunks of all compactions, with the bytes of their bodies.
+    pub snapshots: u64,
+    pub chunks_put: u64,
+    pub chunk_bytes: u64,
+}
+
+impl Stats {
+    pub fn read(&mut self, chunks: &[(u64, Bytes)], changes: &[(u64, Bytes)]) {
+        for (_, body) in chunks.iter().chain(changes) {
+            self.rows_read += 1;
+            self.bytes_read += body.len() as u64;
+        }
+    }
+
+    /// Adds what a transaction has read and compacted.
+    pub fn add(&mut self, done: Stats) {
+        self.rows_read += done.rows_read;
+        self.bytes_read += done.bytes_read;
+        self.snapshots += done.snapshots;
+        self.chunks_put += done.chunks_put;
+        self.chunk_bytes += done.chunk_bytes;
+    }
+
+    pub fn compacted(&mut self, piece: &Compaction) {
+        self.snapshots += u64::from(piece.put_snapshot.is_some());
+        self.chunks_put += piece.put_chunks.len() as u64;
+        self.chunk_bytes += piece.put_chunks.iter().map(|(_, body)| body.len() as u64).sum::<u64>();
+    }
 }
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Everything of an actor, and the epoch under which it may be written. Passes through the queue behind the actor's
-    /// earlier batches.
-    Open { actor: ActorId },
-    /// Makes a batch durable, if its epoch is the store's present one and its first seq follows the actor's newest.
+    /// earlier batches. In a shared store it makes the caller the owner, under a new epoch, or fails with `actor_owned`.
+    Open { actor: ActorId, scopes: Scopes },
+    /// What is kept of an actor up to a change (`u64::MAX`: up to its newest), without its epoch: it may be open elsewhere.
+    /// Fails with `state_unavailable` if not every change is kept that this takes.
+    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    /// Makes a batch durable, if its epoch is the actor's present one and its first seq follows the actor's newest.
     Commit(Batch),
+    /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
+    /// says about what is stored is checked: `conflict`.
+    Compact(Compaction),
     /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
     /// (`limit` rows) may have more behind it.
     Alarms { after: Option<ActorId>, limit: usize },
 }
 
 impl Request {
-    pub(crate) fn asked(&self) -> Asked {
+    /// What must be known to answer it without looking into it.
+    pub fn asked(&self) -> Asked {
         match self {
-            Self::Commit(_) => Asked::Commit,
-            Self::Open { .. } | Self::Alarms { .. } => Asked::Read,
+            Self::Commit(_) | Self::Compact(_) => Asked::Commit,
+            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } => Asked::Read,
         }
     }
 }
 
 /// What must be known of a request to answer it without looking into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub enum Asked {
     Commit,
     Read,
 }
 
 impl Asked {
     /// The answer to a request of which nothing was done.
-    pub(crate) fn refused(self, error: StoreError) -> Completion {
+    pub fn refused(self, error: StoreError) -> Completion {
         match self {
             Self::Commit => Completion::Committed(Outcome::No(error)),
             Self::Read => Completion::Failed(error),
@@ -122,7 +175,7 @@ impl Asked {
     }
 
     /// The answer to a request of which it is not known what was done. Reading does nothing, so that is known.
-    pub(crate) fn lost(self, error: StoreError) -> Completion {
+    pub fn lost(self, error: StoreError) -> Completion {
         match self {
             Self::Commit => Completion::Committed(Outcome::Unknown(error)),
             Self::Read => Completion::Failed(error),
@@ -137,9 +190,12 @@ pub enum Completion {
     /// earlier epoch are refused, and every actor must be opened again.
     Ready(StoreInfo),
     Opened(Opened),
+    Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
-    /// The opening, an `Open` or an `Alarms` failed. Nothing happened.
+    /// Of a shared store, unasked: actors that have work now and no living owner.
+    Woken(Vec<Due>),
+    /// The opening, an `Open`, a `Read` or an `Alarms` failed. Nothing happened.
     Failed(StoreError),
 }
 
@@ -150,10 +206,33 @@ pub struct Opened {
     pub row: Option<ActorRow>,
     /// The epoch that its batches must bear.
     pub epoch: u64,
-    /// (seq, body), from 1 to `row.seq`.
+    /// The newest one, if there is any.
+    pub snapshot: Option<Snapshot>,
+    /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.
+    pub chunks: Vec<(u64, Bytes)>,
+    /// (seq, body), from the one after the snapshot (or from 1) to `row.seq`.
     pub changes: Vec<(u64, Bytes)>,
     /// In order of sender, then the sender's seq.
     pub inbox: Vec<InboxRow>,
+}
+
+/// What is kept of an actor up to a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// As it is now, whatever was asked for.
+    pub row: Option<ActorRow>,
+    /// The newest one that is not beyond what was asked for, if there is any.
+    pub snapshot: Option<Snapshot>,
+    /// As in [`Opened`].
+    pub chunks: Vec<(u64, Bytes)>,
+    /// From the one after the snapshot (or from 1) to what was asked for.
+    pub changes: Vec<(u64, Bytes)>,
+    /// Every snapshot, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The numbers of all chunks, in order, also of those that no snapshot refers to.
+    pub all_chunks: Vec<u64>,
+    /// The oldest change that is still there.
+    pub oldest_change: Option<u64>,
 }
 
 /// What became of a batch.
@@ -188,6 +267,15 @@ pub struct Due {
 pub trait Store: Send {
     /// Takes a request; never waits for input or output.
     fn submit(&mut self, ticket: Ticket, request: Request);
+
+    /// Gives up an actor, behind what was submitted for it: another process may open it. A store with one owner has nothing
+    /// to give up. Not answered.
+    fn release(&mut self, _actor: &ActorId) {}
+
+    /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
+    fn holds(&self) -> bool {
+        true
+    }
 
     /// Appends what has finished since, in order.
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>);

@@ -7,11 +7,11 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use pawl_store::{ActorId, Batch, Change, Completion, OpenOptions, Outcome, Request, Status, Store};
+//! use pawl_store::{ActorId, Batch, Change, Completion, OpenOptions, Outcome, Request, Scopes, Status, Store};
 //!
 //! let mut store = pawl_store::open("memory:", OpenOptions::new(Arc::new(|| {})))?;
 //! let order = ActorId::new("default", "order/42");
-//! store.submit(1, Request::Open { actor: order.clone() });
+//! store.submit(1, Request::Open { actor: order.clone(), scopes: Scopes::Open, scopes: Scopes::Open });
 //! let change = Change::new(1, "what happened", Status::Running);
 //! store.submit(2, Request::Commit(Batch { actor: order, epoch: 1, changes: vec![change] }));
 //! store.flush();
@@ -21,22 +21,24 @@
 //! # Ok::<(), pawl_store::StoreError>(())
 //! ```
 
-mod check;
+pub mod check;
 mod completions;
 mod contract;
 mod error;
 pub mod fault;
-mod id;
+pub mod id;
 mod memory;
 mod record;
 mod sqlite;
 mod url;
 
+pub use completions::{Completions, Notice};
 pub use contract::{
-    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake,
+    Asked, Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo,
+    Ticket, WOKEN, Wake,
 };
 pub use error::{Code, StoreError};
-pub use record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
+pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
 
 use url::Url;
 

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use crate::check;
 use crate::completions::Completions;
 use crate::contract::{
-    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake,
+    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo, Ticket,
+    Wake,
 };
 use crate::error::{Code, StoreError};
 use crate::id;
-use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
+use crate::record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
 
 static NAMED: LazyLock<Mutex<HashMap<String, Arc<Mutex<Database>>>>> = LazyLock::new(Mutex::default);
 
@@ -40,8 +41,11 @@ type Undo = (ActorId, MessageKey, Option<Bytes>);
 
 struct Actor {
     row: ActorRow,
-    /// The body of change n is at n - 1.
-    changes: Vec<Bytes>,
+    /// By seq; without a gap from the oldest that is kept.
+    changes: BTreeMap<u64, Bytes>,
+    /// By seq.
+    snapshots: BTreeMap<u64, Snapshot>,
+    chunks: BTreeMap<u64, Bytes>,
 }
 
 /// How a store in memory stands.
@@ -91,10 +95,22 @@ impl MemoryStore {
             Phase::Open { database, epoch } => {
                 let mut database = locked(database);
                 Some(match request {
-                    Request::Open { actor } => match check::actor(&actor) {
-                        Ok(()) => Completion::Opened(database.read(&actor, *epoch)),
+                    Request::Open { actor, scopes } => match database.open(&actor, *epoch, scopes, &mut self.stats) {
+                        Ok(opened) => Completion::Opened(opened),
                         Err(error) => Completion::Failed(error),
                     },
+                    Request::Read { actor, up_to, scopes } => {
+                        match database.read(&actor, up_to, scopes, &mut self.stats) {
+                            Ok(past) => Completion::Read(past),
+                            Err(error) => Completion::Failed(error),
+                        }
+                    }
+                    Request::Compact(piece) => {
+                        Completion::Committed(match database.compact(piece, *epoch, &mut self.stats) {
+                            Ok(()) => Outcome::Yes,
+                            Err(error) => Outcome::No(error),
+                        })
+                    }
                     Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
                     Request::Commit(batch) => match database.commit(batch, &self.limits) {
                         Ok(changes) => {
@@ -173,17 +189,64 @@ impl Database {
         Ok((self.id, self.epoch))
     }
 
-    fn read(&self, actor: &ActorId, epoch: u64) -> Opened {
-        let stored = self.actors.get(actor);
+    fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
+        let Past { row, snapshot, chunks, changes, .. } = self.read(actor, u64::MAX, scopes, stats)?;
         let inbox = self.inboxes.get(actor).into_iter().flatten();
-        Opened {
-            row: stored.map(|stored| stored.row.clone()),
-            epoch,
-            changes: stored.into_iter().flat_map(|stored| (1..).zip(stored.changes.iter().cloned())).collect(),
-            inbox: inbox
-                .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
-                .collect(),
+        let inbox = inbox
+            .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
+            .collect();
+        Ok(Opened { row, epoch, snapshot, chunks, changes, inbox })
+    }
+
+    fn read(&self, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Result<Past, StoreError> {
+        check::actor(actor)?;
+        let Some(stored) = self.actors.get(actor) else { return Ok(Past::default()) };
+        let up_to = up_to.min(stored.row.seq);
+        let snapshot = stored.snapshots.range(..=up_to).next_back().map(|(_, snapshot)| snapshot.clone());
+        let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let changes: Vec<_> = stored
+            .changes
+            .range(after + 1..)
+            .take_while(|(seq, _)| **seq <= up_to)
+            .map(|(seq, body)| (*seq, body.clone()))
+            .collect();
+        check::kept(actor, after, up_to, &changes, stored.snapshots.keys().next().copied())?;
+        let numbers = snapshot.iter().flat_map(|snapshot| snapshot.read_for(scopes));
+        let chunk = |number: &u64| Some((*number, stored.chunks.get(number)?.clone()));
+        let chunks = numbers.map(|number| chunk(number).ok_or_else(|| StoreError::no_chunk(actor, *number)));
+        let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+        stats.read(&chunks, &changes);
+        Ok(Past {
+            row: Some(stored.row.clone()),
+            snapshot,
+            chunks,
+            changes,
+            snapshots: stored.snapshots.values().cloned().collect(),
+            all_chunks: stored.chunks.keys().copied().collect(),
+            oldest_change: stored.changes.keys().next().copied(),
+        })
+    }
+
+    fn compact(&mut self, piece: Compaction, epoch: u64, stats: &mut Stats) -> Result<(), StoreError> {
+        let ends = |stored: &Actor| {
+            let oldest = *stored.snapshots.keys().next()?;
+            Some((oldest, *stored.snapshots.keys().next_back()?))
+        };
+        let stored = self.actors.get(&piece.actor);
+        let seq = stored.map_or(0, |stored| stored.row.seq);
+        check::compaction(&piece, epoch, check::Stored { seq, snapshots: stored.and_then(ends) })?;
+        let Some(stored) = self.actors.get_mut(&piece.actor) else { return Ok(()) };
+        stats.compacted(&piece);
+        stored.chunks.extend(piece.put_chunks);
+        stored.snapshots.extend(piece.put_snapshot.map(|snapshot| (snapshot.seq, snapshot)));
+        if let Some(before) = piece.drop_snapshots {
+            stored.snapshots = stored.snapshots.split_off(&before);
         }
+        if let Some(through) = piece.drop_changes {
+            stored.changes = stored.changes.split_off(&(through + 1));
+        }
+        piece.drop_chunks.iter().for_each(|number| drop(stored.chunks.remove(number)));
+        Ok(())
     }
 
     fn due(&self, after: Option<&ActorId>, limit: usize) -> Vec<Due> {
@@ -268,13 +331,17 @@ impl Database {
         let count = changes.len() as u64;
         let Some(Change { seq, alarm, status, state_version, .. }) = changes.last() else { return 0 };
         let row = ActorRow { epoch, seq: *seq, alarm: *alarm, status: *status, state_version: *state_version };
-        let bodies = changes.into_iter().map(|change| change.body);
+        let bodies = changes.into_iter().map(|change| (change.seq, change.body));
         match self.actors.get_mut(&actor) {
             Some(stored) => {
                 stored.row = row;
                 stored.changes.extend(bodies);
             }
-            None => drop(self.actors.insert(actor, Actor { row, changes: bodies.collect() })),
+            None => {
+                let changes = bodies.collect();
+                let new = Actor { row, changes, snapshots: BTreeMap::new(), chunks: BTreeMap::new() };
+                drop(self.actors.insert(actor, new));
+            }
         }
         count
     }

@@ -149,6 +149,76 @@ impl Batch {
     }
 }
 
+/// Everything of an actor up to a change, in chunks, so that what came before need not be read.
+///
+/// Several may be kept: opening reads the newest, the older ones are where what was true before is read from. They share
+/// chunks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The change up to which it holds everything.
+    pub seq: u64,
+    /// The core's record of what its chunks are, opaque here; it carries its own checksum.
+    pub body: Bytes,
+    /// The numbers of the chunks that opening reads, in order.
+    pub open: Vec<u64>,
+    /// The numbers of the chunks that are read only when asked for ([`Scopes::All`]), in order.
+    pub closed: Vec<u64>,
+}
+
+impl Snapshot {
+    /// The numbers of the chunks that are read for `scopes`, in order.
+    pub fn read_for(&self, scopes: Scopes) -> impl Iterator<Item = &u64> {
+        let closed = if scopes == Scopes::All { &self.closed[..] } else { &[] };
+        self.open.iter().chain(closed)
+    }
+}
+
+/// Which chunks of a snapshot are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    /// What the actor needs to go on.
+    Open,
+    /// What is over and still kept, too.
+    All,
+}
+
+/// One transaction of the work that puts a snapshot in the place of changes. Applied in the order of its fields; every
+/// field may be empty. Whoever makes it keeps each one small (1 MiB), so that commits need not wait for it: first the
+/// chunks, in several; then the snapshot that refers to them; then what is no longer needed, in several. Wherever that
+/// ends, what is stored is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    pub actor: ActorId,
+    /// The epoch that opening the actor gave.
+    pub epoch: u64,
+    /// (number, body). A chunk that is there already is replaced: one that no snapshot refers to is what an earlier
+    /// compaction left when it died.
+    pub put_chunks: Vec<(u64, Bytes)>,
+    /// Newer than every other one, and of a change that is there.
+    pub put_snapshot: Option<Snapshot>,
+    /// Deletes the snapshots of changes before this one; the newest must stay.
+    pub drop_snapshots: Option<u64>,
+    /// Deletes the changes up to this one; the oldest snapshot must hold them.
+    pub drop_changes: Option<u64>,
+    /// Deletes chunks that no snapshot refers to. One that is not there is no error.
+    pub drop_chunks: Vec<u64>,
+}
+
+impl Compaction {
+    /// One that does nothing yet.
+    pub fn new(actor: ActorId, epoch: u64) -> Self {
+        let (put_chunks, drop_chunks) = (Vec::new(), Vec::new());
+        Self { actor, epoch, put_chunks, put_snapshot: None, drop_snapshots: None, drop_changes: None, drop_chunks }
+    }
+
+    /// The bytes that it writes.
+    pub fn bytes(&self) -> usize {
+        let snapshot = |snapshot: &Snapshot| snapshot.body.len() + 8 * (snapshot.open.len() + snapshot.closed.len());
+        self.put_chunks.iter().map(|(_, body)| body.len()).sum::<usize>()
+            + self.put_snapshot.as_ref().map_or(0, snapshot)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

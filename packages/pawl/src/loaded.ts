@@ -5,18 +5,26 @@
  * that what it rests on is durable, and not before.
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
-import { Attempt, callUser, encodeGiven } from "./attempt.ts";
+import { encodeGiven } from "./attempt.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
-import { type FailureRecord, toError, toFailure, toRecord } from "./failure.ts";
+import { type FailureRecord, toFailure } from "./failure.ts";
 import { type Inspection, readInspection } from "./inspection.ts";
+import { Calls } from "./loaded/calls.ts";
+import { deferred } from "./loaded/deferred.ts";
+import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Reports } from "./loaded/reports.ts";
+import type { Limits, LoadedOptions } from "./loaded/types.ts";
+import { ofOutcome, Waiters } from "./loaded/waiters.ts";
 import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
+import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import { type MessageKind, messageKind } from "./schema.ts";
-import { Mirror } from "./state/index.ts";
-import type { ActionContext, AttemptContext, ErrorEvent, Types, WorkflowContext } from "./types.ts";
-import { ByteWriter, decode } from "./values/index.ts";
+import type { MessageKind } from "./schema.ts";
+import { messagesOf } from "./sends.ts";
+import type { Mirror } from "./state/index.ts";
+import type { Types, WorkflowContext } from "./types.ts";
+import { decode } from "./values/index.ts";
 import type {
   DivergenceRecord,
   EventRecord,
@@ -37,60 +45,13 @@ import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
 
-export interface Limits {
-  /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
-  readonly valueBytes: number;
-  /** A message. Default: 1 MiB. */
-  readonly messageBytes: number;
-}
-
-/** What a loaded actor needs of its runtime. */
-export interface LoadedOptions {
-  readonly pump: Pump;
-  readonly definition: AnyDefinition;
-  readonly type: string;
-  readonly key: string;
-  readonly handle: number;
-  readonly log: Logger;
-  readonly limits: Limits;
-  readonly codeVersion: number;
-  /** Called when the actor cannot be used any more and a later call has to load it anew. */
-  readonly forget: () => void;
-}
-
-/** Something that a caller waits for. */
-interface Call {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  /** An action, with what is needed to run it again. */
-  readonly action?: Action;
-  /** What resolves it, or why it rejects, once it may. */
-  answer: { readonly bytes: Uint8Array | undefined } | { readonly failure: FailureRecord } | undefined;
-  /** Whether the engine has it. */
-  submitted: boolean;
-}
-
-interface Action {
-  readonly name: string;
-  readonly args: Uint8Array;
-  readonly idempotencyKey: string;
-  readonly callersContext: CallersContext;
-  attempt: Attempt | undefined;
-}
+export { randomKey } from "./loaded/random-key.ts";
+export type { Limits, LoadedOptions } from "./loaded/types.ts";
 
 /** A message that was asked: nobody, until it is durable. */
 export interface Asked {
   messageId?: string;
 }
-
-interface Report {
-  readonly event: EventRecord;
-  /** Drawn by chance: a failure is reported once, and never again after a crash. */
-  readonly idempotencyKey: string;
-  attempt: Attempt | undefined;
-}
-
-const NO_VIEW = new Uint8Array(0);
 
 export class LoadedActor implements PumpedActor, RunOwner {
   readonly pump: Pump;
@@ -104,12 +65,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
   readonly dialect: Dialect;
+  readonly peers: Peers;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
-  readonly #calls = new Map<number, Call>();
-  readonly #reports = new Map<number, Report>();
-  #nextCall = 1;
+  readonly #calls: Calls;
+  readonly #reports: Reports;
+  readonly #waiters: Waiters;
   #nextOp = 1;
   #run: Run | undefined;
   #facts: Facts | undefined;
@@ -118,9 +80,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
   #problem: StoreProblem | undefined;
-  /** Whoever waits for the answer to a message, by its id. */
-  readonly #askers = new Map<string, Pick<Call, "resolve" | "reject">>();
-  readonly #results = new Set<{ resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
 
   constructor(options: LoadedOptions) {
     const { pump, definition, type, key, handle } = options;
@@ -134,13 +93,16 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.log = options.log;
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
-    const kinds = Object.entries(definition.messages ?? {}).map(([name, declared]) => [name, messageKind(declared)]);
-    this.messages = new Map(kinds as [string, MessageKind][]);
+    this.messages = messagesOf(definition);
+    this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
     pump.input.open(handle, this.name);
     pump.schedule();
+    this.#calls = new Calls(this);
+    this.#reports = new Reports(this);
+    this.#waiters = new Waiters(this);
   }
 
   nextOp(): number {
@@ -179,9 +141,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const state =
       definition.state === undefined
         ? undefined
-        : this.#encode(definition.state(stored, { key: this.key }), `\`state\` of ${this.name} returned a value`);
+        : encodeGiven(
+            definition.state(stored, { key: this.key }),
+            `\`state\` of ${this.name} returned a value`,
+            this.limits.valueBytes,
+          );
     const record = { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
-    await this.#submit((call) => this.pump.input.create(this.handle, call, record));
+    await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
     const seq = (this.#facts?.seq ?? 0) + 1;
@@ -197,57 +163,14 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async act(name: string, args: Uint8Array, idempotencyKey: string): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
-    return new Promise((resolve, reject) => {
-      const id = this.#nextCall++;
-      const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
-      this.#calls.set(id, call);
-      this.#runAction(id, call, action);
-    });
-  }
-
-  #runAction(id: number, call: Call, action: Action): void {
-    const attempt = new Attempt(this, 1, () => action.idempotencyKey);
-    action.attempt = attempt;
-    const run = this.definition.actions?.[action.name] as unknown as (
-      c: ActionContext<Types>,
-      ...args: unknown[]
-    ) => unknown;
-    const args = decode(action.args) as unknown[];
-    const returned = (output: unknown): void => {
-      if (!attempt.isRunning) return;
-      try {
-        call.answer = {
-          bytes:
-            output === undefined
-              ? undefined
-              : this.#encode(output, `action "${action.name}" of ${this.name} returned something`),
-        };
-        const writes = attempt.seal(() => this.pump.settling(this.handle));
-        call.submitted = true;
-        this.pump.input.acted(this.handle, id, writes);
-        this.pump.schedule();
-      } catch (error) {
-        threw(error);
-      }
-    };
-    const threw = (error: unknown): void => {
-      if (!attempt.isRunning) return;
-      const { pin } = attempt;
-      attempt.fail(undefined);
-      const failure = toRecord(error);
-      call.answer = { failure };
-      call.submitted = true;
-      this.pump.input.actionThrew(this.handle, id, failure, pin);
-      this.pump.schedule();
-    };
-    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
+    return this.#calls.act(name, args, idempotencyKey, callersContext);
   }
 
   /** Sends a message; resolves to its id when it is durable. */
-  async send(name: string, body: Uint8Array): Promise<string> {
+  async send(name: string, body: Uint8Array, delay: number): Promise<string> {
     await this.exist();
-    return (await this.#submit((call) => this.pump.input.send(this.handle, call, { name, body }))) as string;
+    const { input } = this.pump;
+    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay))) as string;
   }
 
   /**
@@ -255,45 +178,30 @@ export class LoadedActor implements PumpedActor, RunOwner {
    * message that is there, and sends none.
    */
   async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
-    asked.messageId ??= await this.send(name, body);
+    asked.messageId ??= await this.send(name, body, 0);
     const { messageId } = asked;
     await this.load();
-    return new Promise((resolve, reject) => {
-      this.#askers.set(messageId, { resolve, reject });
-      this.#answerAskers();
-      if (this.#outcome !== undefined) this.#failAskers(say.runEnded(this.name));
-    });
+    const answer = this.#waiters.answer(messageId);
+    if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
+    return answer;
   }
 
-  /** Answers whoever asked what has been answered in the meantime. */
-  #answerAskers(): void {
-    for (const messageId of [...this.#askers.keys()]) {
-      const answer = this.pump.engine.answer(this.handle, messageId);
-      if (answer.length > 0) this.answered(messageId, answer[0] === 0 ? undefined : answer.subarray(1));
-    }
-  }
-
-  #failAskers(error: PawlError): void {
-    for (const asker of this.#askers.values()) asker.reject(error);
-    this.#askers.clear();
-  }
-
-  /** Ends the run between two commits; resolves when that is durable. */
+  /** Answers whoever asked what has been answered in the meantime. */ /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
-    await this.#submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
+    await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
   /** Tries again what ended the run, the handler that it is stuck at, or the code that did not match. */
   async retry(): Promise<void> {
     await this.exist();
-    await this.#submit((call) => this.pump.input.retry(this.handle, call));
+    await this.#calls.submit((call) => this.pump.input.retry(this.handle, call));
   }
 
   /** Goes back to before the entry of this id; none: to the start. */
   async replay(entryId: string | undefined): Promise<void> {
     await this.exist();
-    await this.#submit((call) => this.pump.input.replay(this.handle, call, entryId));
+    await this.#calls.submit((call) => this.pump.input.replay(this.handle, call, entryId));
   }
 
   /** The output of the run, once it has ended. */
@@ -308,26 +216,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   found     an actor without a run
   expected  one that was created by code that has a \`workflow\` member
   do        give such actors another type, or do their work in actions`);
-    if (this.#outcome !== undefined) return this.#ofOutcome(this.#outcome);
+    if (this.#outcome !== undefined) return ofOutcome(this.name, this.#outcome);
     if (this.#parked !== undefined) throw this.#parked;
-    return new Promise((resolve, reject) => this.#results.add({ resolve, reject }));
+    return this.#waiters.result();
   }
-
-  #ofOutcome(outcome: RunOutcome): unknown {
-    if (outcome.kind === "completed") return outcome.output === undefined ? undefined : decode(outcome.output);
-    if (outcome.kind === "cancelled")
-      throw new PawlError(
-        "cancelled",
-        `the workflow of ${this.name} was cancelled${outcome.reason === undefined ? "" : `: ${outcome.reason}`}`,
-        { data: { reason: outcome.reason } },
-      );
-    const { failure } = outcome;
-    throw new PawlError("workflow_failed", `the workflow of ${this.name} has failed: ${failure.message}`, {
-      cause: toError(failure),
-      data: { error: toFailure(failure) },
-    });
-  }
-
   /** What is recorded of it. */
   async inspect(): Promise<Inspection> {
     const { exists } = await this.load();
@@ -350,6 +242,12 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return this.create(undefined, "keep");
   }
 
+  /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
+  async wake(): Promise<void> {
+    const { exists } = await this.load();
+    if (!exists && this.definition.input === undefined) await this.exist();
+  }
+
   /** No new operation starts; what runs may end. */
   drain(): void {
     this.#run?.drain();
@@ -364,10 +262,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Drops everything: attempts are dead, calls fail, the run is forgotten. */
   drop(error: PawlError): void {
     this.#stopRun(error);
-    for (const [id] of [...this.#calls]) this.#fail(id, error);
-    for (const waiter of this.#results) waiter.reject(error);
-    this.#results.clear();
-    this.#failAskers(error);
+    this.#calls.failAll(error);
+    this.#waiters.failResults(error);
+    this.#waiters.failAskers(error);
     this.#opened.reject(error);
     this.pump.remove(this.handle);
   }
@@ -408,99 +305,35 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#opened.promise.catch(ignored);
     const error = say.lost(this.name, problem);
     this.#stopRun(error);
-    for (const [id, call] of [...this.#calls]) {
-      call.action?.attempt?.fail(error);
-      if (!call.submitted) this.#fail(id, error);
-    }
+    this.#calls.failUnsubmitted(error);
   }
 
   reopened(facts: Facts): void {
-    for (const [id] of [...this.#calls]) this.#fail(id, say.lost(this.name, this.#problem));
+    this.#calls.failAll(say.lost(this.name, this.#problem));
     this.opened(facts);
   }
 
   #stopRun(reason: unknown): void {
     this.#run?.drop(reason);
     this.#run = undefined;
-    for (const [id, report] of [...this.#reports]) {
-      report.attempt?.fail(reason);
-      this.#endReport(id);
-    }
+    this.#reports.stop(reason);
   }
 
   /** The actor is there, or is not: gets what its code needs, and sets its run going. */
   async #begin(facts: Facts): Promise<void> {
     this.#facts = facts;
     if (!facts.exists) return;
-    const head = this.#stateHead(facts);
-    this.mirror = head === undefined ? undefined : this.#mirrorAt(head);
+    const head = stateHead(this, facts);
+    this.mirror = head === undefined ? undefined : mirrorAt(this, head);
     this.#outcome = facts.outcome;
     this.vars = this.definition.vars?.({ key: this.key, log: this.log });
-    if (facts.outcome !== undefined) this.#tellResult(facts.outcome);
-    this.#answerAskers();
+    if (facts.outcome !== undefined) this.#waiters.tellResult(facts.outcome);
+    this.#waiters.answerAskers();
     this.pump.input.start(this.handle, this.definition.onError !== undefined, this.#options.codeVersion);
     this.pump.schedule();
   }
 
   /** The newest change of the state, once it is of this code's version; none without state. */
-  #stateHead(facts: Facts): number | undefined {
-    const { definition } = this;
-    const version = definition.version ?? 1;
-    const stored = facts.state;
-    if (stored === undefined)
-      return definition.state === undefined
-        ? undefined
-        : this.#replaceState(facts, this.#firstState(definition), version);
-    if (stored.version > version) throw say.stateVersion(this.name, stored.version, version);
-    if (stored.version === version || definition.migrate === undefined) return stored.head;
-    return this.#replaceState(facts, this.#migrated(definition.migrate, stored.version, version), version);
-  }
-
-  /** Writes the state anew, as the first change since the actor was loaded; returns that change's number. */
-  #replaceState(facts: Facts, state: unknown, version: number): number {
-    this.pump.input.migrate(
-      this.handle,
-      this.#encode(state, `\`migrate\` or \`state\` of ${this.name} returned a value`),
-      version,
-    );
-    return facts.seq + 1;
-  }
-
-  #migrated(migrate: (old: unknown, from: number) => unknown, from: number, to: number): unknown {
-    const old = decode(this.pump.engine.readCell(this.handle, STATE, NO_VIEW));
-    try {
-      return migrate(old, from);
-    } catch (error) {
-      const because = error instanceof Error ? error.message : String(error);
-      const message = `\`migrate\` of ${this.name} threw, from version ${from} to ${to}: ${because}. The actor is as it was.`;
-      throw new PawlError("migration_failed", message, { cause: error });
-    }
-  }
-
-  /** The state of an actor that was made when its type had none. */
-  #firstState(definition: AnyDefinition): unknown {
-    if (definition.input === undefined) return definition.state?.(undefined, { key: this.key });
-    throw new PawlError(
-      "migration_failed",
-      `${this.name} was created when its type had no state, and its first state depends on its input.
-  do        take \`input\` out of \`state\`, or give such actors another type`,
-    );
-  }
-
-  #mirrorAt(head: number): Mirror {
-    const { engine } = this.pump;
-    const source = {
-      read: () => engine.readCell(this.handle, STATE, NO_VIEW),
-      readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(this.handle, STATE, viewOf(pin, delta)),
-    };
-    return new Mirror(source, head, {
-      stale: (what, why) =>
-        why === "ended" ? say.stale(`c.${what}`, this.name) : say.detached(`c.${what}`, this.name),
-      refused: (error) => say.notStorable(`something was put into the state of ${this.name}`, error, undefined),
-      maxValueBytes: this.limits.valueBytes,
-    });
-  }
-
   runWorkflow(call: WorkflowCall): void {
     const { workflow } = this.definition;
     if (workflow === undefined) return;
@@ -566,19 +399,15 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   /** Runs of an embedding host alone are told, and asked. */
   suspended(): void {}
+  due(): void {}
   want(): void {}
 
   sent(id: number, messageId: string): void {
-    const call = this.#calls.get(id);
-    if (call === undefined) return;
-    this.#calls.delete(id);
-    call.resolve(messageId);
+    this.#calls.sent(id, messageId);
   }
 
   answered(messageId: string, reply: Uint8Array | undefined): void {
-    const asker = this.#askers.get(messageId);
-    this.#askers.delete(messageId);
-    asker?.resolve(reply === undefined ? undefined : decode(reply));
+    this.#waiters.answered(messageId, reply);
   }
 
   durable(op: number): void {
@@ -588,102 +417,28 @@ export class LoadedActor implements PumpedActor, RunOwner {
   stepVerdict(op: number, attempt: number, verdict: Verdict): void {
     this.#run?.verdict(op, attempt, verdict);
   }
-
   actionVerdict(id: number, verdict: Verdict): void {
-    const call = this.#calls.get(id);
-    const action = call?.action;
-    if (call === undefined || action?.attempt === undefined) return;
-    if (!action.attempt.verdict(verdict)) return;
-    // Another attempt came between: run it again, on fresh state, under the same key.
-    call.submitted = false;
-    call.answer = undefined;
-    queueMicrotask(() => {
-      if (this.#calls.has(id)) this.#runAction(id, call, action);
-    });
+    this.#calls.actionVerdict(id, verdict);
   }
 
   reply(id: number): void {
-    const call = this.#calls.get(id);
-    if (call === undefined) return;
-    this.#calls.delete(id);
-    call.action?.attempt?.committed();
-    const { answer } = call;
-    if (answer === undefined) call.resolve(undefined);
-    else if ("failure" in answer) call.reject(toError(answer.failure));
-    else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
+    this.#calls.reply(id);
   }
 
   refuse(id: number, reason: Refusal, why: string): void {
-    this.#fail(id, say.refused(this.name, reason, why));
-  }
-
-  #fail(id: number, error: PawlError): void {
-    const call = this.#calls.get(id);
-    if (call === undefined) return;
-    this.#calls.delete(id);
-    call.action?.attempt?.fail(error);
-    call.reject(error);
+    this.#calls.refuse(id, reason, why);
   }
 
   report(id: number, event: EventRecord): void {
-    const report: Report = { event, idempotencyKey: randomKey(), attempt: undefined };
-    this.#reports.set(id, report);
-    this.pump.hold("work");
-    this.#runReport(id, report);
+    this.#reports.report(id, event);
   }
 
   reportVerdict(id: number, verdict: Verdict): void {
-    const report = this.#reports.get(id);
-    if (report?.attempt === undefined) return;
-    if (report.attempt.verdict(verdict)) queueMicrotask(() => this.#runReport(id, report));
-    else if (verdict.kind === "stale") this.#endReport(id);
+    this.#reports.verdict(id, verdict);
   }
 
   reported(id: number): void {
-    this.#reports.get(id)?.attempt?.committed();
-    this.#endReport(id);
-  }
-
-  #endReport(id: number): void {
-    if (this.#reports.delete(id)) this.pump.release("work");
-  }
-
-  #runReport(id: number, report: Report): void {
-    const { onError } = this.definition;
-    if (onError === undefined || this.#reports.get(id) !== report) return;
-    const attempt = new Attempt(this, 1, () => report.idempotencyKey);
-    report.attempt = attempt;
-    const returned = (): void => {
-      if (!attempt.isRunning) return;
-      try {
-        const writes = attempt.seal(() => this.pump.settling(this.handle));
-        this.pump.input.reported(this.handle, id, writes);
-        this.pump.schedule();
-      } catch (error) {
-        threw(error);
-      }
-    };
-    const threw = (error: unknown): void => {
-      if (!attempt.isRunning) return;
-      attempt.fail(undefined);
-      this.#endReport(id);
-      this.log.error({ actor: this.name, err: error }, "onError threw; what it wrote is dropped");
-      this.pump.input.reportThrew(this.handle, id, toRecord(error));
-      this.pump.schedule();
-    };
-    callUser(() => onError(attempt.context as AttemptContext<Types>, this.#errorEvent(report.event)), returned, threw);
-  }
-
-  #errorEvent(event: EventRecord): ErrorEvent {
-    const { part, step, attempt, retryAt, failure } = event;
-    return {
-      kind: part,
-      name: step ?? this.type,
-      attempt,
-      willRetry: retryAt !== undefined,
-      ...(retryAt === undefined ? {} : { retryAt }),
-      error: toFailure(failure),
-    };
+    this.#reports.reported(id);
   }
 
   runEnded(outcome: RunOutcome): void {
@@ -691,31 +446,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
     this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
     this.#run = undefined;
-    if (outcome.kind === "failed" && this.#results.size === 0)
+    if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#failAskers(say.runEnded(this.name));
-    this.#tellResult(outcome);
+    this.#waiters.failAskers(say.runEnded(this.name));
+    this.#waiters.tellResult(outcome);
   }
-
-  #tellResult(outcome: RunOutcome): void {
-    for (const waiter of this.#results) {
-      try {
-        waiter.resolve(this.#ofOutcome(outcome));
-      } catch (error) {
-        waiter.reject(error);
-      }
-    }
-    this.#results.clear();
-  }
-
   parked(divergence: DivergenceRecord): void {
     const error = say.diverged(this.name, divergence);
     this.#run?.drop(error);
     this.#run = undefined;
     this.#parked = error;
     this.log.error({ actor: this.name, code: error.code }, error.message);
-    for (const waiter of this.#results) waiter.reject(error);
-    this.#results.clear();
+    this.#waiters.failResults(error);
   }
 
   misuse(op: number | undefined, misuse: Misuse, name: string): void {
@@ -734,52 +476,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return say.entryPending(this.name, { kind: "step", name });
     }
   }
-
-  /** Asks the engine for something whose answer is that it is durable. */
-  #submit(write: (call: number) => void): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const id = this.#nextCall++;
-      this.#calls.set(id, { resolve, reject, answer: undefined, submitted: true });
-      write(id);
-      this.pump.schedule();
-    });
-  }
-
-  #encode(value: unknown, what: string): Uint8Array {
-    return encodeGiven(value, what, this.limits.valueBytes);
-  }
-}
-
-function viewOf(pin: number, delta: Uint8Array | undefined): Uint8Array {
-  const view = new ByteWriter();
-  view.varint(pin);
-  view.u8(delta === undefined ? 0 : 1);
-  if (delta !== undefined) {
-    view.varint(delta.length);
-    view.bytes(delta);
-  }
-  return view.copy();
-}
-
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-function deferred<T>(): Deferred<T> {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }
 
 function ignored(): void {}
-
-/** 32 hex digits. */
-export function randomKey(): string {
-  return crypto.randomUUID().replaceAll("-", "");
-}

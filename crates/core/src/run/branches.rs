@@ -19,6 +19,9 @@ use crate::output::{BranchValue, Misuse, Output, Value};
 use crate::overlay::Overlay;
 use crate::scope::{Fork, ForkAction, ForkInput, ForkRule};
 
+/// A fork is written about so many times while its branches settle one by one.
+const FORK_SHARE: usize = 32;
+
 impl Run {
     pub(super) fn fork(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, name: String, fork: input::Fork) {
         let races = fork.rule == ForkRule::Race;
@@ -53,6 +56,7 @@ impl Run {
             rows,
             scopes: BTreeMap::new(),
             kept: BTreeSet::new(),
+            unwritten: 0,
             next: 0,
             winner: None,
             cancelled: Vec::new(),
@@ -274,6 +278,7 @@ impl Run {
         let index = branches.scopes.iter().find(|(_, scope)| **scope == id).map(|(index, _)| *index)?;
         branches.scopes.remove(&index);
         branches.kept.insert(index);
+        branches.unwritten += 1;
         Some((pending.place, index, branches.rows.get(index as usize).copied()?))
     }
 
@@ -376,13 +381,24 @@ impl Run {
         rows.iter().position(|candidate| candidate.row == row).map(|index| index as u32)
     }
 
-    /// Forks whose branches have come further than is written go with the next change.
-    pub(super) fn note_forks(&mut self) {
-        for op in std::mem::take(&mut self.unwritten_forks) {
-            if let Some(pending) = self.ops.get(&op) {
-                self.noted.insert(pending.place);
+    /// Forks whose branches have come further than is written go with the next change. A run that goes on in memory after it
+    /// has waited, perhaps as often as there are branches, writes one when a share of them has come further. Returns whether
+    /// there are any.
+    pub(super) fn note_forks(&mut self) -> bool {
+        let goes_on = self.start.embedded.is_some_and(|embedded| embedded.asks);
+        let mut found = false;
+        for op in self.unwritten_forks.iter().copied().collect::<Vec<_>>() {
+            let Some(pending) = self.ops.get_mut(&op) else { continue };
+            let Kind::Fork(branches) = &mut pending.kind else { continue };
+            if goes_on && branches.unwritten * FORK_SHARE < branches.rows.len() {
+                continue;
             }
+            branches.unwritten = 0;
+            self.noted.insert(pending.place);
+            self.unwritten_forks.remove(&op);
+            found = true;
         }
+        found
     }
 
     /// The entries whose failure an operation's was.

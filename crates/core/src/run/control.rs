@@ -19,6 +19,8 @@ impl Run {
             Phase::Ending(RunOutcome::Cancelled(_)) | Phase::Ended(RunOutcome::Cancelled(_)) => {
                 return overlay.leave_after(overlay.queued(), Output::Reply { call });
             }
+            // An embedding host cancels whatever there is (engine behaviour 4.10.3).
+            Phase::Ended(_) | Phase::RollingBack | Phase::Idle if overlay.hosted => {}
             Phase::Ending(_) | Phase::Ended(_) => return refuse(overlay, call, "the workflow has ended"),
             Phase::RollingBack => return refuse(overlay, call, "the workflow has ended, and is being undone"),
             Phase::Idle if self.ending.is_some() => {

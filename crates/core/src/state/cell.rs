@@ -66,6 +66,11 @@ impl Cell {
         self.head
     }
 
+    /// The oldest pin that can still be served: what was changed before it is not kept.
+    pub fn floor(&self) -> u64 {
+        self.log.floor()
+    }
+
     /// About how many bytes the value has when encoded.
     pub fn size(&self) -> u64 {
         self.size
@@ -113,7 +118,8 @@ impl Cell {
         let added: u64 = edits.iter().map(|edit| edit.added as u64).sum();
         let removed: u64 = edits.iter().map(|edit| edit.removed as u64).sum();
         self.size = (self.size + added).saturating_sub(removed);
-        self.garbage += removed + (delta.encoded_len() as u64).saturating_sub(added);
+        let dead: u64 = edits.iter().map(|edit| edit.dead as u64).sum();
+        self.garbage += removed + dead + (delta.encoded_len() as u64).saturating_sub(added);
         self.log.push(seq, delta.ops().iter().map(|op| &op.path).zip(edits));
         self.head = seq;
         if self.garbage > self.size + MIN_GARBAGE {
@@ -200,8 +206,8 @@ fn reach_of_read(kind: ReadKind) -> Reach {
 
 fn reach_of_write(op: &Op) -> Reach {
     match &op.action {
-        Action::Set(_) | Action::Delete => Reach::Subtree,
-        Action::Splice { start, .. } => Reach::From(*start),
+        Action::Set(_) | Action::Delete | Action::Add | Action::Rename(_) | Action::Bytes { .. } => Reach::Subtree,
+        Action::Splice { start, .. } | Action::Rebuild { start, .. } => Reach::From(*start),
         Action::Length(length) => Reach::From(*length),
         Action::Permute(_) => Reach::From(0),
     }

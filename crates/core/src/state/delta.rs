@@ -3,16 +3,22 @@
 //! ```text
 //! delta := version(u8 = 1) op*           op := code(u8) path body
 //!   1 set      body: value                                    path [] replaces the root
-//!   2 delete   body: none                                     object: key removed; array: slot becomes a hole
+//!   2 delete   body: none                                     object, Map, Set: removed; array: slot becomes a hole
 //!   3 splice   body: varint start, varint removed, varint added, value*     path: of the array
 //!   4 length   body: varint n                                 truncates, or extends with holes
-//!   5 permute  body: varint n, varint old*                    new[i] = old[old_i]
+//!   5 permute  body: varint n, varint old*                    new[i] = old[old_i]; of an object: the order of its keys
+//!   6 add      body: none                                     path: of a member that a Set does not have yet
+//!   7 rename   body: value                                    path: of an entry of a Map or member of a Set, which becomes value
+//!   8 bytes    body: varint start, varint len, bytes          path: of a typed array, Buffer or ArrayBuffer
+//!   9 rebuild  body: varint start, varint pieces, piece*      path: of an array, of which every slot from start is made anew
+//!                    piece := 0 varint old, varint n          n slots that were at `old`; no slot twice
+//!                           | 1 varint n, value*              new ones
 //! ```
 //! Paths name places at the time of the op: each op applies to the result of those before it.
 
 use bytes::Bytes;
 
-use super::path::Path;
+use super::path::{Path, Slot};
 use super::varint::{Cursor, write_bytes, write_number};
 use crate::codec::{CodecError, cbor};
 
@@ -44,8 +50,29 @@ pub enum Action {
         added: Vec<Bytes>,
     },
     Length(u32),
-    /// For each new index the old one.
+    /// For each new index the old one. Of an object: for each key's new rank the old one.
     Permute(Vec<u32>),
+    /// Makes the last segment of the path a member of a Set.
+    Add,
+    /// Gives the entry or member at the path another key, in the same place.
+    Rename(Bytes),
+    /// Overwrites what a typed array, Buffer or ArrayBuffer holds.
+    Bytes {
+        start: u32,
+        bytes: Bytes,
+    },
+    /// Makes an array anew from a slot on, of slots that it had and of new ones. What is not kept is gone.
+    Rebuild {
+        start: u32,
+        pieces: Vec<Piece>,
+    },
+}
+
+/// Some slots of a rebuilt array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Kept { start: u32, count: u32 },
+    New(Vec<Bytes>),
 }
 
 impl Delta {
@@ -103,7 +130,16 @@ impl Op {
             3 => read_splice(cursor, &path)?,
             4 => Action::Length(cursor.number("an array length")?),
             5 => Action::Permute(read_permutation(cursor)?),
-            code => return Err(CodecError::unexpected(offset, format!("code {code}"), "an op code (1 to 5)")),
+            6 | 7 if !matches!(path.slots().last(), Some(Slot::Entry(_))) => {
+                return Err(CodecError::unexpected(offset, format!("code {code}"), "the path of an entry"));
+            }
+            6 => Action::Add,
+            7 => Action::Rename(read_value(cursor, &path, 0)?),
+            8 => Action::Bytes { start: cursor.number("a position in memory")?, bytes: cursor.bytes("bytes")? },
+            9 => {
+                Action::Rebuild { start: cursor.number("the start of a rebuild")?, pieces: read_pieces(cursor, &path)? }
+            }
+            code => return Err(CodecError::unexpected(offset, format!("code {code}"), "an op code (1 to 9)")),
         };
         Ok(Op { path, action })
     }
@@ -115,11 +151,15 @@ impl Op {
             Action::Splice { .. } => 3,
             Action::Length(_) => 4,
             Action::Permute(_) => 5,
+            Action::Add => 6,
+            Action::Rename(_) => 7,
+            Action::Bytes { .. } => 8,
+            Action::Rebuild { .. } => 9,
         });
         self.path.write(out);
         match &self.action {
-            Action::Set(value) => write_bytes(out, value),
-            Action::Delete => {}
+            Action::Set(value) | Action::Rename(value) => write_bytes(out, value),
+            Action::Delete | Action::Add => {}
             Action::Splice { start, removed, added } => {
                 write_number(out, *start);
                 write_number(out, *removed);
@@ -130,6 +170,40 @@ impl Op {
             Action::Permute(order) => {
                 write_count(out, order.len());
                 order.iter().for_each(|old| write_number(out, *old));
+            }
+            Action::Bytes { start, bytes } => {
+                write_number(out, *start);
+                write_bytes(out, bytes);
+            }
+            Action::Rebuild { start, pieces } => {
+                write_number(out, *start);
+                write_count(out, pieces.len());
+                pieces.iter().for_each(|piece| piece.write(out));
+            }
+        }
+    }
+}
+
+impl Piece {
+    /// How many slots it makes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Piece::Kept { count, .. } => *count as usize,
+            Piece::New(values) => values.len(),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Piece::Kept { start, count } => {
+                out.push(0);
+                write_number(out, *start);
+                write_number(out, *count);
+            }
+            Piece::New(values) => {
+                out.push(1);
+                write_count(out, values.len());
+                values.iter().for_each(|value| write_bytes(out, value));
             }
         }
     }
@@ -153,9 +227,26 @@ fn read_value(cursor: &mut Cursor, path: &Path, below: usize) -> Result<Bytes, C
 fn read_splice(cursor: &mut Cursor, path: &Path) -> Result<Action, CodecError> {
     let start = cursor.number("the start of a splice")?;
     let removed = cursor.number("the number of removed items")?;
+    Ok(Action::Splice { start, removed, added: read_items(cursor, path)? })
+}
+
+fn read_items(cursor: &mut Cursor, path: &Path) -> Result<Vec<Bytes>, CodecError> {
     let count = cursor.count(2, "the added items")?;
-    let added = (0..count).map(|_| read_value(cursor, path, 1)).collect::<Result<_, _>>()?;
-    Ok(Action::Splice { start, removed, added })
+    (0..count).map(|_| read_value(cursor, path, 1)).collect()
+}
+
+fn read_pieces(cursor: &mut Cursor, path: &Path) -> Result<Vec<Piece>, CodecError> {
+    let count = cursor.count(2, "the pieces of an array")?;
+    (0..count).map(|_| read_piece(cursor, path)).collect()
+}
+
+fn read_piece(cursor: &mut Cursor, path: &Path) -> Result<Piece, CodecError> {
+    let offset = cursor.offset();
+    match cursor.byte("a piece of an array")? {
+        0 => Ok(Piece::Kept { start: cursor.number("an old index")?, count: cursor.number("a number of kept items")? }),
+        1 => Ok(Piece::New(read_items(cursor, path)?)),
+        kind => Err(CodecError::unexpected(offset, format!("kind {kind}"), "a kind of piece (0 or 1)")),
+    }
 }
 
 fn read_permutation(cursor: &mut Cursor) -> Result<Vec<u32>, CodecError> {

@@ -111,6 +111,7 @@ impl Log {
                 self.marks.write_slot(path, seq);
                 self.marks.write_shape_around(path, seq);
             }
+            Written::Shape => self.marks.write_shape(path.slots(), seq),
             Written::From(start) => self.marks.write_from(path, start, seq),
         }
     }

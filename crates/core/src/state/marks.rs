@@ -47,15 +47,19 @@ impl Marks {
         if let Some((last, parent)) = path.slots().split_last() {
             place = place.enter(parent, seq);
             place.level = seq;
-            place = place.children.entry(last.clone()).or_default();
+            place = place.children.entry(last.mark().into_owned()).or_default();
         }
         *place = Marks { slot: seq, any: seq, ..Marks::default() };
     }
 
     /// Change `seq` wrote the shape of the container that holds the slot at a path.
     pub fn write_shape_around(&mut self, path: &Path, seq: u64) {
-        let parent = path.slots().split_last().map_or(&[][..], |(_, parent)| parent);
-        let place = self.enter(parent, seq);
+        self.write_shape(path.slots().split_last().map_or(&[][..], |(_, parent)| parent), seq);
+    }
+
+    /// Change `seq` wrote keys, length or order of the container at a path.
+    pub fn write_shape(&mut self, path: &[Slot], seq: u64) {
+        let place = self.enter(path, seq);
         place.shape = seq;
         place.level = seq;
     }
@@ -83,7 +87,7 @@ impl Marks {
             if conflict.is_some() {
                 return conflict;
             }
-            place = place.children.get(slot)?;
+            place = place.children.get(slot.mark().as_ref())?;
         }
         newer(place.slot).or_else(|| match reach {
             Reach::Slot => None,
@@ -110,7 +114,7 @@ impl Marks {
         self.any = seq;
         let mut place = self;
         for slot in path {
-            place = place.children.entry(slot.clone()).or_default();
+            place = place.children.entry(slot.mark().into_owned()).or_default();
             place.any = seq;
         }
         place

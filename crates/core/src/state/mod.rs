@@ -6,19 +6,23 @@
 mod cell;
 mod delta;
 mod edit;
+mod entries;
 mod error;
 mod log;
 mod marks;
+mod memory;
 #[cfg(test)]
 mod model;
 mod object;
 mod path;
 mod reads;
+mod rebuild;
 mod tree;
 mod varint;
 
 pub use cell::{Cell, MAX_SIZE, Verdict};
-pub use delta::{Action, Delta, Op};
+pub use delta::{Action, Delta, Op, Piece};
+pub use entries::EntryName;
 pub use error::StateError;
 pub use path::{Path, Slot};
 pub use reads::{Read, ReadKind, Reads};

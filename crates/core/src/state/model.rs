@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Action, Op, Path, Slot};
+use super::entries::NEXT;
+use super::{Action, EntryName, Op, Path, Piece, Slot};
 use crate::codec::cbor::{self, HOLE, Kind, Writer};
 
 /// What a cell does, in the simplest way.
@@ -11,6 +12,8 @@ pub enum Value {
     Leaf(Vec<u8>),
     Object { null_prototype: bool, pairs: Vec<(Vec<u8>, Value)> },
     Array(Vec<Value>),
+    Map(Vec<(Vec<u8>, Value)>),
+    Set(Vec<Vec<u8>>),
 }
 
 impl Value {
@@ -19,6 +22,14 @@ impl Value {
         match cbor::kind(bytes).unwrap() {
             Kind::Leaf => Value::Leaf(bytes.to_vec()),
             Kind::Array => Value::Array(children.map(|item| Value::decode(&item)).collect()),
+            Kind::Set => Value::Set(children.map(|member| member.to_vec()).collect()),
+            Kind::Map => {
+                let mut pairs = Vec::new();
+                while let (Some(key), Some(value)) = (children.next(), children.next()) {
+                    pairs.push((key.to_vec(), Value::decode(&value)));
+                }
+                Value::Map(pairs)
+            }
             Kind::Object { null_prototype } => {
                 let mut object = Value::Object { null_prototype, pairs: Vec::new() };
                 while let (Some(key), Some(value)) = (children.next(), children.next()) {
@@ -43,6 +54,19 @@ impl Value {
             Value::Array(items) => {
                 out.array(items.len());
                 items.iter().for_each(|item| item.write(out));
+            }
+            Value::Set(members) => {
+                out.set(members.len());
+                members.iter().for_each(|member| {
+                    out.raw(member);
+                });
+            }
+            Value::Map(pairs) => {
+                out.map(pairs.len());
+                for (key, value) in pairs {
+                    out.raw(key);
+                    value.write(out);
+                }
             }
             Value::Object { null_prototype, pairs } => {
                 if *null_prototype {
@@ -70,6 +94,9 @@ impl Value {
         match (self, slot) {
             (Value::Object { pairs, .. }, Slot::Key(key)) => pairs.iter().find(|(k, _)| k == key).map(|(_, v)| v),
             (Value::Array(items), Slot::Index(i)) => items.get(*i as usize).filter(|item| !item.is_hole()),
+            (Value::Map(pairs), Slot::Entry(name)) => {
+                position(pairs.iter().map(|(key, _)| key), name).map(|at| &pairs[at].1)
+            }
             _ => None,
         }
     }
@@ -82,6 +109,9 @@ impl Value {
         path.iter().try_fold(self, |value, slot| match (value, slot) {
             (Value::Object { pairs, .. }, Slot::Key(key)) => pairs.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v),
             (Value::Array(items), Slot::Index(i)) => items.get_mut(*i as usize),
+            (Value::Map(pairs), Slot::Entry(name)) => {
+                position(pairs.iter().map(|(key, _)| key), name).map(|at| &mut pairs[at].1)
+            }
             _ => None,
         })
     }
@@ -106,6 +136,10 @@ impl Value {
                 }
                 items[index] = value;
             }
+            (Value::Map(pairs), Slot::Entry(name)) => match position(pairs.iter().map(|(key, _)| key), name) {
+                Some(at) => pairs[at].1 = value,
+                None => pairs.push((name.key.to_vec(), value)),
+            },
             (value, slot) => panic!("{slot:?} in {value:?}"),
         }
     }
@@ -125,12 +159,55 @@ impl Value {
             let (slot, parent) = path.split_last()?;
             match (self.at_mut(parent)?, slot) {
                 (Value::Object { pairs, .. }, Slot::Key(key)) => pairs.retain(|(k, _)| k != key),
+                (Value::Map(pairs), Slot::Entry(name)) => {
+                    pairs.remove(position(pairs.iter().map(|(key, _)| key), name)?);
+                }
+                (Value::Set(members), Slot::Entry(name)) => {
+                    members.remove(position(members.iter(), name)?);
+                }
                 (parent, slot) => *parent.at_mut(std::slice::from_ref(slot))? = Value::hole(),
             }
             return Some(());
         }
+        if let (Action::Add | Action::Rename(_), Some((Slot::Entry(name), parent))) = (&op.action, path.split_last()) {
+            match (self.at_mut(parent)?, &op.action) {
+                (Value::Set(members), Action::Add) => members.push(name.key.to_vec()),
+                (Value::Set(members), Action::Rename(key)) => {
+                    let at = position(members.iter(), name)?;
+                    members[at] = key.to_vec();
+                }
+                (Value::Map(pairs), Action::Rename(key)) => {
+                    let at = position(pairs.iter().map(|(key, _)| key), name)?;
+                    pairs[at].0 = key.to_vec();
+                }
+                _ => return None,
+            }
+            return Some(());
+        }
+        if let (Action::Bytes { start, bytes }, value) = (&op.action, &mut *self) {
+            let Value::Leaf(leaf) = value.at_mut(path)? else { return None };
+            let from = cbor::memory_start(leaf).ok()?? + *start as usize;
+            leaf.get_mut(from..from + bytes.len())?.copy_from_slice(bytes);
+            return Some(());
+        }
+        if let (Action::Permute(order), Value::Object { pairs, .. }) = (&op.action, self.at_mut(path)?) {
+            *pairs = order.iter().map(|old| pairs.get(*old as usize).cloned()).collect::<Option<_>>()?;
+            return Some(());
+        }
         let Value::Array(items) = self.at_mut(path)? else { return None };
         match &op.action {
+            Action::Rebuild { start, pieces } => {
+                let old = items.split_off(*start as usize);
+                for piece in pieces {
+                    match piece {
+                        Piece::Kept { start: first, count } => {
+                            let first = (*first - *start) as usize;
+                            items.extend_from_slice(old.get(first..first + *count as usize)?);
+                        }
+                        Piece::New(values) => items.extend(values.iter().map(Value::decode)),
+                    }
+                }
+            }
             Action::Splice { start, removed, added } => {
                 let (start, end) = (*start as usize, (*start + *removed) as usize);
                 if end > items.len() {
@@ -142,7 +219,7 @@ impl Value {
             Action::Permute(order) => {
                 *items = order.iter().map(|old| items.get(*old as usize).cloned()).collect::<Option<_>>()?;
             }
-            Action::Set(_) | Action::Delete => {}
+            _ => {}
         }
         Some(())
     }
@@ -150,6 +227,22 @@ impl Value {
     pub fn apply_all(&mut self, ops: &[Op]) -> Option<()> {
         ops.iter().try_for_each(|op| self.apply(op))
     }
+}
+
+fn position<'a>(mut keys: impl Iterator<Item = &'a Vec<u8>>, name: &EntryName) -> Option<usize> {
+    let mut twins = 0;
+    keys.position(|key| {
+        let is_twin = *key == name.key;
+        twins += u32::from(is_twin);
+        is_twin && name.twin != NEXT && twins == name.twin + 1
+    })
+}
+
+/// The name of the entry at a rank; of the next entry with that key if there is none.
+fn name_at(keys: &[&Vec<u8>], at: usize, key: Bytes) -> EntryName {
+    let key = keys.get(at).map_or(key, |key| Bytes::copy_from_slice(key));
+    let twin = keys[..at.min(keys.len())].iter().filter(|other| ***other == key).count() as u32;
+    EntryName { key, twin }
 }
 
 /// As JavaScript: the number of a canonical decimal below 2^32 - 1.
@@ -176,18 +269,53 @@ impl Choices<'_> {
         Bytes::from_static(KEYS[self.below(KEYS.len())])
     }
 
+    /// The key of an entry, as CBOR: two primitives, which come once, and two objects, which may come again.
+    fn entry_key(&mut self) -> Bytes {
+        const KEYS: [&[u8]; 4] = [&[0x61, 0x61], &[0x01], &[0xb9, 0, 0], &[0x80]];
+        Bytes::from_static(KEYS[self.below(KEYS.len())])
+    }
+
+    /// The key of an entry to add to those that are there.
+    fn new_entry(&mut self, keys: &[&Vec<u8>]) -> EntryName {
+        let key = self.entry_key();
+        let twins = keys.iter().filter(|other| ***other == key).count() as u32;
+        let is_object = key[0] >= 0x80;
+        let twin = if self.below(4) == 3 { NEXT } else { twins };
+        EntryName { twin: if is_object { twin } else { 0 }, key }
+    }
+
     pub fn value(&mut self, depth: usize) -> Value {
-        let kinds = if depth == 0 { 4 } else { 10 };
+        let kinds = if depth == 0 { 5 } else { 13 };
         match self.below(kinds) {
             0 => Value::Leaf(vec![self.below(24) as u8]),
             1 => Value::Leaf(
                 Writer::new().text(["", "x", "long enough to count"][self.below(3)]).clone().finish().to_vec(),
             ),
             2 => Value::Leaf(vec![0xf7]),
-            3 => Value::Leaf(vec![0xd9, 0x01, 0x02, 0x81, 0x01]),
-            4..=6 => Value::Array((0..self.below(4)).map(|_| self.item(depth - 1)).collect()),
+            3 => Value::Leaf(vec![0xc1, 0x1a, 0, 0, 0, 1]),
+            4 => Value::Leaf([&[0xd8, 0x40, 0x44][..], &[self.below(9) as u8; 4]].concat()),
+            5..=7 => Value::Array((0..self.below(4)).map(|_| self.item(depth - 1)).collect()),
+            8 => {
+                let mut map = Value::Map(Vec::new());
+                for _ in 0..self.below(4) {
+                    let Value::Map(pairs) = &map else { break };
+                    let name = self.new_entry(&pairs.iter().map(|(key, _)| key).collect::<Vec<_>>());
+                    map.set(&Slot::Entry(name), self.value(depth - 1));
+                }
+                map
+            }
+            9 => {
+                let mut members: Vec<Vec<u8>> = Vec::new();
+                for _ in 0..self.below(4) {
+                    let name = self.new_entry(&members.iter().collect::<Vec<_>>());
+                    if position(members.iter(), &name).is_none() {
+                        members.push(name.key.to_vec());
+                    }
+                }
+                Value::Set(members)
+            }
             kind => {
-                let mut object = Value::Object { null_prototype: kind == 7, pairs: Vec::new() };
+                let mut object = Value::Object { null_prototype: kind == 10, pairs: Vec::new() };
                 for _ in 0..self.below(4) {
                     let slot = Slot::Key(self.key());
                     object.set(&slot, self.value(depth - 1));
@@ -223,6 +351,11 @@ impl Choices<'_> {
                 Value::Object { pairs, .. } => {
                     pairs.iter().map(|(key, _)| Slot::Key(Bytes::copy_from_slice(key))).collect()
                 }
+                Value::Map(pairs) => {
+                    let keys: Vec<_> = pairs.iter().map(|(key, _)| key).collect();
+                    (0..keys.len()).map(|at| Slot::Entry(name_at(&keys, at, Bytes::new()))).collect()
+                }
+                Value::Set(_) => return path,
             };
             let choice = self.below(slots.len() + 1);
             let Some(slot) = slots.get(choice) else { return path };
@@ -243,7 +376,19 @@ impl Choices<'_> {
             found = value.at(path.slots()).unwrap();
         }
         match found {
+            Value::Leaf(leaf) if leaf.starts_with(&[0xd8, 0x40]) && self.below(3) > 0 => {
+                let start = self.below(5);
+                let bytes = vec![self.below(9) as u8; self.below(5 - start)].into();
+                Op { path, action: Action::Bytes { start: start as u32, bytes } }
+            }
             Value::Leaf(_) => Op { path, action: self.set() },
+            Value::Map(pairs) => self.map_op(path, &pairs.iter().map(|(key, _)| key).collect::<Vec<_>>()),
+            Value::Set(members) => self.set_op(path, &members.iter().collect::<Vec<_>>()),
+            Value::Object { pairs, .. } if self.below(8) == 0 => {
+                let indices = pairs.iter().take_while(|(key, _)| index_of(key).is_some()).count();
+                let names = self.permutation(pairs.len() - indices).into_iter().map(|old| old + indices as u32);
+                Op { path, action: Action::Permute((0..indices as u32).chain(names).collect()) }
+            }
             Value::Object { pairs, .. } => match self.below(5) {
                 0 => Op { path, action: self.set() },
                 1 | 2 => Op { path: path.key(self.key()), action: self.set() },
@@ -261,6 +406,10 @@ impl Choices<'_> {
         match value.at(place.slots()) {
             Some(Value::Object { .. }) => place.key(self.key()),
             Some(Value::Array(items)) => place.index(self.below(items.len() + 2) as u32),
+            Some(Value::Map(_) | Value::Set(_)) => {
+                let key = self.entry_key();
+                place.entry(key, 0)
+            }
             _ => place,
         }
     }
@@ -269,8 +418,55 @@ impl Choices<'_> {
         Action::Set(self.value(2).encode())
     }
 
+    fn map_op(&mut self, path: Path, keys: &[&Vec<u8>]) -> Op {
+        let name = name_at(keys, self.below(keys.len() + 1), Bytes::new());
+        let path_to = |name: EntryName| path.clone().entry(name.key, name.twin);
+        match self.below(5) {
+            _ if name.key.is_empty() => Op { path: path_to(self.new_entry(keys)), action: self.set() },
+            0 => Op { path: path_to(name), action: self.set() },
+            1 if name.key[0] >= 0x80 => Op { path: path_to(name), action: Action::Rename(self.object_key()) },
+            2 => Op { path: path_to(self.new_entry(keys)), action: self.set() },
+            3 => Op { path, action: self.set() },
+            _ => Op { path: path_to(name), action: Action::Delete },
+        }
+    }
+
+    fn set_op(&mut self, path: Path, keys: &[&Vec<u8>]) -> Op {
+        let name = name_at(keys, self.below(keys.len() + 1), Bytes::new());
+        let new = self.new_entry(keys);
+        let is_new = position(keys.iter().copied(), &new).is_none();
+        let path_to = |name: EntryName| path.clone().entry(name.key, name.twin);
+        match self.below(5) {
+            0 | 1 if is_new => Op { path: path_to(new), action: Action::Add },
+            _ if name.key.is_empty() => Op { path, action: self.set() },
+            2 if name.key[0] >= 0x80 => Op { path: path_to(name), action: Action::Rename(self.object_key()) },
+            _ => Op { path: path_to(name), action: Action::Delete },
+        }
+    }
+
+    fn object_key(&mut self) -> Bytes {
+        Bytes::from_static([&[0xb9, 0, 0][..], &[0x80], &[0x81, 0x01]][self.below(3)])
+    }
+
+    fn rebuild(&mut self, len: usize) -> Action {
+        let start = self.below(len + 1) as u32;
+        let mut pieces = Vec::new();
+        for old in self.permutation(len - start as usize) {
+            match self.below(3) {
+                0 => {}
+                1 => pieces.push(Piece::New(vec![self.item(1).encode()])),
+                _ => pieces.push(Piece::Kept { start: start + old, count: 1 }),
+            }
+        }
+        if self.below(4) == 0 {
+            pieces = vec![Piece::Kept { start, count: len as u32 - start }, Piece::New(vec![])];
+        }
+        Action::Rebuild { start, pieces }
+    }
+
     fn array_op(&mut self, path: Path, len: usize) -> Op {
-        match self.below(7) {
+        match self.below(8) {
+            7 => Op { path, action: self.rebuild(len) },
             0 if len > 0 => Op { path: path.index(self.below(len) as u32), action: Action::Delete },
             1 => Op { path: path.index(self.below(len + 3) as u32), action: self.set() },
             2 => Op { path, action: Action::Length(self.below(len + 3) as u32) },

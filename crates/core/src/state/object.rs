@@ -104,6 +104,22 @@ impl Object {
         self.slots.insert(order, (key, removed.node));
     }
 
+    /// Gives the keys another order: the new rank `i` is the old rank `order[i]`, indices included, which must stay first and
+    /// in their order. False, and nothing changed, if they would not. `order` is a permutation of as many keys as there are.
+    pub fn reorder(&mut self, order: &[u32]) -> bool {
+        let indices = self.slots.range(..Order::Name(0)).count();
+        if order[..indices].iter().enumerate().any(|(rank, old)| rank != *old as usize) {
+            return false;
+        }
+        let mut named: Vec<_> = self.slots.split_off(&Order::Name(0)).into_values().map(Some).collect();
+        for (rank, old) in order[indices..].iter().enumerate() {
+            let Some((key, node)) = named[*old as usize - indices].take() else { continue };
+            let order = self.name(&key, (rank as u64 + 1) * SPACING);
+            self.slots.insert(order, (key, node));
+        }
+        true
+    }
+
     /// Where a key stands, or, for an index that is absent, where it would.
     fn order(&self, key: &[u8]) -> Option<Order> {
         match array_index(key) {

@@ -1,17 +1,28 @@
-//! Paths: how deltas and reads name a place in a value.
+//! Paths: how deltas and reads name a place in a value. The bytes are persisted: change them never.
+//!
+//! ```text
+//! path := varint count, segment*
+//! segment := 0 varint len, WTF-8             a key of an object
+//!          | 1 varint index                  an index of an array
+//!          | 2 varint rank, varint len, CBOR an entry of a Map, or a member of a Set: its key, and how many entries with the
+//!                                            same bytes stand before it; rank 2^32 - 1: one that is added after them
+//! ```
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
+use super::entries::EntryName;
 use super::varint::{Cursor, write_bytes, write_number};
-use crate::codec::{CodecError, wtf8};
+use crate::codec::{CodecError, cbor, wtf8};
 
 /// The longest path that is read. What Pawl writes is at most 256 deep; this bounds the stack that walking a tree takes.
 pub const MAX_SEGMENTS: usize = 512;
 
 const KEY: u8 = 0x00;
 const INDEX: u8 = 0x01;
+const ENTRY: u8 = 0x02;
 
 /// One place inside a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +31,8 @@ pub enum Slot {
     Key(Bytes),
     /// An index of an array.
     Index(u32),
+    /// An entry of a Map, or a member of a Set.
+    Entry(EntryName),
 }
 
 /// From the root of a value to a place in it; empty for the root itself.
@@ -47,10 +60,16 @@ impl Path {
         self
     }
 
+    /// This path and one more key of a Map or member of a Set, given as CBOR.
+    pub fn entry(mut self, key: Bytes, twin: u32) -> Self {
+        self.0.push(Slot::Entry(EntryName { key, twin }));
+        self
+    }
+
     /// Gives up memory shared with the delta that it was read from.
     pub(super) fn detach(&mut self) {
         for slot in &mut self.0 {
-            if let Slot::Key(key) = slot {
+            if let Slot::Key(key) | Slot::Entry(EntryName { key, .. }) = slot {
                 *key = Bytes::copy_from_slice(key);
             }
         }
@@ -77,6 +96,11 @@ impl Path {
                     out.push(INDEX);
                     write_number(out, *index);
                 }
+                Slot::Entry(EntryName { key, twin }) => {
+                    out.push(ENTRY);
+                    write_number(out, *twin);
+                    write_bytes(out, key);
+                }
             }
         }
     }
@@ -91,7 +115,21 @@ impl From<Vec<Slot>> for Path {
 impl Slot {
     /// About how many bytes it takes in memory.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Slot>() + if let Slot::Key(key) = self { key.len() } else { 0 }
+        let key = match self {
+            Slot::Key(key) | Slot::Entry(EntryName { key, .. }) => key.len(),
+            Slot::Index(_) => 0,
+        };
+        size_of::<Slot>() + key
+    }
+
+    /// What conflicts know it by: entries whose keys have the same bytes are one place.
+    pub(super) fn mark(&self) -> Cow<'_, Slot> {
+        match self {
+            Slot::Entry(EntryName { key, twin: 1.. }) => {
+                Cow::Owned(Slot::Entry(EntryName { key: key.clone(), twin: 0 }))
+            }
+            slot => Cow::Borrowed(slot),
+        }
     }
 
     fn read(cursor: &mut Cursor) -> Result<Self, CodecError> {
@@ -108,7 +146,13 @@ impl Slot {
                 u32::MAX => Err(CodecError::unexpected(offset, "index 4294967295", "an index below 2^32 - 1")),
                 index => Ok(Slot::Index(index)),
             },
-            tag => Err(CodecError::unexpected(offset, format!("tag {tag}"), "a path segment (0 or 1)")),
+            ENTRY => {
+                let twin = cursor.number("the rank of an entry")?;
+                let key = cursor.bytes("the key of an entry")?;
+                cbor::validate(&key).map_err(|error| error.shifted(cursor.offset() - key.len()))?;
+                Ok(Slot::Entry(EntryName { key, twin }))
+            }
+            tag => Err(CodecError::unexpected(offset, format!("tag {tag}"), "a path segment (0 to 2)")),
         }
     }
 }
@@ -118,6 +162,7 @@ impl fmt::Display for Slot {
         let key = match self {
             Slot::Index(index) => return write!(out, "[{index}]"),
             Slot::Key(key) => String::from_utf8_lossy(key),
+            Slot::Entry(EntryName { key, .. }) => return write!(out, ".get({})", cbor::shown(key)),
         };
         match is_identifier(&key) {
             true => write!(out, ".{key}"),

@@ -36,6 +36,26 @@ fn deltas_have_their_golden_bytes() {
         assert_eq!(Delta::parse(&unhex(&bytes)).unwrap(), delta);
         assert_eq!(delta.encoded_len() * 2, bytes.replace(' ', "").len());
     }
+    let entry = || Path::root().entry(unhex("6161"), 300);
+    let entry_bytes = "01 02ac02026161";
+    for (path, action, bytes) in [
+        (entry(), Action::Set(unhex("01")), format!("0101{entry_bytes}0101")),
+        (entry(), Action::Add, format!("0106{entry_bytes}")),
+        (entry(), Action::Rename(unhex("80")), format!("0107{entry_bytes}0180")),
+        (Path::root(), Action::Bytes { start: 300, bytes: unhex("0102") }, "010800 ac02020102".to_owned()),
+        (
+            Path::root(),
+            Action::Rebuild {
+                start: 1,
+                pieces: vec![Piece::Kept { start: 300, count: 2 }, Piece::New(vec![unhex("f6"), unhex("01")])],
+            },
+            "010900 0102 00ac0202 010201f60101".to_owned(),
+        ),
+    ] {
+        let delta = Delta::new(vec![Op { path, action }]).unwrap();
+        assert_eq!(hex(&delta.encode()), bytes.replace(' ', ""));
+        assert_eq!(Delta::parse(&unhex(&bytes)).unwrap(), delta);
+    }
     assert_eq!(hex(&Delta::new(vec![]).unwrap().encode()), "01");
     let root = Delta::new(vec![Op { path: Path::root(), action: Action::Set(unhex("f7")) }]).unwrap();
     assert_eq!(hex(&root.encode()), "01010001f7");
@@ -59,8 +79,13 @@ fn malformed_deltas_are_refused_with_their_offset() {
     for (bytes, offset, words) in [
         ("", 0, "a delta's version"),
         ("02", 0, "found version 2"),
-        ("0106 00", 1, "found code 6"),
-        ("0101 01 0261 01f6", 3, "found tag 2"),
+        ("010a 00", 1, "found code 10"),
+        ("0106 00", 1, "the path of an entry"),
+        ("0107 01 0100 0101", 1, "the path of an entry"),
+        ("0101 01 0361 01f6", 3, "found tag 3"),
+        ("0101 01 0200 0182 01f6", 7, "the items of a container"),
+        ("0108 00 0002aa", 4, "bytes"),
+        ("0109 00 0001 0200", 5, "found kind 2"),
         ("0101 01 0001ff 01f6", 3, "not WTF-8"),
         ("0101 01 01ffffffff0f 01f6", 3, "found index 4294967295"),
         ("0101 01 01ffffffff1f 01f6", 4, "over 32 bits"),

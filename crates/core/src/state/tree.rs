@@ -1,10 +1,14 @@
 //! The value tree: encoded bytes, expanded one level at a time where a write goes through.
+//!
+//! Keys of Maps and members of Sets stay encoded: what an attempt changed in one is written whole.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::StateError;
+use super::entries::Entries;
+use super::memory::Memory;
 use super::object::Object;
 use super::path::{Slot, for_people};
 use crate::codec::cbor::{self, Kind, Writer};
@@ -17,12 +21,16 @@ pub(super) enum Node {
     Expanded(Box<Container>),
 }
 
-/// A container whose children are nodes. Containers nest no deeper than paths are long, so walking them may recurse.
+/// A value that is open to be written into. Most are containers whose children are nodes. Containers nest no deeper than paths are long, so walking them may recurse.
 #[derive(Debug, Clone)]
 pub(super) enum Container {
     Object(Object),
     /// A ring, so that both ends are cheap to push and pop.
     Array(VecDeque<Node>),
+    /// A Map or a Set.
+    Entries(Entries),
+    /// A typed array, Buffer or ArrayBuffer that is written in place.
+    Memory(Memory),
 }
 
 impl Node {
@@ -53,6 +61,7 @@ impl Node {
             node = match (node.expand(above)?, slot) {
                 (Container::Object(object), Slot::Key(key)) => object.get_mut(key),
                 (Container::Array(items), Slot::Index(index)) => items.get_mut(*index as usize),
+                (Container::Entries(entries), Slot::Entry(name)) => entries.get_mut(name),
                 (container, slot) => return Err(wrong_kind(above, container.describe(), slot)),
             }
             .ok_or_else(|| corrupt(&path[..=depth], "nothing", "a value"))?;
@@ -74,7 +83,7 @@ impl Node {
     pub fn expand_array(&mut self, path: &[Slot]) -> Result<&mut VecDeque<Node>, StateError> {
         match self.expand(path)? {
             Container::Array(items) => Ok(items),
-            Container::Object(_) => Err(corrupt(path, "an object", "an array")),
+            other => Err(corrupt(path, other.describe(), "an array")),
         }
     }
 
@@ -136,7 +145,22 @@ impl Container {
                 let object = Object::from_pairs(null_prototype, pairs);
                 object.map(Container::Object).map_err(|key| twice(path, key))
             }
-            Kind::Leaf => Err(corrupt(path, cbor::describe(value), "an object or an array")),
+            Kind::Map => {
+                let mut pairs = Vec::with_capacity(children.len_hint() / 2);
+                while let (Some(key), Some(value)) = (children.next(), children.next()) {
+                    pairs.push((key?, Node::Encoded(value?)));
+                }
+                Ok(Container::Entries(Entries::from_pairs(false, pairs)))
+            }
+            Kind::Set => {
+                let members = children.map(|member| Ok((member?, Node::undefined())));
+                let members = members.collect::<Result<_, StateError>>()?;
+                Ok(Container::Entries(Entries::from_pairs(true, members)))
+            }
+            Kind::Leaf => match cbor::memory_start(value)? {
+                Some(start) => Ok(Container::Memory(Memory::new(value, start))),
+                None => Err(corrupt(path, cbor::describe(value), "an object or an array")),
+            },
         }
     }
 
@@ -144,6 +168,9 @@ impl Container {
         match self {
             Container::Object(_) => "an object",
             Container::Array(_) => "an array",
+            Container::Entries(entries) if entries.is_set => "a Set",
+            Container::Entries(_) => "a Map",
+            Container::Memory(_) => "bytes",
         }
     }
 
@@ -162,6 +189,13 @@ impl Container {
                     len += item.encoded_len();
                 }
             }
+            Container::Entries(entries) => {
+                len = cbor::entries_head_len(entries.len());
+                for (key, node) in entries.iter() {
+                    len += key.len() + if entries.is_set { 0 } else { node.encoded_len() };
+                }
+            }
+            Container::Memory(memory) => len = memory.encoded_len(),
         }
         len
     }
@@ -184,6 +218,20 @@ impl Container {
                     item.write(out);
                 }
             }
+            Container::Entries(entries) if entries.is_set => {
+                out.set(entries.len());
+                entries.iter().for_each(|(member, _)| {
+                    out.raw(member);
+                });
+            }
+            Container::Entries(entries) => {
+                out.map(entries.len());
+                for (key, node) in entries.iter() {
+                    out.raw(key);
+                    node.write(out);
+                }
+            }
+            Container::Memory(memory) => memory.write(out),
         }
     }
 }
@@ -194,7 +242,12 @@ pub(super) fn corrupt(path: &[Slot], found: impl Into<String>, expected: &'stati
 
 /// A slot of one kind in a container of the other.
 pub(super) fn wrong_kind(path: &[Slot], found: &'static str, slot: &Slot) -> StateError {
-    corrupt(path, found, if matches!(slot, Slot::Key(_)) { "an object" } else { "an array" })
+    let expected = match slot {
+        Slot::Key(_) => "an object",
+        Slot::Index(_) => "an array",
+        Slot::Entry(_) => "a Map or a Set",
+    };
+    corrupt(path, found, expected)
 }
 
 fn twice(path: &[Slot], key: Bytes) -> StateError {

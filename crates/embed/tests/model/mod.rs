@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_embed::{Call, Desk, DriverStore, Limits, Rows, Work, Written};
-use pawl_store::{ActorId, Batch, Change, Code, Completion, Opened, Outcome, Request, Store, StoreError, Ticket};
+use pawl_store::{
+    ActorId, Batch, Change, Code, Completion, Opened, Outcome, Request, Scopes, Store, StoreError, Ticket,
+};
 
 /// What survives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Process {
 
     /// Opens the actor; none if the process died.
     pub fn open(&mut self) -> Option<Result<Opened, StoreError>> {
-        let request = Request::Open { actor: actor() };
+        let request = Request::Open { actor: actor(), scopes: Scopes::Open };
         match self.ask(request)? {
             Completion::Opened(opened) => Some(Ok(opened)),
             Completion::Failed(error) => Some(Err(error)),

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
+use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Start,
-    StepTraits, Until, Writes,
+    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Send,
+    Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -47,6 +48,10 @@ pub enum Said {
         ticket: u64,
         failed: Vec<usize>,
     },
+    /// An actor of this name is never opened again.
+    Forget {
+        actor: String,
+    },
 }
 
 /// Puts everything that `bytes` say into `said`, in the place of what is there.
@@ -79,8 +84,8 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             40 => {
                 let stated = self.optional(|r| Ok((r.number()? as usize, r.number()? as usize)))?;
-                let stated = stated.map(|(rows, bytes)| Limits { rows, bytes });
-                let limits = Limits::of(stated, self.flag()?);
+                let stated = stated.map(|(rows, bytes)| Limits { rows, bytes, together: false });
+                let limits = Limits { together: self.flag()?, ..Limits::of(stated, self.flag()?) };
                 let count = self.number()?;
                 let rows = (0..count).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
                 Said::Loaded { ticket: handle, rows, limits }
@@ -92,6 +97,7 @@ impl<'a> Reader<'a> {
                 let failed = (0..count).map(|_| Ok(self.number()? as usize)).collect::<Result<_>>()?;
                 Said::Settled { ticket: handle, failed }
             }
+            44 => Said::Forget { actor: self.text()? },
             kind => Said::Host(self.input(kind, handle)?),
         })
     }
@@ -115,7 +121,12 @@ impl<'a> Reader<'a> {
                 code_version: self.number()?,
                 embedded: self.optional(Self::embedded)?,
             }),
-            7 => ActorInput::Send { call: self.number()?, name: self.text()?, body: self.copied()? },
+            7 => ActorInput::Send {
+                call: self.number()?,
+                name: self.text()?,
+                body: self.copied()?,
+                delay_ms: self.time()?,
+            },
             8 => ActorInput::Step {
                 scope: self.number()?,
                 op: self.number()?,
@@ -184,6 +195,7 @@ impl<'a> Reader<'a> {
             33 => ActorInput::Polled { op: self.number()?, messages: self.messages()? },
             34 => ActorInput::Cell { name: self.text()?, value: self.copied()?, replace: self.flag()? },
             35 => ActorInput::Evict,
+            36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
@@ -210,11 +222,16 @@ impl<'a> Reader<'a> {
 
     fn traits(&mut self) -> Result<StepTraits> {
         let bits = self.byte()?;
-        Ok(StepTraits { ephemeral: bits & 1 != 0, undo: bits & 2 != 0, undo_attempted: bits & 4 != 0 })
+        Ok(StepTraits {
+            ephemeral: bits & 1 != 0,
+            undo: bits & 2 != 0,
+            undo_attempted: bits & 4 != 0,
+            exclusive: bits & 8 != 0,
+        })
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()? })
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
     }
 
     fn fork(&mut self) -> Result<Fork> {
@@ -256,13 +273,25 @@ impl<'a> Reader<'a> {
         let cells = self.number()?;
         let cells = (0..cells).map(|_| self.cell_writes()).collect::<Result<_>>()?;
         let sends = self.number()?;
-        let sends = (0..sends).map(|_| Ok((self.text()?, self.copied()?))).collect::<Result<_>>()?;
+        let sends = (0..sends).map(|_| self.send()).collect::<Result<_>>()?;
         let rows = self.number()?;
         let rows = (0..rows).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
         Ok(Writes { cells, sends, rows })
     }
 
-    fn cell_writes(&mut self) -> Result<CellWrites> {
+    fn send(&mut self) -> Result<Send> {
+        let (to, name, body) = (self.optional(Self::text)?, self.text()?, self.copied()?);
+        let delay_ms = self.time()?;
+        let purpose = match self.byte()? {
+            0 => Purpose::Plain,
+            1 => Purpose::Create { watched: false },
+            2 => Purpose::Cancel,
+            kind => return Err(self.wrong(format!("a message of kind {kind}"))),
+        };
+        Ok(Send { to, name, body, delay_ms, purpose })
+    }
+
+    pub fn cell_writes(&mut self) -> Result<CellWrites> {
         let cell = self.text()?;
         let pin = self.number()?;
         let delta = self.optional(Self::delta)?;

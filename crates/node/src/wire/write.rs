@@ -44,13 +44,15 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
-/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages.
-pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], out: &mut Vec<u8>) {
+/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; then how many attempts
+/// had to run again.
+pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], conflicts: u64, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
     inbox.iter().for_each(|message| writer.message(message));
+    writer.number(conflicts);
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);
@@ -71,8 +73,16 @@ impl Writer<'_> {
             }
             Output::OpenFailed { handle, error: Problem::Store(error) } => self.with_error(23, *handle, error),
             Output::OpenFailed { handle, error: Problem::Damaged(error) } => {
+                let (code, advice) = match error.is_newer() {
+                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+                };
+                let message = format!(
+                    "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        \
+                     {advice}"
+                );
                 self.record(23, *handle);
-                self.error(Code::RecordCorrupt.word(), &error.to_string(), false, false, &[]);
+                self.error(code.word(), &message, false, false, &[]);
             }
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
             Output::Reopened { handle, facts } => {
@@ -295,6 +305,7 @@ impl Writer<'_> {
                 self.record(34, handle);
                 self.number(*op);
             }
+            ActorOutput::Due => self.record(35, handle),
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);
                 self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));

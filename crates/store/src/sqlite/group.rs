@@ -7,10 +7,10 @@ use rusqlite::Error as SqlError;
 
 use super::file::File;
 use super::queue::Group;
-use super::rows;
 use super::trouble::{self, Kind};
+use super::{past, rows};
 use crate::check;
-use crate::contract::{Completion, Limits, Outcome, Request};
+use crate::contract::{Completion, Limits, Outcome, Request, Stats};
 use crate::error::StoreError;
 use crate::record::{ActorId, Batch};
 
@@ -20,6 +20,8 @@ pub(super) struct Done {
     /// Batches and changes written.
     pub(super) batches: u64,
     pub(super) changes: u64,
+    /// What was read and compacted, apart from them.
+    pub(super) stats: Stats,
 }
 
 /// Why a group is not. In all but `Unknown` nothing was written.
@@ -67,15 +69,27 @@ impl File {
     }
 
     fn apply_all(&mut self, group: &Group, limits: &Limits) -> Result<Done, SqlError> {
-        let mut done = Done { completions: Vec::with_capacity(group.len()), batches: 0, changes: 0 };
+        let mut done =
+            Done { completions: Vec::with_capacity(group.len()), batches: 0, changes: 0, stats: Stats::default() };
         for (_, request) in group {
             let completion = match request {
-                Request::Open { actor } => match check::actor(actor) {
-                    Ok(()) => {
-                        rows::open(self.db(), actor, self.epoch())?.map_or_else(Completion::Failed, Completion::Opened)
-                    }
+                Request::Open { actor, scopes } => match check::actor(actor) {
+                    Ok(()) => past::open(self.db(), actor, *scopes, self.epoch(), &mut done.stats)?
+                        .map_or_else(Completion::Failed, Completion::Opened),
                     Err(error) => Completion::Failed(error),
                 },
+                Request::Read { actor, up_to, scopes } => match check::actor(actor) {
+                    Ok(()) => past::read(self.db(), actor, *up_to, *scopes, &mut done.stats)?
+                        .map_or_else(Completion::Failed, Completion::Read),
+                    Err(error) => Completion::Failed(error),
+                },
+                Request::Compact(piece) => {
+                    let seq = self.seq(&piece.actor)?;
+                    match past::compact(self.db(), piece, self.epoch(), seq, &mut done.stats)? {
+                        Ok(()) => Completion::Committed(Outcome::Yes),
+                        Err(refusal) => Completion::Committed(Outcome::No(refusal)),
+                    }
+                }
                 Request::Alarms { after, limit } => Completion::Alarms(rows::due(self.db(), after.as_ref(), *limit)?),
                 Request::Commit(batch) => match self.apply(batch, limits)? {
                     Ok(()) => {

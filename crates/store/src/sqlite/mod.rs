@@ -1,12 +1,14 @@
 //! The store in an SQLite file: one writer thread, one connection, one transaction for all that came meanwhile.
 //!
 //! `queue` is what the caller and the writer share; `writer` serves it, and reopens the file when a write has failed;
-//! `file` is one opening of the file under one epoch; `group` is one transaction in it; `rows` is its SQL; `lock` keeps
+//! `file` is one opening of the file under one epoch; `group` is one transaction in it; `rows` is its SQL, `past` what it
+//! does with snapshots; `lock` keeps
 //! other processes out; `trouble` says what an error of SQLite means.
 
 mod file;
 mod group;
 mod lock;
+mod past;
 mod queue;
 mod rows;
 mod trouble;

@@ -255,6 +255,7 @@ impl State {
 fn size(request: &Request) -> usize {
     match request {
         Request::Commit(batch) => batch.bytes(),
-        Request::Open { .. } | Request::Alarms { .. } => 0,
+        Request::Compact(piece) => piece.bytes(),
+        Request::Open { .. } | Request::Read { .. } | Request::Alarms { .. } => 0,
     }
 }

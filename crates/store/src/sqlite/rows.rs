@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rusqlite::{Connection, Error as SqlError, OptionalExtension, Row, params};
 
-use crate::contract::{Due, Opened};
+use crate::contract::Due;
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
 
-/// Format 1. A change is one row, written once; `snapshot` is for later.
+/// Format 1. A change is one row, written once; `actor.snapshot` is the change of the newest snapshot. The numbers of a
+/// snapshot's chunks are 8 bytes each, little-endian.
 pub(super) const SCHEMA: &str = "
 CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
@@ -34,6 +35,22 @@ CREATE TABLE change (
     body      BLOB NOT NULL,
     PRIMARY KEY (namespace, actor, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshot (
+    namespace TEXT NOT NULL,
+    actor     TEXT NOT NULL,
+    seq       INTEGER NOT NULL,
+    body      BLOB NOT NULL,
+    open      BLOB NOT NULL,
+    closed    BLOB NOT NULL,
+    PRIMARY KEY (namespace, actor, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE chunk (
+    namespace TEXT NOT NULL,
+    actor     TEXT NOT NULL,
+    number    INTEGER NOT NULL,
+    body      BLOB NOT NULL,
+    PRIMARY KEY (namespace, actor, number)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE inbox (
     namespace  TEXT NOT NULL,
     receiver   TEXT NOT NULL,
@@ -46,8 +63,10 @@ CREATE TABLE inbox (
 
 const EPOCH: &str = "SELECT value FROM meta WHERE key = 'epoch'";
 const SEQ: &str = "SELECT seq FROM actor WHERE namespace = ?1 AND id = ?2";
-const ACTOR: &str = "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = ?1 AND id = ?2";
-const CHANGES: &str = "SELECT seq, body FROM change WHERE namespace = ?1 AND actor = ?2 ORDER BY seq";
+const ACTOR: &str =
+    "SELECT epoch, seq, alarm, status, state_version, snapshot FROM actor WHERE namespace = ?1 AND id = ?2";
+pub(super) const CHANGES: &str = "SELECT seq, body FROM change WHERE namespace = ?1 AND actor = ?2 \
+                                  AND seq > ?3 AND seq <= ?4 ORDER BY seq";
 const INBOX: &str = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = ?1 AND receiver = ?2 \
                      ORDER BY sender, sender_seq";
 const ALARMED: &str = "SELECT namespace, id, alarm, status = 'parked' FROM actor INDEXED BY alarmed \
@@ -66,8 +85,25 @@ const SAME_MESSAGE: &str = "SELECT body = ?5 FROM inbox \
 const TAKE_MESSAGE: &str = "DELETE FROM inbox \
                             WHERE namespace = ?1 AND receiver = ?2 AND sender = ?3 AND sender_seq = ?4";
 
+pub(super) const SNAPSHOT: &str = "SELECT seq, body, open, closed FROM snapshot \
+                                   WHERE namespace = ?1 AND actor = ?2 AND seq = ?3";
+pub(super) const SNAPSHOTS: &str = "SELECT seq, body, open, closed FROM snapshot \
+                                    WHERE namespace = ?1 AND actor = ?2 ORDER BY seq";
+pub(super) const CHUNK: &str = "SELECT body FROM chunk WHERE namespace = ?1 AND actor = ?2 AND number = ?3";
+pub(super) const CHUNKS: &str = "SELECT number FROM chunk WHERE namespace = ?1 AND actor = ?2 ORDER BY number";
+pub(super) const OLDEST_CHANGE: &str = "SELECT min(seq) FROM change WHERE namespace = ?1 AND actor = ?2";
+pub(super) const SNAPSHOT_ENDS: &str = "SELECT min(seq), max(seq) FROM snapshot WHERE namespace = ?1 AND actor = ?2";
+pub(super) const PUT_CHUNK: &str = "INSERT INTO chunk (namespace, actor, number, body) VALUES (?1, ?2, ?3, ?4) \
+                                    ON CONFLICT (namespace, actor, number) DO UPDATE SET body = ?4";
+pub(super) const PUT_SNAPSHOT: &str = "INSERT INTO snapshot (namespace, actor, seq, body, open, closed) \
+                                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const SET_SNAPSHOT: &str = "UPDATE actor SET snapshot = ?3 WHERE namespace = ?1 AND id = ?2";
+pub(super) const DROP_SNAPSHOTS: &str = "DELETE FROM snapshot WHERE namespace = ?1 AND actor = ?2 AND seq < ?3";
+pub(super) const DROP_CHANGES: &str = "DELETE FROM change WHERE namespace = ?1 AND actor = ?2 AND seq <= ?3";
+pub(super) const DROP_CHUNK: &str = "DELETE FROM chunk WHERE namespace = ?1 AND actor = ?2 AND number = ?3";
+
 /// All statements, so that an opening can see that the file has the tables they need.
-pub(super) const STATEMENTS: [&str; 12] = [
+pub(super) const STATEMENTS: [&str; 24] = [
     EPOCH,
     SEQ,
     ACTOR,
@@ -80,6 +116,18 @@ pub(super) const STATEMENTS: [&str; 12] = [
     PUT_MESSAGE,
     SAME_MESSAGE,
     TAKE_MESSAGE,
+    SNAPSHOT,
+    SNAPSHOTS,
+    CHUNK,
+    CHUNKS,
+    OLDEST_CHANGE,
+    SNAPSHOT_ENDS,
+    PUT_CHUNK,
+    PUT_SNAPSHOT,
+    SET_SNAPSHOT,
+    DROP_SNAPSHOTS,
+    DROP_CHANGES,
+    DROP_CHUNK,
 ];
 
 /// Runs a statement that takes and gives nothing.
@@ -96,48 +144,29 @@ pub(super) fn seq(db: &Connection, actor: &ActorId) -> Result<Option<u64>, SqlEr
     db.prepare_cached(SEQ)?.query_row(params![actor.namespace, actor.name], |row| unsigned(row, 0)).optional()
 }
 
-/// Everything of an actor; an error inside says how what is stored contradicts itself.
-pub(super) fn open(db: &Connection, actor: &ActorId, epoch: u64) -> Result<Result<Opened, StoreError>, SqlError> {
-    let row = match actor_row(db, actor)? {
-        Ok(row) => row,
-        Err(corrupt) => return Ok(Err(corrupt)),
-    };
-    let newest = row.as_ref().map_or(0, |row| row.seq);
-    let mut changes = Vec::new();
-    let mut statement = db.prepare_cached(CHANGES)?;
-    let mut stored = statement.query(params![actor.namespace, actor.name])?;
-    while let Some(row) = stored.next()? {
-        let (seq, expected) = (unsigned(row, 0)?, changes.len() as u64 + 1);
-        if seq != expected || seq > newest {
-            let expected = if seq > newest { format!("none after {newest}") } else { format!("seq {expected}") };
-            return Ok(Err(StoreError::corrupt(actor, format!("a change with seq {seq}"), expected)));
-        }
-        changes.push((seq, bytes(row, 1)?));
-    }
-    if changes.len() as u64 != newest {
-        let found = format!("{} changes", changes.len());
-        return Ok(Err(StoreError::corrupt(actor, found, format!("{newest}"))));
-    }
-    Ok(Ok(Opened { row, epoch, changes, inbox: inbox(db, actor)? }))
-}
-
-fn actor_row(db: &Connection, actor: &ActorId) -> Result<Result<Option<ActorRow>, StoreError>, SqlError> {
+/// An actor's row, and the change of its newest snapshot.
+pub(super) fn actor_row(
+    db: &Connection,
+    actor: &ActorId,
+) -> Result<Result<Option<(ActorRow, Option<u64>)>, StoreError>, SqlError> {
     let mut statement = db.prepare_cached(ACTOR)?;
     let stored = statement.query_row(params![actor.namespace, actor.name], |row| {
         let version: i64 = row.get(4)?;
-        Ok((unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?, row.get::<_, String>(3)?, version))
+        let snapshot: Option<i64> = row.get(5)?;
+        Ok((unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?, row.get::<_, String>(3)?, version, snapshot))
     });
-    let Some((epoch, seq, alarm, word, version)) = stored.optional()? else { return Ok(Ok(None)) };
+    let Some((epoch, seq, alarm, word, version, snapshot)) = stored.optional()? else { return Ok(Ok(None)) };
     let Some(status) = Status::from_word(&word) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the status {word:?}"), "one of those that Pawl knows")));
     };
     let Ok(state_version) = u32::try_from(version) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the state version {version}"), "a number of 32 bits")));
     };
-    Ok(Ok(Some(ActorRow { epoch, seq, alarm, status, state_version })))
+    let row = ActorRow { epoch, seq, alarm, status, state_version };
+    Ok(Ok(Some((row, snapshot.map(i64::cast_unsigned)))))
 }
 
-fn inbox(db: &Connection, actor: &ActorId) -> Result<Vec<InboxRow>, SqlError> {
+pub(super) fn inbox(db: &Connection, actor: &ActorId) -> Result<Vec<InboxRow>, SqlError> {
     let mut statement = db.prepare_cached(INBOX)?;
     let rows = statement.query_map(params![actor.namespace, actor.name], |row| {
         Ok(InboxRow { sender: row.get(0)?, sender_seq: unsigned(row, 1)?, body: bytes(row, 2)? })
@@ -219,11 +248,11 @@ fn write_change(db: &Connection, batch: &Batch, change: &Change) -> Result<Resul
     Ok(Ok(()))
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, SqlError> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, SqlError> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| SqlError::IntegralValueOutOfRange(column, value))
 }
 
-fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes, SqlError> {
+pub(super) fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes, SqlError> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
 }

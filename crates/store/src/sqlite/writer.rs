@@ -153,6 +153,7 @@ impl Writer {
                     self.stats.batches += done.batches;
                     self.stats.changes += done.changes;
                     self.stats.transactions += u64::from(done.batches > 0);
+                    self.stats.add(done.stats);
                     self.queue.finish(done.completions, self.stats);
                     return Ok(Handle::Sound);
                 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pawl_store::{Code, Completion, Outcome, Request};
+use pawl_store::{Code, Completion, Outcome, Request, Scopes};
 use rusqlite::Connection;
 
-use crate::driver::{Driver, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Place, actor, change, refusal};
 
 /// Another program with a write transaction of its own.
 fn locker(place: &Place) -> Connection {
@@ -95,7 +95,7 @@ fn a_file_that_stays_locked_is_a_no_and_works_again_later() {
         let error = refusal(outcome, Code::StoreUnavailable);
         assert!(error.retryable && error.message.contains("locked by another program"), "{error}");
     }
-    let opened = driver.ask(Request::Open { actor: actor("order/1") });
+    let opened = driver.ask(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     assert!(matches!(opened, Completion::Failed(error) if error.retryable));
     locker.execute_batch("ROLLBACK").unwrap();
     submit_first_changes(&mut driver, 3);
@@ -141,7 +141,7 @@ fn the_log_is_moved_into_the_file_when_nothing_comes_for_a_while() {
 fn a_wake_that_panics_ends_the_store_and_not_the_process() {
     let place = Place::sqlite();
     let mut driver = place.opening_with(|options| options.wake = Arc::new(|| panic!("by this test")));
-    driver.submit(Request::Open { actor: actor("order/1") });
+    driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     let finished = driver.finish();
     assert!(matches!(finished[0].1, Completion::Ready(_)));
     let Completion::Failed(error) = &finished[1].1 else { panic!("{finished:?}") };

@@ -1,7 +1,7 @@
 //! Every store is held to the contract; so is each of them inside a store for crash tests whose fault never strikes.
 
-use crate::conformance::hold_to_contract;
-use crate::driver::Place;
+use pawl_conformance::driver::Place;
+use pawl_conformance::hold_to_contract;
 use pawl_store::fault::{Fault, FaultStore};
 use pawl_store::{OpenOptions, Store};
 

@@ -1,9 +1,9 @@
 //! The store for crash tests: each fault does what it says, once.
 
 use pawl_store::fault::{Fault, FaultStore, Gauge};
-use pawl_store::{ActorId, Batch, Code, Completion, OPENING, OpenOptions, Outcome, Request, Store};
+use pawl_store::{ActorId, Batch, Code, Completion, OPENING, OpenOptions, Outcome, Request, Scopes, Store};
 
-use crate::driver::{Driver, Factory, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Factory, Place, actor, change, refusal};
 
 const STORES: [&Factory; 2] = [&Place::memory, &Place::sqlite];
 
@@ -44,7 +44,7 @@ fn a_lost_batch_is_written_or_not_and_nobody_hears_of_it() {
             submit(&mut driver, 5);
             assert!(gauge.struck());
             submit(&mut driver, 6);
-            driver.submit(Request::Open { actor: order() });
+            driver.submit(Request::Open { actor: order(), scopes: Scopes::Open });
             assert!(driver.finish().is_empty(), "the dead do not answer");
             assert_eq!(gauge.batches(), 5);
             assert_eq!(place.open().open(&order()).changes.len(), written);

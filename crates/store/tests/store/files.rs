@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::driver::{Driver, Folder, Place, actor, bodies, change, refusal};
-use pawl_store::{Code, Completion, Outcome, Request, StoreError};
+use pawl_conformance::driver::{Driver, Folder, Place, actor, bodies, change, refusal};
+use pawl_store::{Code, Completion, Outcome, Request, Scopes, StoreError};
 use rusqlite::Connection;
 
 fn refused(place: &Place) -> StoreError {
@@ -22,7 +22,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn failed(driver: &mut Driver, name: &str, code: Code) -> StoreError {
-    match driver.ask(Request::Open { actor: actor(name) }) {
+    match driver.ask(Request::Open { actor: actor(name), scopes: Scopes::Open }) {
         Completion::Failed(error) if error.code == code => error,
         other => panic!("expected {code}: {other:?}"),
     }
@@ -208,7 +208,7 @@ fn a_store_without_its_tables_is_refused() {
 fn an_actor_whose_rows_contradict_each_other_is_refused_alone() {
     for (sql, found) in [
         ("DELETE FROM change WHERE actor = 'order/2' AND seq = 2", "a change with seq 3"),
-        ("DELETE FROM change WHERE actor = 'order/2' AND seq = 3", "2 changes"),
+        ("DELETE FROM change WHERE actor = 'order/2' AND seq = 3", "no change with seq 3"),
         ("DELETE FROM actor WHERE id = 'order/2'", "a change with seq 1"),
         ("UPDATE actor SET seq = 2 WHERE id = 'order/2'", "a change with seq 3"),
         ("UPDATE actor SET seq = -2 WHERE id = 'order/2'", "out of range"),
@@ -218,7 +218,8 @@ fn an_actor_whose_rows_contradict_each_other_is_refused_alone() {
         let place = filled();
         with_sql(&place, sql);
         let mut driver = place.open();
-        let asked = ["order/1", "order/2", "order/3"].map(|name| driver.submit(Request::Open { actor: actor(name) }));
+        let asked = ["order/1", "order/2", "order/3"]
+            .map(|name| driver.submit(Request::Open { actor: actor(name), scopes: Scopes::Open }));
         let finished = driver.finish();
         assert_eq!(finished.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), asked, "{sql}");
         assert!(matches!(&finished[0].1, Completion::Opened(opened) if opened.changes.len() == 3), "{sql}");
@@ -275,7 +276,7 @@ fn damage_anywhere_in_the_file_is_told_or_harmless_and_never_fatal() {
         let mut driver = place.opening_with(|_| {});
         driver.submit(Request::Alarms { after: None, limit: 10 });
         for name in ["order/1", "order/2", "order/3"] {
-            driver.submit(Request::Open { actor: actor(name) });
+            driver.submit(Request::Open { actor: actor(name), scopes: Scopes::Open });
         }
         let finished = driver.finish();
         assert_eq!(finished.len(), 5, "everything is answered");

@@ -3,7 +3,7 @@
 use crate::child;
 use std::collections::BTreeMap;
 
-use crate::driver::{Place, actor, change};
+use pawl_conformance::driver::{Place, actor, change};
 use pawl_store::{Batch, Change, Completion, InboxRow, Outcome, Put, Request, Status};
 
 const ACTORS: u64 = 6;
@@ -23,7 +23,8 @@ fn child_that_writes() {
         for (n, seq) in (0..).zip(&mut seqs) {
             let changes: Vec<_> = (1..=1 + (*seq + n) % 3).map(|more| written(n, *seq + more)).collect();
             *seq += changes.len() as u64;
-            submitted.insert(driver.submit_batch(driver.batch(&actor(&name(n)), changes)), (n, *seq));
+            let batch = driver.batch(&actor(&name(n)), changes);
+            submitted.insert(driver.submit_batch(batch), (n, *seq));
         }
         let said: Vec<_> = driver
             .finish()

@@ -3,8 +3,8 @@
 use crate::child;
 use std::time::Duration;
 
-use crate::driver::{Place, actor, change, refusal};
-use pawl_store::{Code, Completion, OPENING, Request, StoreError};
+use pawl_conformance::driver::{Place, actor, change, refusal};
+use pawl_store::{Code, Completion, OPENING, Request, Scopes, StoreError};
 
 fn refused(place: &Place, patience: Duration) -> StoreError {
     match place.opening_with(|options| options.lock_patience = patience).opening() {
@@ -61,7 +61,7 @@ fn an_opening_waits_for_the_holder_for_as_long_as_it_may() {
     let mut second = child::start("lock::child_that_holds", &place.path(), |_| {});
     second.expect("open");
     let mut patient = place.opening_with(|options| options.lock_patience = Duration::from_secs(60));
-    let waiting = patient.submit(Request::Open { actor: actor("order/1") });
+    let waiting = patient.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     // Others that try after it, and are told: so it has tried, too, and was not.
     for _ in 0..3 {
         assert_eq!(refused(&place, Duration::ZERO).code, Code::StoreInUse);
@@ -90,7 +90,7 @@ fn closing_ends_the_wait_for_a_lock() {
     let place = Place::sqlite();
     let _first = place.open();
     let mut patient = place.opening_with(|options| options.lock_patience = Duration::from_secs(3600));
-    let waiting = patient.submit(Request::Open { actor: actor("order/1") });
+    let waiting = patient.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
     patient.store.close();
     let finished = patient.finish();
     assert_eq!(finished.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [OPENING, waiting]);

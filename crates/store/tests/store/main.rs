@@ -6,9 +6,7 @@
 
 mod child;
 mod commits;
-mod conformance;
 mod contract;
-mod driver;
 mod faults;
 mod files;
 mod kill;

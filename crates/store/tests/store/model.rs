@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use pawl_store::{ActorId, Batch, Change, Completion, InboxRow, Outcome, Put, Request, Status};
+use pawl_store::{ActorId, Batch, Change, Completion, InboxRow, Outcome, Put, Request, Scopes, Status};
 use proptest::prelude::*;
 
-use crate::driver::{Driver, Place};
+use pawl_conformance::driver::{Driver, Place};
 
 /// What one step of a run does. Small numbers, so that they meet.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ fn run(place: &Place, acts: &[Act]) -> String {
     let mut newest = [0u64; 4];
     for act in acts {
         match act {
-            Act::Open { who } => drop(driver.submit(Request::Open { actor: id(*who) })),
+            Act::Open { who } => drop(driver.submit(Request::Open { actor: id(*who), scopes: Scopes::Open })),
             Act::Alarms { after, limit } => {
                 driver.submit(Request::Alarms { after: after.map(id), limit: *limit });
             }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use pawl_store::{Code, Completion, Outcome, Request};
+use pawl_store::{Code, Completion, Outcome, Request, Scopes};
 
 use crate::child;
-use crate::driver::{Driver, Folder, Place, actor, change, refusal};
+use pawl_conformance::driver::{Driver, Folder, Place, actor, change, refusal};
 
 const FOLDER: &str = "PAWL_TEST_SYSTEM";
 
@@ -70,7 +70,7 @@ fn unknown(driver: &mut Driver, seq: u64) {
 }
 
 fn unavailable(driver: &mut Driver) -> bool {
-    match driver.ask(Request::Open { actor: actor("order/1") }) {
+    match driver.ask(Request::Open { actor: actor("order/1"), scopes: Scopes::Open }) {
         Completion::Failed(error) => {
             assert!(error.code == Code::StoreUnavailable && error.retryable, "{error:?}");
             true
@@ -125,7 +125,7 @@ fn child_that_is_read_when_its_sync_fails() {
     system.off("sync");
     // It may be asked while a try from before that is still failing: then the next one answers.
     loop {
-        match driver.ask(Request::Open { actor: actor("order/1") }) {
+        match driver.ask(Request::Open { actor: actor("order/1"), scopes: Scopes::Open }) {
             Completion::Failed(error) if error.message.contains("while another program reads it") => break,
             Completion::Failed(error) if error.code == Code::StoreUnavailable => {}
             other => panic!("what may not be on the disk was served: {other:?}"),

@@ -1,34 +1,68 @@
 /**
- * A workflow of an embedding host that is opened to be told something, while it is not running: what is told is one change. Only
- * for histories that Pawl has written to; those of another engine alone are changed row by row.
+ * Telling a workflow of an embedding host something from outside: that it is cancelled, tries again, or goes back to a step. What
+ * is told is one change: through the actor that is open on the driver, if one is; else the rows are opened for it. Only for histories
+ * that Pawl has written to; those of another engine alone are changed row by row.
  */
 import type { PumpedActor } from "../pump.ts";
-import type { ActorSink, InputWriter, StoreProblem } from "../wire.ts";
+import type { ActorSink, StoreProblem } from "../wire.ts";
+import { listFrom } from "./driver-answer.ts";
 import { DriverPort, OWN_ROWS } from "./driver-port.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost, type Host } from "./host.ts";
+import { actorOn, CONTROLLED, type Telling } from "./hosted-actor.ts";
+import { Pauses } from "./pauses.ts";
+import { storeError } from "./store-error.ts";
 import type { EngineDriver, WorkflowHistorySnapshot } from "./types.ts";
+import { bounded, runsOn } from "./under-way.ts";
 
-/** Whether Pawl has written to a history. */
+/** Whose rows. */
+export interface Target {
+  readonly workflowId: string;
+  readonly driver: EngineDriver;
+  readonly epoch: bigint | undefined;
+}
+
+/** Whether Pawl has written to a history. Rejects with `DriverHangError` after 30 s. */
 export async function isOurs(driver: EngineDriver): Promise<boolean> {
-  return (await driver.list(OWN_ROWS)).length > 0;
+  return actorOn(driver) !== undefined || listFrom("list", await bounded(driver.list(OWN_ROWS))).length > 0;
 }
 
 /**
- * Opens the workflow, lets `check` look at its history, tells it what `write` writes, and resolves to the history as it is then,
- * once that is durable. Rejects with why it was refused.
+ * Lets `check` look at the history, tells the engine what `write` writes, and resolves to the history as it is then, once that is
+ * durable. Rejects with why it was refused. Runs that wait in memory on this driver object begin anew from there; others are
+ * waited for.
  */
 export async function tell(
-  workflowId: string,
-  driver: EngineDriver,
+  target: Target,
   check: (history: WorkflowHistorySnapshot) => void,
-  write: (input: InputWriter, handle: number, call: number) => void,
+  write: Telling,
+): Promise<WorkflowHistorySnapshot> {
+  const { driver } = target;
+  const actor = actorOn(driver);
+  if (actor !== undefined) return actor.tell(check, write);
+  await bounded(untilAllWait(driver));
+  const after = await tellRows(target, check, write);
+  for (const run of runsOn(driver)) run.look();
+  return after;
+}
+
+/** No run is in the midst of something. */
+async function untilAllWait(driver: EngineDriver): Promise<void> {
+  const pauses = new Pauses();
+  while (runsOn(driver).some((run) => !run.isWaiting)) await pauses.next();
+}
+
+async function tellRows(
+  { workflowId, driver, epoch }: Target,
+  check: (history: WorkflowHistorySnapshot) => void,
+  write: Telling,
 ): Promise<WorkflowHistorySnapshot> {
   const host = engineHost();
-  const port = new DriverPort(driver, workflowId);
-  await port.quiet();
+  const port = new DriverPort(driver, workflowId, { epoch });
+  await port.quiet((run) => run.isWaiting);
   const { handle, name } = host.open(workflowId, port, () => {});
-  const control = new ControlRun(host, handle);
+  const control = new ControlRun(host, handle, (problem) => port.error ?? storeError(problem, name, workflowId));
+  port.watch((error) => control.fail(error));
   try {
     await control.open(name);
     const history = new HistoryView(() => host.pump.engine.history(handle));
@@ -38,8 +72,6 @@ export async function tell(
     history.keep();
     await port.settled();
     return after;
-  } catch (error) {
-    throw port.error ?? error;
   } finally {
     control.close();
     host.forget(name);
@@ -54,26 +86,30 @@ class ControlRun {
   readonly #handle: number;
   #next: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 
-  constructor(host: Host, handle: number) {
+  constructor(host: Host, handle: number, errorOf: (problem: StoreProblem) => unknown) {
     this.#host = host;
     this.#handle = handle;
-    const failed = (problem: StoreProblem) => this.#next?.reject(new Error(problem.message));
+    const failed = (problem: StoreProblem) => this.fail(errorOf(problem));
     const done = () => this.#next?.resolve();
     const sink: Partial<ActorSink> = {
       opened: done,
       openFailed: failed,
       lost: failed,
       reply: done,
-      refuse: (_call, _reason, why) => this.#next?.reject(new Error(why)),
+      refuse: (_call, _reason, why) => this.fail(new Error(why)),
     };
     host.pump.add(handle, new Proxy(sink, { get: (of, name) => Reflect.get(of, name) ?? ignored }) as PumpedActor);
     host.pump.hold("wait");
   }
 
+  fail(error: unknown): void {
+    this.#next?.reject(error);
+  }
+
   async open(name: string): Promise<void> {
     const { input } = this.#host.pump;
     await this.#ask(() => input.open(this.#handle, name));
-    input.start(this.#handle, false, 0, { frontier: false, patience: 0, controlled: true });
+    input.start(this.#handle, false, 0, CONTROLLED);
   }
 
   tell(write: (call: number) => void): Promise<void> {

@@ -1,95 +1,128 @@
 /**
  * An embedding host's driver, as the engine uses it: reads every row, makes the calls of a change in their order, and notes
- * what is unsettled, so that a later run on the same driver does not read beside it.
+ * what is under way, so that a later run on the same driver does not read beside it.
  */
-import { PawlError } from "../errors.ts";
 import type { DriverCall, HostRow } from "../wire.ts";
+import { Commits, NotCommitted, wholeChanges } from "./commits.ts";
 import { badAnswer, bytesFrom, listFrom } from "./driver-answer.ts";
+import { compareKeys } from "./key-bytes.ts";
 import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
-import type { EngineDriver, Message } from "./types.ts";
+import type { EngineDriver, KVWrite, Message } from "./types.ts";
+import { afterHang, DriverHangError, idle, note, quiet, type RunUnderWay } from "./under-way.ts";
 import { decodeValue } from "./values.ts";
 
 /** The rows of Pawl's own: the tuple `(9)`. */
 export const OWN_ROWS: Uint8Array = Uint8Array.of(0x15, 0x09);
-/** How long a run waits for a call of an earlier one on the same driver. */
-const HANG_MS = 30_000;
+/** The row that is written with every change: `(9,0)`. */
+const HEAD_ROW = Uint8Array.of(0x15, 0x09, 0x14);
+const STATE_ROW = stateKey();
+/** Of so many messages it is known that the host was told that they are done with. */
+const MOST_COMPLETIONS = 1_000;
+/** Of state, output, error and input. */
+const RUN_ROWS = 4;
 
-/** Calls of earlier runs that have not settled, by driver. */
-const unsettled = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
+/** What became of the calls that decide: whether those that failed are certain to have done nothing, or what those after them come to. */
+export type PortWritten =
+  | { readonly failed: { readonly certain: boolean } }
+  | { readonly failed: undefined; readonly settled: Promise<number[]> | undefined };
 
-/** Evicted runs that have not ended, by driver: their steps still end, and are written. */
-const leaving = new WeakMap<EngineDriver, Set<Promise<unknown>>>();
-
-/** `driver_hang`: a call of an earlier run, or an evicted run itself, has hung for too long. */
-export class DriverHangError extends PawlError {
-  static override readonly brand: symbol = Symbol.for("pawl.engine.DriverHangError");
-
-  constructor() {
-    const said = `a call of an earlier run on this driver, or that run itself, has not settled for ${HANG_MS} ms`;
-    super("driver_hang", `${said}: see why it hangs, or run the workflow on another driver object`, {
-      retryable: true,
-    });
-  }
+export interface PortOptions {
+  /** Of one batch; the driver's own, if there are none. */
+  readonly limits?: { rows: number; bytes: number } | undefined;
+  /** Of whoever owns the rows: a driver with `commit` refuses older ones. Default 0. */
+  readonly epoch?: bigint | undefined;
 }
 
 export class DriverPort {
+  readonly epoch: bigint;
   readonly #driver: EngineDriver;
   readonly #workflowId: string;
   readonly #limits: { rows: number; bytes: number } | undefined;
+  readonly #commits: Commits | undefined;
   /** What the last failed call threw. */
   error: unknown;
   #after: Promise<void> = Promise.resolve();
   readonly #completions = new Map<string, Promise<unknown>>();
+  /** The rows that every writer writes, as they were when they were read or written last. */
+  #head: Uint8Array | undefined;
+  #state: Uint8Array | undefined;
+  readonly #open = new Set<Promise<unknown>>();
+  #onHang: ((error: DriverHangError) => void) | undefined;
 
-  /** `limits`: of one batch; the driver's own, if there are none. */
-  constructor(driver: EngineDriver, workflowId: string, limits?: { rows: number; bytes: number }) {
+  constructor(driver: EngineDriver, workflowId: string, { limits, epoch = 0n }: PortOptions = {}) {
     this.#limits = limits;
     this.#driver = driver;
     this.#workflowId = workflowId;
+    this.epoch = epoch;
+    this.#commits = driver.commit === undefined ? undefined : new Commits(driver, epoch);
   }
 
-  /**
-   * Waits for calls of earlier runs on the same driver, and for those of them that were evicted. Rejects with `DriverHangError`
-   * after 30 s.
-   */
-  async quiet(): Promise<void> {
-    const earlier = [...(unsettled.get(this.#driver) ?? []), ...(leaving.get(this.#driver) ?? [])];
-    if (earlier.length === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new DriverHangError()), HANG_MS);
-    });
-    try {
-      await Promise.race([Promise.allSettled(earlier), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  /** Waits for calls and runs on the same driver that began earlier. Rejects with `DriverHangError` after 30 s. */
+  quiet(overlooks?: (run: RunUnderWay) => boolean): Promise<void> {
+    return quiet(this.#driver, this.epoch, overlooks);
+  }
+
+  /** A run has begun: later ones on the same driver wait for its result. */
+  begins(run: RunUnderWay): void {
+    note(this.#driver, this.epoch, run.result, run);
+  }
+
+  /** From now on, calls `tell` when a call of the driver has not settled for 30 s. */
+  watch(tell: (error: DriverHangError) => void): void {
+    if (this.#onHang !== undefined) return;
+    this.#onHang = tell;
+    for (const call of this.#open) this.#time(call);
   }
 
   /** Every row: names, entries, metadata, the single rows, and Pawl's own. */
   async rows(): Promise<HostRow[]> {
-    const driver = this.#driver;
+    this.error = undefined;
     const rows: HostRow[] = [];
     for (const prefix of [namesPrefix(), historyRootPrefix(), metadataPrefix()])
       rows.push(...(await this.#list(prefix)));
     for (const key of [stateKey(), outputKey(), errorKey(), inputKey()]) {
-      const value: unknown = await driver.get(key);
-      if (value !== null && value !== undefined) rows.push({ key, value: bytesFrom("get", value) });
+      const value = await this.row(key);
+      if (value !== undefined) rows.push({ key, value });
     }
-    return [...rows, ...(await this.#list(OWN_ROWS))];
+    const own = await this.#list(OWN_ROWS);
+    [this.#head, this.#state] = [undefined, undefined];
+    this.#remember(rows.slice(-RUN_ROWS));
+    this.#remember(own.slice(0, 1));
+    return [...rows, ...own];
+  }
+
+  /** Whether the rows that every writer writes are as this port has last read or written them. */
+  async isCurrent(): Promise<boolean> {
+    const [head, state] = [await this.row(HEAD_ROW), await this.row(STATE_ROW)];
+    return isSame(head, this.#head) && isSame(state, this.#state);
+  }
+
+  /** One row; undefined if there is none. */
+  async row(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const value: unknown = await this.#asked(this.#driver.get(key));
+    return value === null || value === undefined ? undefined : bytesFrom("get", value);
   }
 
   async #list(prefix: Uint8Array): Promise<HostRow[]> {
     const rows: HostRow[] = [];
-    for (const { key, value } of listFrom("list", await this.#driver.list(prefix)))
+    for (const { key, value } of listFrom("list", await this.#asked(this.#driver.list(prefix))))
       rows.push({ key: bytesFrom("list", key), value: bytesFrom("list", value) });
     return rows;
+  }
+
+  #remember(rows: readonly KVWrite[]): void {
+    for (const { key, value } of rows) {
+      if (key.length > STATE_ROW.length) continue;
+      if (compareKeys(key, HEAD_ROW) === 0) this.#head = value;
+      else if (compareKeys(key, STATE_ROW) === 0) this.#state = value;
+    }
   }
 
   /** Messages that are there now, none of them taken. */
   async received(names: readonly string[], count: number): Promise<Message[]> {
     const wanted = { ...(names.length > 0 && { names }), count, completable: true };
-    const messages = listFrom("receiveMessages", await this.#driver.messageDriver.receiveMessages(wanted));
+    const asked = this.#asked(this.#driver.messageDriver.receiveMessages(wanted));
+    const messages = listFrom("receiveMessages", await asked);
     for (const { id, name, sentAt } of messages) {
       const isWell = typeof id === "string" && typeof name === "string" && Number.isFinite(sentAt);
       if (!isWell)
@@ -102,28 +135,64 @@ export class DriverPort {
     return this.#limits ?? this.#driver.limits;
   }
 
+  /** Whether a batch of any size is all or nothing. */
   get isAtomic(): boolean {
-    return this.#driver.atomicBatch === true;
+    return this.#driver.atomicBatch === true || this.takesWhole;
   }
 
-  /** Makes calls up to the first that fails. Resolves to whether a batch or row may have been written then; undefined: all went well. */
-  async calls(calls: readonly DriverCall[]): Promise<{ readonly certain: boolean } | undefined> {
+  /** Whether the driver takes what follows a batch together with it. */
+  get takesWhole(): boolean {
+    return this.#commits !== undefined;
+  }
+
+  /** Makes `calls` up to the first that fails; if all went well, every call of `after`, whatever becomes of the one before. */
+  async write(calls: readonly DriverCall[], after: readonly DriverCall[]): Promise<PortWritten> {
+    if (this.#commits !== undefined) return this.#commit(this.#commits, calls, after);
     for (const call of calls) {
       try {
         await this.#note(this.#call(call));
       } catch (error) {
         this.error = error;
-        return { certain: call.kind === "setAlarm" || call.kind === "clearAlarm" };
+        return { failed: { certain: call.kind === "setAlarm" || call.kind === "clearAlarm" } };
       }
+      if (call.kind === "batch") this.#remember(call.writes);
     }
-    return undefined;
+    return { failed: undefined, settled: after.length === 0 ? undefined : this.#follow(after, [...after.keys()]) };
   }
 
-  /** Makes every call, whatever becomes of the one before. Resolves to the indices of those that failed. */
-  after(calls: readonly DriverCall[]): Promise<number[]> {
-    const done = this.#each(calls);
+  async #commit(commits: Commits, calls: readonly DriverCall[], after: readonly DriverCall[]): Promise<PortWritten> {
+    const { changes, later } = wholeChanges(calls, after);
+    for (const change of changes) {
+      try {
+        await this.#note(commits.commit(change));
+      } catch (error) {
+        const known = error instanceof NotCommitted ? error : new NotCommitted(error, false);
+        this.error = known.thrown;
+        return { failed: { certain: known.isCertain } };
+      }
+      this.#remember(change.puts);
+      for (const id of change.consumed) this.#complete(id, Promise.resolve());
+    }
+    return { failed: undefined, settled: after.length === 0 ? undefined : this.#follow(after, later) };
+  }
+
+  /** Makes the calls at these places, every one. Resolves to the places of those that failed. */
+  #follow(calls: readonly DriverCall[], places: readonly number[]): Promise<number[]> {
+    const done = this.#each(calls, places);
     this.#after = done.then(() => {});
     return done;
+  }
+
+  async #each(calls: readonly DriverCall[], places: readonly number[]): Promise<number[]> {
+    const failed: number[] = [];
+    for (const place of places) {
+      try {
+        await this.#note(this.#call(calls[place] as DriverCall));
+      } catch {
+        failed.push(place);
+      }
+    }
+    return failed;
   }
 
   /** Resolves when the host knows that a message is completed. Tells it again if it could not be told. */
@@ -135,10 +204,17 @@ export class DriverPort {
     await told;
   }
 
+  #complete(id: string, told: Promise<unknown>): void {
+    this.#completions.set(id, told);
+    for (const oldest of this.#completions.keys()) {
+      if (this.#completions.size <= MOST_COMPLETIONS) return;
+      this.#completions.delete(oldest);
+    }
+  }
+
   /** When no call is under way. */
-  async idle(): Promise<void> {
-    for (let calls = unsettled.get(this.#driver); calls !== undefined && calls.size > 0; )
-      await Promise.allSettled(calls);
+  idle(): Promise<void> {
+    return idle(this.#driver);
   }
 
   /** When the calls after the newest commit have been made. */
@@ -146,26 +222,25 @@ export class DriverPort {
     return this.#after;
   }
 
-  async #each(calls: readonly DriverCall[]): Promise<number[]> {
-    const failed: number[] = [];
-    for (const [index, call] of calls.entries()) {
-      try {
-        await this.#note(this.#call(call));
-      } catch {
-        failed.push(index);
-      }
-    }
-    return failed;
-  }
-
-  /** The run has been evicted: later ones on the same driver wait for its result. */
-  leaves(result: Promise<unknown>): void {
-    noteIn(leaving, this.#driver, result);
-  }
-
+  /** A call that later runs wait for: it may write. */
   #note<T>(call: Promise<T>): Promise<T> {
-    noteIn(unsettled, this.#driver, call);
+    note(this.#driver, this.epoch, call);
+    return this.#asked(call);
+  }
+
+  /** Not every driver answers with a promise. */
+  #asked<T>(answer: T | PromiseLike<T>): Promise<T> {
+    const call = Promise.resolve(answer);
+    this.#open.add(call);
+    const over = () => void this.#open.delete(call);
+    call.then(over, over);
+    if (this.#onHang !== undefined) this.#time(call);
     return call;
+  }
+
+  #time(call: Promise<unknown>): void {
+    const stop = afterHang(() => this.#onHang?.(new DriverHangError()));
+    call.then(stop, stop);
   }
 
   async #call(call: DriverCall): Promise<unknown> {
@@ -195,21 +270,13 @@ export class DriverPort {
           id,
           response === undefined ? undefined : decodeValue(response),
         );
-        this.#completions.set(id, told);
+        this.#complete(id, told);
         return told;
       }
     }
   }
 }
 
-/** Keeps `promise` under `driver` until it settles. */
-function noteIn(
-  notes: WeakMap<EngineDriver, Set<Promise<unknown>>>,
-  driver: EngineDriver,
-  promise: Promise<unknown>,
-): void {
-  const noted = notes.get(driver) ?? new Set();
-  notes.set(driver, noted.add(promise));
-  const over = () => noted.delete(promise);
-  promise.then(over, over);
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : compareKeys(one, other) === 0;
 }

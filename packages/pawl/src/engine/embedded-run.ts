@@ -12,14 +12,12 @@ import type {
   EventRecord,
   Facts,
   Halt,
-  Misuse,
   Refusal,
   ResolvedValue,
   RunOutcome,
   StoreProblem,
   Terminal,
   Told,
-  Verdict,
   WorkflowCall,
 } from "../wire.ts";
 import { NOTHING_WRITTEN } from "../wire.ts";
@@ -30,7 +28,7 @@ import { DriverPort } from "./driver-port.ts";
 import { engineAttempt } from "./engine-attempt.ts";
 import { EngineDialect } from "./engine-dialect.ts";
 import { errorEvent } from "./error-event.ts";
-import { EntryInProgressError, EvictedError } from "./errors.ts";
+import { EvictedError } from "./errors.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
@@ -39,8 +37,10 @@ import { decodeState } from "./load.ts";
 import { Pauses } from "./pauses.ts";
 import { inRow } from "./record-error.ts";
 import { rebuild } from "./recorded-error.ts";
+import { RunSink } from "./run-sink.ts";
 import { lostError, storeError } from "./store-error.ts";
-import type { EngineDriver, RunWorkflowOptions, WorkflowFunction, WorkflowResult, WorkflowState } from "./types.ts";
+import type { EngineDriver, RunWorkflowOptions, WorkflowFunction, WorkflowResult } from "./types.ts";
+import { DriverHangError, type RunUnderWay } from "./under-way.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
 const POLICY: Policy = { maxRetries: 3, backoffBase: 100, backoffMax: 30_000, timeout: 30_000, retryOnTimeout: false };
@@ -57,7 +57,7 @@ export interface EmbeddedOptions {
   readonly options: RunWorkflowOptions;
 }
 
-export class EmbeddedRun implements PumpedActor, RunOwner {
+export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUnderWay {
   readonly pump: Pump;
   readonly handle: number;
   readonly name: string;
@@ -70,6 +70,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   readonly vars: undefined = undefined;
   readonly messages: RunOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
+  readonly peers: undefined = undefined;
   readonly limits: RunOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
   readonly log: Logger;
   /** How the run ends. */
@@ -87,19 +88,22 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   readonly #ready: Promise<void>;
   #isReady!: () => void;
   #over = false;
+  /** What the run has ended with, if it has failed. */
+  #error: unknown;
   #evicted = false;
   #started = false;
-  #run: Run | undefined;
   #nextOp = 1;
   /** What the workflow's function threw in this run. */
   #thrown: unknown;
-  /** What a handler that undoes a step threw. */
-  #undoFailed: unknown;
+  /** In live mode, while the run waits. */
   #waiter: AbortController | undefined;
+  /** Whether the queue was asked and the run has not got anywhere since. */
+  #askedInVain = false;
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
 
   constructor({ actor, workflowId, fn, input, driver, options }: EmbeddedOptions) {
+    super();
     const host = engineHost();
     this.#actor = actor;
     this.pump = host.pump;
@@ -109,7 +113,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#input = input;
     this.#options = options;
     this.log = options.logger ?? silentLogger;
-    this.#port = actor?.port ?? new DriverPort(driver, workflowId);
+    this.#port = actor?.port ?? new DriverPort(driver, workflowId, { epoch: options.epoch });
     const { handle, name } = actor ?? host.open(workflowId, this.#port, () => this.notify());
     this.handle = handle;
     this.name = name;
@@ -128,13 +132,19 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       this.#isReady = resolve;
     });
     this.pump.hold("wait");
-    this.#begin().catch((error: unknown) => this.#fail(error));
+    this.#begin().catch((error: unknown) => this.fail(error));
   }
 
   async #begin(): Promise<void> {
+    const earlier = this.#port.quiet();
+    this.#port.begins(this);
+    await earlier;
     if (this.#actor !== undefined) return this.#actor.attach(this);
     this.pump.add(this.handle, this);
-    await this.#port.quiet();
+    this.#open();
+  }
+
+  #open(): void {
     this.pump.input.open(this.handle, this.name);
     this.pump.schedule();
   }
@@ -147,6 +157,11 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 
   get isOver(): boolean {
     return this.#over;
+  }
+
+  /** Whether it waits in memory, and looks again at what is stored before it goes on. */
+  get isWaiting(): boolean {
+    return this.#waiter !== undefined;
   }
 
   nextOp(): number {
@@ -167,14 +182,14 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   evict(): void {
     if (this.#evicted || this.#over) return;
     this.#evicted = true;
-    this.#port.leaves(this.result);
-    this.#waiter?.abort(new EvictedError());
-    const run = this.#run;
+    this.#port.watch((error) => this.fail(error));
+    this.#stopWaiting();
+    const run = this.run;
     if (run === undefined) return;
     if (run.isHalted) {
       // A handler that undoes a step is abandoned: a later run runs it again, unless it is done by now.
       run.drop(new EvictedError());
-      void this.#drained().then(() => this.#finish({ state: "rolling_back" }));
+      void this.#port.idle().then(() => this.#finish({ state: "rolling_back" }));
       return;
     }
     run.evict(new EvictedError());
@@ -183,45 +198,46 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
 
   /** Attempts that run may end and commit, and code that needs nothing more may complete. */
   async #endEvicted(): Promise<void> {
-    const run = this.#run;
+    const run = this.run;
     const pauses = new Pauses();
     do {
       await pauses.next();
       await pauses.next();
     } while (!this.#over && run?.isBusy === true);
-    await this.#drained();
+    await this.#port.idle();
     if (this.#over) return;
-    const state = await this.#storedState();
     try {
-      const row = state === "completed" ? await this.#driver.get(outputKey()) : null;
-      if (this.#over) return;
-      const output = row === null ? undefined : inRow(outputKey(), () => decodeValue(row));
-      this.#finish({ state, ...(output === undefined ? {} : { output }) });
+      this.#finish(await this.#stored());
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
-  async #drained(): Promise<void> {
-    await this.#port.idle();
-  }
-
-  async #storedState(): Promise<WorkflowState> {
-    const stored = await this.#driver.get(stateKey()).catch(() => null);
-    return stored === null ? "running" : decodeState(stored);
+  /** How the run stands, as it is stored. Nothing is if it was evicted before anything of it was written. */
+  async #stored(): Promise<WorkflowResult> {
+    const stored = await this.#port.row(stateKey());
+    const state = stored === undefined ? "running" : inRow(stateKey(), () => decodeState(stored));
+    const row = state === "completed" ? await this.#port.row(outputKey()) : undefined;
+    const output = row === undefined ? undefined : inRow(outputKey(), () => decodeValue(row));
+    return { state, ...(output === undefined ? {} : { output }) };
   }
 
   /** Cancels the run, if it is not over; resolves to whether it was not, when that is durable. Rejects as the driver did. */
   async cancel(): Promise<boolean> {
+    this.#port.watch((error) => this.fail(error));
     await this.#ready;
+    if (this.#error instanceof DriverHangError) throw this.#error;
     if (this.#over) return false;
-    let error: unknown;
-    await this.#ask((call) => this.pump.input.cancel(this.handle, call, false, undefined)).catch(() => {
-      error = this.#port.error;
-    });
-    if (error !== undefined) throw error;
+    const asked = this.#ask((call) => this.pump.input.cancel(this.handle, call, false, undefined));
+    const isTold = await asked.then(
+      () => true,
+      () => false,
+    );
+    if (this.#port.error !== undefined) throw this.#port.error;
+    // It was about to end, and has.
+    if (!isTold) await this.result.catch(() => {});
     await this.#port.settled();
-    return true;
+    return isTold;
   }
 
   #ask(write: (call: number) => void): Promise<void> {
@@ -238,20 +254,33 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   opened(facts: Facts): void {
     queueMicrotask(this.#isReady);
     const { outcome } = facts;
-    if (outcome?.kind === "cancelled") return this.#fail(new EvictedError());
+    if (outcome?.kind === "cancelled") return this.fail(new EvictedError());
     try {
       if (!facts.exists || this.#actor !== undefined) this.#create();
-      const { mode = "yield", onError } = this.#options;
-      const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
-      this.pump.input.start(this.handle, onError !== undefined, 0, {
-        frontier: this.#options.divergence === "frontier",
-        patience,
-        controlled: false,
-      });
-      this.pump.schedule();
+      this.#start();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
+  }
+
+  #start(): void {
+    const { mode = "yield", onError } = this.#options;
+    const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
+    this.pump.input.start(this.handle, onError !== undefined, 0, {
+      frontier: this.#options.divergence === "frontier",
+      patience,
+      controlled: false,
+      asks: mode === "live",
+    });
+    this.pump.schedule();
+  }
+
+  /** Somebody has gone back to a step: on from there. */
+  override halted(reason: Halt): void {
+    super.halted(reason);
+    if (reason !== "restarted") return;
+    this.#stopWaiting();
+    this.#start();
   }
 
   #create(): void {
@@ -266,38 +295,29 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#fail(this.#port.error ?? storeError(problem, this.name, this.key));
+    this.fail(this.#port.error ?? storeError(problem, this.name, this.key));
   }
 
   /** A write failed: what is stored decides, for whoever runs the workflow again. */
   lost(problem: StoreProblem): void {
-    this.#fail(lostError(problem, this.#port.error, this.name, this.key));
+    this.fail(lostError(problem, this.#port.error, this.name, this.key));
   }
 
   reopened(): void {}
 
   runWorkflow(call: WorkflowCall): void {
-    this.#reading(() => this.#callWorkflow(call));
-  }
-
-  /** What cannot be decoded of the rows ends the run, which has written nothing on account of it. */
-  #reading(use: () => void): void {
-    try {
-      use();
-    } catch (error) {
-      this.#fail(error);
-    }
+    this.reading(() => this.#callWorkflow(call));
   }
 
   #callWorkflow(call: WorkflowCall): void {
-    if (!call.rebuild || this.#run === undefined) {
-      this.#run?.drop(undefined);
-      this.#run = new Run(this);
+    if (!call.rebuild || this.run === undefined) {
+      this.run?.drop(undefined);
+      this.run = new Run(this);
     }
     const stored = call.input;
     const input = stored === undefined ? undefined : inRow(inputKey(), () => decodeValue(stored));
     this.notify();
-    const run = this.#run;
+    const run = this.run;
     const fn = async (ctx: unknown) => {
       try {
         return await this.#fn(ctx as Parameters<WorkflowFunction>[0], input);
@@ -314,63 +334,17 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#started = true;
   }
 
-  execute(op: number, attempt: number): void {
-    this.#run?.execute(op, attempt);
+  override resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#askedInVain = false;
+    super.resolve(op, value, told);
   }
 
-  undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
-    this.#reading(() => this.#run?.undo(op, attempt, attempted, output));
-  }
-
-  abort(op: number, attempt: number, timeout: number | undefined): void {
-    this.#run?.abort(op, attempt, timeout);
-  }
-
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#reading(() => this.#run?.iterate(op, scope, state, replaying));
-  }
-
-  branch(op: number, scope: number, index: number, replaying: boolean): void {
-    this.#run?.branch(op, scope, index, replaying);
-  }
-
-  enter(op: number, scope: number, replaying: boolean): void {
-    this.#run?.enter(op, scope, replaying);
-  }
-
-  cancelled(scope: number): void {
-    this.#run?.cancelled(scope);
-  }
-
-  halted(reason: Halt): void {
-    if (reason === "rolling_back") this.#run?.halt(new EvictedError());
-    else this.#run?.drop(new EvictedError());
-  }
-
-  resolve(op: number, value: ResolvedValue, told: Told): void {
-    this.#reading(() => this.#run?.resolve(op, value, told));
-  }
-
-  reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
-    const undoes = this.#run?.undoneStep(op) !== undefined;
-    this.#reading(() => this.#run?.reject(op, terminal, attempts, failure, told));
+  override reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
+    const undoes = this.run?.undoneStep(op) !== undefined;
+    super.reject(op, terminal, attempts, failure, told);
     // A handler that has failed is tried again by the next run.
-    if (undoes) this.#fail(this.#undoFailed ?? rebuild(failure));
+    if (undoes) this.fail(rebuild(failure));
   }
-
-  rethrow(op: number): void {
-    this.#run?.rethrow(op);
-  }
-
-  stepVerdict(op: number, attempt: number, verdict: Verdict): void {
-    this.#run?.verdict(op, attempt, verdict);
-  }
-
-  actionVerdict(): void {}
-  reportVerdict(): void {}
-  reported(): void {}
-  sent(): void {}
-  answered(): void {}
 
   reply(call: number): void {
     this.#calls.get(call)?.resolve();
@@ -383,7 +357,7 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
   }
 
   report(id: number, event: EventRecord): void {
-    const told = this.#over ? undefined : errorEvent(this.key, event, this.#run?.step(id)?.maxRetries, this.#thrown);
+    const told = this.#over ? undefined : errorEvent(this.key, event, this.run?.step(id)?.maxRetries, this.#thrown);
     void this.#report(id, told);
   }
 
@@ -410,16 +384,13 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
       this.pump.input.polled(this.handle, op, encoded);
       this.pump.schedule();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void {
     if (this.#over || this.#evicted) return;
-    if (this.#options.mode === "live") {
-      if (names !== undefined) void this.#waitForMessages(names);
-      return;
-    }
+    if (this.#options.mode === "live") return void this.#wait(names);
     this.#finish({
       state: "sleeping",
       ...(alarm === undefined ? {} : { sleepUntil: alarm }),
@@ -427,48 +398,86 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     });
   }
 
-  /** In live mode: until a message comes that someone waits for, or the run goes on without. */
-  async #waitForMessages(names: readonly string[]): Promise<void> {
-    this.#waiter?.abort(new EvictedError());
+  /** In live mode: until a message comes that someone waits for, if anyone does, or the run goes on without. */
+  async #wait(names: readonly string[] | undefined): Promise<void> {
+    this.#stopWaiting();
     const waiter = new AbortController();
     this.#waiter = waiter;
+    if (names === undefined) return;
     try {
+      if (this.#askedInVain) await new Promise((resolve) => setTimeout(resolve, this.#patience()));
+      if (waiter.signal.aborted) return;
       await this.#driver.waitForMessages([...names], waiter.signal);
+      if (waiter.signal.aborted || !(await this.#isCurrent())) return;
+      this.#askedInVain = true;
+      await this.#poll(0, names, MOST_MESSAGES);
     } catch (error) {
-      if (!waiter.signal.aborted) this.#fail(error);
-      return;
+      if (!waiter.signal.aborted) this.fail(error);
     }
-    if (waiter.signal.aborted || this.#over) return;
-    await this.#poll(0, names, MOST_MESSAGES);
-    if (!this.#over) this.pump.schedule();
+  }
+
+  /** How long a driver is left in peace that wakes for messages which nobody can take. */
+  #patience(): number {
+    return Math.max(1, this.#driver.workerPollInterval);
+  }
+
+  #stopWaiting(): void {
+    this.#waiter?.abort(new EvictedError());
+    this.#waiter = undefined;
+  }
+
+  look(): void {
+    if (this.isWaiting) this.due();
+  }
+
+  due(): void {
+    this.#goOn().catch((error: unknown) => this.fail(error));
+  }
+
+  async #goOn(): Promise<void> {
+    if (!(await this.#isCurrent())) return;
+    this.#stopWaiting();
+    this.pump.input.goOn(this.handle);
+    this.pump.schedule();
+  }
+
+  /** Whether what is stored is what this run has stored. If somebody else has written, the run is begun anew from there. */
+  async #isCurrent(): Promise<boolean> {
+    // What is being written just now is this run's own, or its actor's.
+    await this.#port.idle();
+    const isCurrent = await this.#port.isCurrent();
+    if (this.#over || this.#evicted) return false;
+    if (!isCurrent) this.#reload();
+    return isCurrent;
+  }
+
+  #reload(): void {
+    this.#stopWaiting();
+    this.run?.drop(undefined);
+    this.run = undefined;
+    if (this.#actor !== undefined) return this.#actor.reload();
+    this.pump.input.close(this.handle);
+    this.#open();
   }
 
   runEnded(outcome: RunOutcome): void {
-    this.#reading(() => this.#endAs(outcome));
+    this.reading(() => this.#endAs(outcome));
   }
 
   #endAs(outcome: RunOutcome): void {
-    this.#run?.drop(undefined);
+    this.run?.drop(undefined);
     if (outcome.kind === "completed") {
       const stored = outcome.output;
       const output = stored === undefined ? undefined : inRow(outputKey(), () => decodeValue(stored));
       return this.#finish({ state: "completed", ...(output === undefined ? {} : { output }) });
     }
-    if (outcome.kind === "cancelled") return this.#fail(new EvictedError());
-    this.#fail(this.#thrown ?? rebuild(outcome.failure));
+    if (outcome.kind === "cancelled") return this.fail(new EvictedError());
+    this.fail(this.#thrown ?? rebuild(outcome.failure));
   }
 
   parked(divergence: DivergenceRecord): void {
-    this.#run?.drop(undefined);
-    this.#fail(divergedError(divergence));
-  }
-
-  durable(op: number): void {
-    this.#run?.durable(op);
-  }
-
-  misuse(op: number | undefined, _misuse: Misuse, _name: string): void {
-    this.#run?.misuse(op, new EntryInProgressError());
+    this.run?.drop(undefined);
+    this.fail(divergedError(divergence));
   }
 
   /** The history has changed, or has been read. */
@@ -486,7 +495,8 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     this.#end(() => this.#settle.resolve(result));
   }
 
-  #fail(error: unknown): void {
+  protected override fail(error: unknown): void {
+    this.#error = error;
     this.#end(() => this.#settle.reject(error));
   }
 
@@ -494,9 +504,9 @@ export class EmbeddedRun implements PumpedActor, RunOwner {
     if (this.#over) return;
     this.#over = true;
     this.#isReady();
-    this.#waiter?.abort(new EvictedError());
+    this.#stopWaiting();
     this.#history.keep();
-    this.#run?.drop(undefined);
+    this.run?.drop(undefined);
     for (const call of this.#calls.values()) call.reject(new EvictedError());
     this.#leave();
     void this.#port.settled().then(() => {

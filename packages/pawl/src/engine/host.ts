@@ -34,13 +34,14 @@ class Host implements PumpListener {
   forget(name: string): void {
     this.#ports.delete(name);
     this.#listeners.delete(name);
+    this.#say(() => this.pump.input.forget(name));
   }
 
   load(ticket: number, actor: string): void {
     const port = this.#ports.get(actor);
     if (port === undefined) return this.#say(() => this.pump.input.notLoaded(ticket, "the run is over"));
     port.rows().then(
-      (rows) => this.#say(() => this.pump.input.loaded(ticket, rows, port.limits, port.isAtomic)),
+      (rows) => this.#say(() => this.pump.input.loaded(ticket, rows, port)),
       (error: unknown) => {
         port.error = error;
         this.#say(() => this.pump.input.notLoaded(ticket, textOf(error)));
@@ -62,13 +63,14 @@ class Host implements PumpListener {
     calls: readonly DriverCall[],
     after: readonly DriverCall[],
   ): Promise<void> {
-    const failed = await port.calls(calls);
+    const written = await port.write(calls, after);
+    const { failed } = written;
     const why = failed === undefined ? undefined : { ...failed, why: textOf(port.error) };
-    const settled = failed === undefined && after.length > 0 ? port.after(after) : undefined;
     this.#say(() => this.pump.input.written(ticket, why));
-    if (failed === undefined && calls.some(writesHistory)) this.#listeners.get(actor)?.();
-    if (settled === undefined) return;
-    const missed = await settled;
+    if (written.failed !== undefined) return;
+    if (calls.some(writesHistory)) this.#listeners.get(actor)?.();
+    if (written.settled === undefined) return;
+    const missed = await written.settled;
     this.#say(() => this.pump.input.settledAfter(ticket, missed));
   }
 

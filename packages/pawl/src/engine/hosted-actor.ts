@@ -3,33 +3,33 @@
  * attempt does to cells, of a transaction or of a step, is part of one change.
  */
 import { Attempt, type AttemptOwner, callUser } from "../attempt.ts";
+import { PawlError } from "../errors.ts";
 import { toRecord } from "../failure.ts";
 import { silentLogger } from "../log.ts";
-import * as say from "../messages.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
-import { Mirror, raw } from "../state/index.ts";
+import { type Mirror, raw } from "../state/index.ts";
 import { nodeOf } from "../state/place.ts";
-import { ByteWriter } from "../values/index.ts";
-import type { ActorSink, Facts, InputWriter, StoreProblem, Verdict } from "../wire.ts";
+import type { ActorSink, EmbeddedRecord, Facts, InputWriter, StoreProblem, Verdict } from "../wire.ts";
+import { ActorCells, type FirstValue } from "./actor-cells.ts";
 import type { DriverPort } from "./driver-port.ts";
 import type { EmbeddedRun } from "./embedded-run.ts";
 import { engineAttempt } from "./engine-attempt.ts";
+import { HistoryView } from "./history-view.ts";
 import type { Host } from "./host.ts";
 import { lostError, storeError } from "./store-error.ts";
-import type { EngineAttempt } from "./types.ts";
-import { decodeValue, encodeValue } from "./values.ts";
+import type { EngineAttempt, EngineDriver, WorkflowHistorySnapshot } from "./types.ts";
 
 const CREATION = 1;
-const NO_VIEW = new Uint8Array(0);
+/** Opened only to be told something. */
+export const CONTROLLED: EmbeddedRecord = { frontier: false, patience: 0, controlled: true, asks: false };
 
-/** Another engine has written since the cells were: they may not fit what it did. */
-export class StateBehindHistoryError extends Error {
-  constructor(workflowId: string) {
-    super(
-      `The cells of "${workflowId}" are older than its history: another engine has written to it. Call adopt(values) with what the cells are now.`,
-    );
-    this.name = "StateBehindHistoryError";
-  }
+/** Writes what the engine is told, as the call of this number. */
+export type Telling = (input: InputWriter, handle: number, call: number) => void;
+const open = new WeakMap<EngineDriver, HostedActor>();
+
+/** The actor that is open on a driver. */
+export function actorOn(driver: EngineDriver): HostedActor | undefined {
+  return open.get(driver);
 }
 
 interface Transaction {
@@ -54,28 +54,31 @@ export class HostedActor implements AttemptOwner {
   readonly log: AttemptOwner["log"] = silentLogger;
   readonly messages: AttemptOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
+  readonly peers: undefined = undefined;
   readonly limits: AttemptOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
   readonly #host: Host;
-  readonly #initial: Map<string, () => unknown>;
-  readonly #mirrors = new Map<string, Mirror>();
+  readonly #driver: EngineDriver;
+  readonly #cells: ActorCells;
   readonly #transactions = new Map<number, Transaction>();
   readonly #told = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
   #facts: Facts | undefined;
   #run: EmbeddedRun | undefined;
-  #behind = false;
   #closed = false;
+  /** Whether its rows could not be read when they were read last. */
+  #failed = false;
   #opened: Deferred = deferred();
 
-  constructor(host: Host, port: DriverPort, workflowId: string, cells: Readonly<Record<string, FirstValue>>) {
+  constructor(host: Host, driver: EngineDriver, port: DriverPort, id: string, cells: Record<string, FirstValue>) {
     this.#host = host;
+    this.#driver = driver;
     this.pump = host.pump;
     this.port = port;
-    this.key = workflowId;
-    this.#initial = new Map(Object.entries(cells).map(([name, { initial }]) => [name, initial]));
-    const { handle, name } = host.open(workflowId, port, () => this.#run?.notify());
+    this.key = id;
+    const { handle, name } = host.open(id, port, () => this.#run?.notify());
     this.handle = handle;
     this.name = name;
+    this.#cells = new ActorCells(this, cells);
     const sink = this.#sink();
     const pumped = new Proxy(sink, {
       // What is the run's goes to the run that is there, if one is.
@@ -86,10 +89,12 @@ export class HostedActor implements AttemptOwner {
 
   /** Reads the driver. Resolves when the cells are there. */
   async open(): Promise<void> {
+    if (actorOn(this.#driver) !== undefined)
+      throw new Error(`an actor is open on the driver of "${this.key}" already: close it first`);
+    open.set(this.#driver, this);
     try {
       await this.port.quiet();
-      this.pump.input.open(this.handle, this.name);
-      this.pump.schedule();
+      this.#read();
       await this.#opened.promise;
     } catch (error) {
       await this.#forget();
@@ -97,55 +102,55 @@ export class HostedActor implements AttemptOwner {
     }
   }
 
+  #read(): void {
+    this.#failed = false;
+    this.pump.input.open(this.handle, this.name);
+    this.pump.schedule();
+  }
+
+  /** When the rows have been read; tries again if they could not be. */
+  #ready(): Promise<void> {
+    if (this.#failed) {
+      this.#opened = deferred();
+      this.#read();
+    }
+    return this.#opened.promise;
+  }
+
+  /** Somebody else has written: everything is read anew, and the run that is attached begins anew from there. */
+  reload(): void {
+    const why = `the rows of the actor "${this.key}" were written by somebody else, and are read anew: call again`;
+    this.#fail(new PawlError("store_unavailable", why, { retryable: true }));
+    this.#opened = deferred();
+    this.pump.input.close(this.handle);
+    this.#read();
+    const run = this.#run;
+    this.#opened.promise.then(
+      () => this.#facts !== undefined && this.#run === run && run?.opened(this.#facts),
+      () => {},
+    );
+  }
+
   hasCell(name: string): boolean {
-    return this.#initial.has(name);
+    return this.#cells.has(name);
   }
 
   cellNames(): Iterable<string> {
-    return this.#initial.keys();
+    return this.#cells.names();
   }
 
-  /** The mirror of a cell. Throws for one that was not declared, and while the cells are older than the history. */
   cellMirror(name: string): Mirror {
-    if (this.#behind) throw new StateBehindHistoryError(this.key);
-    const known = this.#mirrors.get(name);
-    if (known !== undefined) return known;
-    const head = this.pump.engine.cellHead(this.handle, name);
-    if (head === null)
-      throw new Error(`the actor "${this.key}" has no cell "${name}": it has ${[...this.#initial.keys()].join(", ")}`);
-    const made = this.#mirrorAt(name, head);
-    this.#mirrors.set(name, made);
-    return made;
+    return this.#cells.mirror(name);
   }
 
-  #mirrorAt(cell: string, head: number): Mirror {
-    const { engine } = this.pump;
-    const source = {
-      read: () => engine.readCell(this.handle, cell, NO_VIEW),
-      readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(this.handle, cell, viewOf(pin, delta)),
-    };
-    return new Mirror(source, head, {
-      stale: (what, why) => (why === "ended" ? say.stale(what, this.key) : say.detached(what, this.key)),
-      refused: (error) => say.notStorable(`something was put into a cell of ${this.key}`, error, undefined),
-      maxValueBytes: this.limits.valueBytes,
-    });
-  }
-
-  /** Declares a further cell. */
   addCell(name: string, initial: () => unknown): void {
-    this.#initial.set(name, initial);
-    this.#write([[name, initial]], false);
+    this.#cells.add(name, initial);
   }
 
   /** Gives cells the values that they have in the history of another engine. */
   async adopt(values: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#opened.promise;
-    this.#mirrors.clear();
-    this.#write(
-      Object.entries(values).map(([name, value]) => [name, () => value]),
-      true,
-    );
-    this.#behind = false;
+    await this.#ready();
+    this.#cells.adopt(values);
     await this.#settled();
   }
 
@@ -154,18 +159,9 @@ export class HostedActor implements AttemptOwner {
     return this.transact(() => undefined).then(() => {});
   }
 
-  #write(cells: Iterable<readonly [string, () => unknown]>, replace: boolean): void {
-    for (const [name, value] of cells) {
-      if (!replace && this.pump.engine.cellHead(this.handle, name) !== null) continue;
-      this.pump.input.cell(this.handle, name, encodeValue(value()), replace);
-    }
-    this.pump.schedule();
-  }
-
   /** Plain copies of all cells. */
   values(): Record<string, unknown> {
-    const plain = (name: string) => decodeValue(this.pump.engine.readCell(this.handle, name, NO_VIEW));
-    return Object.fromEntries([...this.#initial.keys()].map((name) => [name, plain(name)]));
+    return this.#cells.values();
   }
 
   /** A number for what the engine is asked; unlike all others of this actor, its runs' included. */
@@ -173,29 +169,38 @@ export class HostedActor implements AttemptOwner {
     return this.#nextCall++;
   }
 
-  /** Tells the engine something of the workflow, which is not running. Resolves when that is durable. */
-  async tell(write: (input: InputWriter, handle: number, call: number) => void): Promise<void> {
-    await this.#opened.promise;
+  /**
+   * Lets `check` look at the history, and tells the engine what `write` writes, whether the workflow is running or not. Resolves to the
+   * history as it is then, once that is durable; rejects with why it was refused.
+   */
+  async tell(check: (history: WorkflowHistorySnapshot) => void, write: Telling): Promise<WorkflowHistorySnapshot> {
+    await this.#ready();
     const { input } = this.pump;
+    const history = new HistoryView(() => this.pump.engine.history(this.handle));
+    check(history.snapshot());
+    const isRunning = this.#run !== undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         const call = this.nextCall();
         this.#told.set(call, { resolve, reject });
-        input.start(this.handle, false, 0, { frontier: false, patience: 0, controlled: true });
+        if (!isRunning) input.start(this.handle, false, 0, CONTROLLED);
         write(input, this.handle, call);
         this.pump.schedule();
       });
+      const after = history.snapshot();
+      history.keep();
+      await this.port.settled();
+      return after;
     } finally {
-      input.evict(this.handle);
+      if (!isRunning && this.#run === undefined) input.evict(this.handle);
       this.pump.schedule();
     }
-    await this.port.settled();
   }
 
   /** Runs `run` as a transaction of its own; resolves to what it returned when that is durable. */
   async transact<R>(run: (attempt: EngineAttempt<Record<string, unknown>>) => R | Promise<R>): Promise<R> {
     if (this.#closed) throw new Error(`the actor "${this.key}" is closed`);
-    await this.#opened.promise;
+    await this.#ready();
     return new Promise<R>((resolve, reject) => {
       const call = this.nextCall();
       const transaction: Transaction = {
@@ -214,20 +219,24 @@ export class HostedActor implements AttemptOwner {
   #attempt(call: number, transaction: Transaction): void {
     const attempt = new Attempt(this, 1, () => transaction.idempotencyKey);
     transaction.attempt = attempt;
+    const settle = () => {
+      const writes = attempt.seal(() => this.pump.settling(this.handle));
+      this.pump.input.acted(this.handle, call, writes);
+      this.pump.schedule();
+    };
     const returned = (value: unknown) => {
       if (!attempt.isRunning) return;
       try {
         // A proxy of a cell is of no use after the attempt.
         transaction.result = { value: nodeOf(value) === undefined ? value : raw(value) };
-        const writes = attempt.seal(() => this.pump.settling(this.handle));
-        this.pump.input.acted(this.handle, call, writes);
-        this.pump.schedule();
+        settle();
       } catch (error) {
         threw(error);
       }
     };
     const threw = (error: unknown) => {
       if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
       const { pin } = attempt;
       attempt.fail(undefined);
       transaction.result = { error };
@@ -242,7 +251,7 @@ export class HostedActor implements AttemptOwner {
     if (this.#run !== undefined)
       throw new Error(`the workflow of the actor "${this.key}" is running already: wait for its result, or evict it`);
     this.#run = run;
-    await this.#opened.promise;
+    await this.#ready();
     if (this.#facts !== undefined) run.opened(this.#facts);
   }
 
@@ -263,6 +272,7 @@ export class HostedActor implements AttemptOwner {
   }
 
   async #forget(): Promise<void> {
+    if (open.get(this.#driver) === this) open.delete(this.#driver);
     this.pump.remove(this.handle);
     this.pump.input.close(this.handle);
     this.pump.schedule();
@@ -278,14 +288,10 @@ export class HostedActor implements AttemptOwner {
 
   #sink(): Partial<PumpedActor> {
     return {
-      oldestPin: () => {
-        const pins = [...this.#mirrors.values()].map((mirror) => mirror.oldestPin());
-        const open = pins.filter((pin) => pin !== undefined);
-        return open.length === 0 ? undefined : Math.min(...open);
-      },
+      oldestPin: () => this.#cells.oldestPin(),
       opened: (facts) => this.#begin(facts),
       reopened: (facts) => this.#begin(facts),
-      openFailed: (problem) => this.#opened.reject(this.port.error ?? storeError(problem, this.name, this.key)),
+      openFailed: (problem) => this.#openFailed(problem),
       lost: (problem) => this.#lost(problem),
       actionVerdict: (call, verdict) => this.#verdict(call, verdict),
       reply: (call) => this.#reply(call),
@@ -294,8 +300,6 @@ export class HostedActor implements AttemptOwner {
   }
 
   #begin(facts: Facts): void {
-    this.#mirrors.clear();
-    this.#behind = this.pump.engine.isBehind(this.name);
     if (!facts.exists)
       this.pump.input.create(this.handle, CREATION, {
         workflow: true,
@@ -305,9 +309,15 @@ export class HostedActor implements AttemptOwner {
         hosted: true,
       });
     this.#facts = { ...facts, exists: true };
-    this.#write(this.#initial, false);
+    this.#cells.begin();
     // The first values are queued in the turn that follows.
     queueMicrotask(() => this.#opened.resolve());
+  }
+
+  #openFailed(problem: StoreProblem): void {
+    this.#failed = true;
+    this.#opened.reject(this.port.error ?? storeError(problem, this.name, this.key));
+    this.#run?.openFailed(problem);
   }
 
   #lost(problem: StoreProblem): void {
@@ -360,23 +370,8 @@ export class HostedActor implements AttemptOwner {
   }
 }
 
-interface FirstValue {
-  readonly initial: () => unknown;
-}
-
 function ignored(): undefined {
   return undefined;
-}
-
-function viewOf(pin: number, delta: Uint8Array | undefined): Uint8Array {
-  const view = new ByteWriter();
-  view.varint(pin);
-  view.u8(delta === undefined ? 0 : 1);
-  if (delta !== undefined) {
-    view.varint(delta.length);
-    view.bytes(delta);
-  }
-  return view.copy();
 }
 
 interface Deferred {

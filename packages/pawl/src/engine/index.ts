@@ -4,6 +4,8 @@
  *
  * `runWorkflow` runs workflows; everything else is plain data.
  */
+export { StateBehindHistoryError } from "./actor-cells.ts";
+export { FencedError } from "./commits.ts";
 export {
   DEFAULT_LOOP_HISTORY_PRUNE_INTERVAL,
   DEFAULT_MAX_RETRIES,
@@ -11,7 +13,6 @@ export {
   DEFAULT_RETRY_BACKOFF_MAX,
   DEFAULT_STEP_TIMEOUT,
 } from "./constants.ts";
-export { DriverHangError } from "./driver-port.ts";
 export { EngineContext as WorkflowContextImpl } from "./engine-context.ts";
 export {
   CancelledError,
@@ -30,7 +31,6 @@ export {
 } from "./errors.ts";
 export { extractErrorInfo } from "./extract-error.ts";
 export { flush } from "./flush.ts";
-export { StateBehindHistoryError } from "./hosted-actor.ts";
 export {
   compareKeys,
   errorKey,
@@ -79,4 +79,5 @@ export {
   setEntry,
 } from "./storage.ts";
 export type * from "./types.ts";
+export { DriverHangError } from "./under-way.ts";
 export { decodeValue, encodeValue } from "./values.ts";

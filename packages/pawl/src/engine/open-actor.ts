@@ -22,9 +22,9 @@ export async function openActor<C extends Cells>(
   options: { id: string; epoch?: bigint; cells: C; limits?: { rows: number; bytes: number } },
 ): Promise<EngineActor<StateOf<C>>> {
   type S = StateOf<C>;
-  const { id, cells, limits } = options;
-  const port = new DriverPort(driver, id, limits);
-  const hosted = new HostedActor(engineHost(), port, id, cells);
+  const { id, cells, limits, epoch } = options;
+  const port = new DriverPort(driver, id, { limits, epoch });
+  const hosted = new HostedActor(engineHost(), driver, port, id, cells);
   await hosted.open();
   const actor: EngineActor<S> = {
     cell: async <T>(name: string, { initial }: { initial: () => T }): Promise<Cell<T>> => {

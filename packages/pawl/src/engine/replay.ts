@@ -8,6 +8,8 @@ import { createHistorySnapshot } from "./storage.ts";
 import type { EngineDriver, Entry, Storage, WorkflowHistorySnapshot } from "./types.ts";
 import { writeRows } from "./write-rows.ts";
 
+const RUNNING = "Cannot replay a workflow while a step is currently running";
+
 /**
  * Removes the step `entryId` and everything that was created after it, so that the workflow runs again from there; without
  * `entryId`, everything. A step in a loop takes the innermost loop with it. Waits, messages and versions of before stay.
@@ -17,7 +19,7 @@ export function replayWorkflowFromStep(
   workflowId: string,
   driver: EngineDriver,
   entryId?: string,
-  options?: { scheduleAlarm?: boolean },
+  options?: { scheduleAlarm?: boolean; epoch?: bigint },
 ): Promise<WorkflowHistorySnapshot> {
   return replayAnyone(workflowId, driver, entryId, options);
 }
@@ -27,11 +29,16 @@ async function replayAnyone(
   workflowId: string,
   driver: EngineDriver,
   entryId: string | undefined,
-  options: { scheduleAlarm?: boolean } = {},
+  options: { scheduleAlarm?: boolean; epoch?: bigint } = {},
 ): Promise<WorkflowHistorySnapshot> {
   if (!(await isOurs(driver))) return replayInOrder(workflowId, driver, entryId, options);
   const check = (history: WorkflowHistorySnapshot) => mayReplay(history, entryId);
-  const after = await tell(workflowId, driver, check, (input, handle, call) => input.replay(handle, call, entryId));
+  const target = { workflowId, driver, epoch: options.epoch };
+  const told = tell(target, check, (input, handle, call) => input.replay(handle, call, entryId));
+  const after = await told.catch((error: unknown) => {
+    // In the words of the other engine.
+    throw error instanceof Error && error.message === "a step is running" ? new Error(RUNNING) : error;
+  });
   if (options.scheduleAlarm === false) await driver.clearAlarm(workflowId);
   return after;
 }
@@ -43,8 +50,7 @@ function mayReplay({ entries, entryMetadata }: WorkflowHistorySnapshot, entryId:
   if (target.kind.type !== "step") throw new Error("Workflow replay target must be a step");
   const isRunning = ({ id, kind }: (typeof entries)[number]) =>
     kind.type === "step" && kind.data.output === undefined && entryMetadata.get(id)?.status === "running";
-  if (entries.some((entry) => entry.id !== entryId && isRunning(entry)))
-    throw new Error("Cannot replay a workflow while a step is currently running");
+  if (entries.some((entry) => entry.id !== entryId && isRunning(entry))) throw new Error(RUNNING);
 }
 
 /** As {@link replayWorkflowFromStep}, for an order of creation that is known. */
@@ -92,7 +98,7 @@ function refuseWhileRunning(storage: Storage, { deleted }: Rewind): void {
   for (const entry of storage.history.entries.values()) {
     if (deleted.has(entry) || entry.kind.type !== "step" || entry.kind.data.output !== undefined) continue;
     if (storage.entryMetadata.get(entry.id)?.status === "running") {
-      throw new Error("Cannot replay a workflow while a step is currently running");
+      throw new Error(RUNNING);
     }
   }
 }

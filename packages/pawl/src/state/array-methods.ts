@@ -2,39 +2,26 @@
  * The array methods that change an array, each as one operation where the format has one.
  *
  * Owns their semantics (ECMA-262, 23.1.3). One law: every argument is captured before anything changes, so that a refused value
- * leaves the array as it was. Called on anything but an array of the state they are the methods of `Array.prototype`.
+ * leaves the array as it was.
  */
-import { ArrayNode } from "./array.ts";
+import type { ArrayNode } from "./array.ts";
 import { ABSENT } from "./history.ts";
-import { nodeOf } from "./place.ts";
 
-type Method = (this: unknown, ...args: unknown[]) => unknown;
+/** Runs on an array that may be written. */
+export type ArrayMethod = (node: ArrayNode, args: readonly unknown[]) => unknown;
 type Comparator = (a: unknown, b: unknown) => number;
 
-function method(name: string, run: (node: ArrayNode, args: readonly unknown[]) => unknown): [string, Method] {
-  const plain = Reflect.get(Array.prototype, name) as Method;
-  const onState: Method = function (this: unknown, ...args) {
-    const node = nodeOf(this);
-    if (!(node instanceof ArrayNode)) return Reflect.apply(plain, this, args);
-    node.alive();
-    return run(node, args);
-  };
-  Object.defineProperty(onState, "name", { value: name });
-  Object.defineProperty(onState, "length", { value: plain.length });
-  return [name, onState];
-}
-
 /** The methods by name. */
-export const arrayMethods: ReadonlyMap<string, Method> = new Map([
-  method("push", push),
-  method("pop", pop),
-  method("shift", shift),
-  method("unshift", unshift),
-  method("splice", splice),
-  method("reverse", reverse),
-  method("sort", sort),
-  method("fill", fill),
-  method("copyWithin", copyWithin),
+export const arrayMethods: ReadonlyMap<string | symbol, ArrayMethod> = new Map<string, ArrayMethod>([
+  ["push", push],
+  ["pop", pop],
+  ["shift", shift],
+  ["unshift", unshift],
+  ["splice", splice],
+  ["reverse", reverse],
+  ["sort", sort],
+  ["fill", fill],
+  ["copyWithin", copyWithin],
 ]);
 
 function push(node: ArrayNode, args: readonly unknown[]): number {
@@ -133,7 +120,7 @@ function byText(): (a: Sortable, b: Sortable) => number {
 
 /** The comparator changed the array itself: as on a plain array, the sorted values then take the places of the old ones. */
 function sortedCopies(node: ArrayNode, values: readonly Sortable[], undefineds: number, holes: number): unknown {
-  node.alive();
+  node.writable();
   const list = [...values.map(({ value }) => value), ...Array.from({ length: undefineds }, () => undefined)];
   const copies = captured(node, 0, list);
   const covered = Math.min(node.length, list.length + holes);

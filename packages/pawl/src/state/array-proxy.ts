@@ -5,7 +5,8 @@
  * `arrayMethods` is left to the engine, which goes through these traps index by index.
  */
 import { type ArrayNode, arrayIndex, MAX_LENGTH } from "./array.ts";
-import { arrayMethods } from "./array-methods.ts";
+import { values } from "./array-cursor.ts";
+import { type ArrayMethod, arrayMethods } from "./array-methods.ts";
 import { ABSENT } from "./history.ts";
 import { checkDescriptor, keepPrototype, refuseFreeze, setOnHeir } from "./object.ts";
 import { inspectable, NODE } from "./place.ts";
@@ -28,15 +29,49 @@ function nodeBehind(target: readonly ArrayNode[]): ArrayNode {
 /** The node, if user code may still use it. */
 function nodeIn(target: readonly ArrayNode[]): ArrayNode {
   const node = nodeBehind(target);
-  node.alive();
+  node.readable();
   return node;
 }
+
+function writableIn(target: readonly ArrayNode[]): ArrayNode {
+  const node = nodeBehind(target);
+  node.writable();
+  return node;
+}
+
+/** What an array inherits. Its methods are bound: they may be taken off it. */
+function memberOf(node: ArrayNode, key: string | symbol): unknown {
+  const known = node.methods?.get(key);
+  if (known !== undefined) return known;
+  const plain: unknown = Reflect.get(Array.prototype, key);
+  if (typeof plain !== "function" || key === "constructor") return plain;
+  const method = bound(node, plain, arrayMethods.get(key));
+  node.methods ??= new Map();
+  node.methods.set(key, method);
+  return method;
+}
+
+function bound(node: ArrayNode, plain: object, run: ArrayMethod | undefined): unknown {
+  const method = function (this: unknown, ...args: readonly unknown[]): unknown {
+    const self = this === undefined ? node.handle : this;
+    if (plain === plainValues && self === node.handle) return values(node);
+    if (run === undefined || self !== node.handle) return Reflect.apply(plain as Callable, self, args);
+    node.writable();
+    return run(node, args);
+  };
+  for (const name of ["name", "length"]) Object.defineProperty(method, name, { value: Reflect.get(plain, name) });
+  return method;
+}
+
+const plainValues = Array.prototype.values;
+
+type Callable = (this: unknown, ...args: readonly unknown[]) => unknown;
 
 const arrayTraps: ProxyHandler<ArrayNode[]> = {
   get(target, key) {
     if (key === NODE) return nodeBehind(target);
     const node = nodeIn(target);
-    if (typeof key !== "string") return Reflect.get(Array.prototype, key);
+    if (typeof key !== "string") return memberOf(node, key);
     const first = key.charCodeAt(0);
     if (first >= 48 && first <= 57) return node.read(key);
     if (key === "length") {
@@ -44,11 +79,11 @@ const arrayTraps: ProxyHandler<ArrayNode[]> = {
       return node.length;
     }
     if (key === "toJSON") node.sawSubtree(); // JSON.stringify asks for it first, and will read everything
-    return arrayMethods.get(key) ?? (key === "__proto__" ? undefined : Reflect.get(Array.prototype, key));
+    return key === "__proto__" ? undefined : memberOf(node, key);
   },
 
   set(target, key, value, receiver: unknown) {
-    const node = nodeIn(target);
+    const node = writableIn(target);
     if (receiver !== node.handle) return setOnHeir(receiver, key, value);
     if (key === "length") node.setLength(checkedLength(value));
     else node.write(checkedIndex(node, key), value);
@@ -64,7 +99,7 @@ const arrayTraps: ProxyHandler<ArrayNode[]> = {
   },
 
   deleteProperty(target, key) {
-    const node = nodeIn(target);
+    const node = writableIn(target);
     if (key === "length") return false;
     const index = typeof key === "string" ? arrayIndex(key) : -1;
     if (index >= 0) node.remove(index);
@@ -96,7 +131,7 @@ const arrayTraps: ProxyHandler<ArrayNode[]> = {
   },
 
   defineProperty(target, key, descriptor) {
-    const node = nodeIn(target);
+    const node = writableIn(target);
     if (key === "length") return defineLength(node, descriptor);
     const index = checkedIndex(node, key);
     const exists = node.slot(index) !== ABSENT;

@@ -5,11 +5,13 @@
  * Once they have moved (`splice` before the end, `sort`, `reverse`): a copy of all slots, made once per attempt. One law:
  * operations are written before the view changes.
  */
+import type { ByteWriter } from "../values/bytes.ts";
+import { type Piece, writeIndex } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
 import type { Place } from "./place.ts";
 import { StateNode } from "./place.ts";
-import type { DraftTree } from "./tree.ts";
+import type { DraftTree, Traits } from "./tree.ts";
 
 /** Beyond this, an undo list keeps one copy of an array that is cut short, not its slots one by one. */
 const KEEP_ONE_BY_ONE = 64;
@@ -21,6 +23,9 @@ export const MAX_LENGTH: number = 2 ** 32 - 1;
 export class ArrayNode extends StateNode {
   readonly handle: unknown[];
   readonly base: unknown[];
+  /** Methods of arrays, bound to this one, as they were asked for. */
+  methods: Map<string | symbol, unknown> | undefined;
+  readonly #proxy: (node: ArrayNode) => unknown[];
   /** All slots, once elements have moved; from the start in an array of the draft's own, where it is `base` itself. */
   #slots: unknown[] | undefined;
   /** Slots that were set; `ABSENT` is a hole that was made. */
@@ -36,12 +41,13 @@ export class ArrayNode extends StateNode {
   constructor(
     tree: DraftTree,
     parent: StateNode | undefined,
-    key: string | number,
-    owned: boolean,
+    key: unknown,
+    { owned, isKey }: Traits,
     base: unknown[],
     proxy: (node: ArrayNode) => unknown[],
   ) {
-    super(tree, parent, key, owned);
+    super(tree, parent, key, owned, isKey);
+    this.#proxy = proxy;
     this.base = base;
     if (owned) this.#slots = base;
     this.handle = proxy(this);
@@ -67,6 +73,23 @@ export class ArrayNode extends StateNode {
     }
     if (typeof value === "object" && value !== null) return this.tree.handle(this, Number(key), value);
     if (this.tracking) this.sawIndex(key);
+    return value;
+  }
+
+  /** What an iterator finds at an index: the value that user code sees, or `ABSENT` behind the end. */
+  iterated(index: number): unknown {
+    let value: unknown;
+    if (this.#slots === undefined && !this.#dirty && !this.tree.behind) {
+      const { base } = this;
+      if (index >= base.length) return ABSENT;
+      value = base[index];
+    } else {
+      if (index >= this.length) return ABSENT;
+      const found = this.slot(index);
+      value = found === ABSENT ? undefined : found;
+    }
+    if (typeof value === "object" && value !== null) return this.tree.handle(this, index, value);
+    if (this.tracking) this.sawIndex(String(index));
     return value;
   }
 
@@ -96,7 +119,7 @@ export class ArrayNode extends StateNode {
       return;
     }
     if (index >= this.length) tree.checkHoles(index - this.length, this, index);
-    this.put(index, tree.capture(value, this, index));
+    tree.assign(this, index, old, value);
   }
 
   /** Sets a slot to a captured value. */
@@ -115,7 +138,8 @@ export class ArrayNode extends StateNode {
     }
     const length = this.length;
     this.#set(index, raw);
-    if (index >= length) this.#resize(index + 1);
+    // No more than that: another draft may have let it grow further.
+    if (index >= length) this.#length = index + 1;
   }
 
   /** Makes a hole. */
@@ -198,6 +222,53 @@ export class ArrayNode extends StateNode {
     });
   }
 
+  /** Makes the array anew from `start` on: `pieces` say of what, `slots` are all the raw values it has then. */
+  rebuild(start: number, pieces: readonly Piece[], slots: unknown[]): void {
+    this.tree.delta.rebuild(this, start, pieces);
+    this.#edit();
+    this.sawSubtree();
+    const kept = new Set(slots);
+    for (const child of this.children ?? []) if (!kept.has(child.base)) this.tree.detach(child.base);
+    this.#patch = undefined;
+    if (this.owned) overwrite(this.base, slots);
+    else this.#slots = slots;
+  }
+
+  /** The place of each raw value that is an object, if elements have moved. */
+  positions(): ReadonlyMap<unknown, number> | undefined {
+    const slots = this.#slots;
+    if (slots === undefined) return undefined;
+    const positions = new Map<unknown, number>();
+    slots.forEach((raw, index) => {
+      positions.set(raw, index);
+    });
+    return positions;
+  }
+
+  /** Another node for the same array, with the same view: what was handed out of this one becomes its own. */
+  successor(): ArrayNode {
+    const { tree, parent, key, owned, isKey, base } = this;
+    const next = new ArrayNode(tree, parent, key, { owned, isKey }, owned ? base.slice() : base, this.#proxy);
+    if (!owned) {
+      next.#slots = this.#slots?.slice();
+      next.#patch = this.#patch === undefined ? undefined : new Map(this.#patch);
+      next.#length = this.#length;
+      next.#floor = this.#floor;
+      if (this.#dirty) tree.dirty.push(next);
+    }
+    next.#dirty = this.#dirty;
+    this.bequeath(next);
+    return next;
+  }
+
+  slotText(key: unknown): string {
+    return `[${String(key)}]`;
+  }
+
+  writeSlot(out: ByteWriter, key: unknown): void {
+    writeIndex(out, key as number);
+  }
+
   /** What user code sees for a raw value of this array. */
   view(index: number, raw: unknown): unknown {
     if (raw === ABSENT) return undefined;
@@ -217,7 +288,8 @@ export class ArrayNode extends StateNode {
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
     const before = base.length;
-    const length = this.#slots?.length ?? this.#length ?? base.length;
+    const isCut = this.#floor !== Infinity;
+    const length = this.#slots?.length ?? Math.max(this.#length ?? 0, isCut ? 0 : before);
     if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
     if (this.#slots !== undefined) {
       if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);

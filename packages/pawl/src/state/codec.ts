@@ -7,6 +7,7 @@ import type { ByteWriter } from "../values/bytes.ts";
 import { copy } from "../values/copy.ts";
 import { decode } from "../values/decode.ts";
 import { DEFAULT_MAX_DEPTH, encode, encodeInto as encodeTo } from "../values/encode.ts";
+import { copyMemory } from "./memory.ts";
 
 /** What is stored already was accepted once, or was written by another program: only unreadable depth is refused. */
 const STORED = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: 10_000 } as const;
@@ -26,6 +27,13 @@ export function encodeStored(raw: unknown): Uint8Array {
   return encode(raw, STORED);
 }
 
+/** Appends the bytes of a key of a Map or member of a Set that is no object, and before them how many they are. */
+export function encodeKey(out: ByteWriter, key: unknown): void {
+  const start = out.length;
+  encodeTo(out, key, STORED);
+  out.prefixLength(start);
+}
+
 /** A copy of a value of the state that shares nothing with it. */
 export function copyStored(raw: unknown): unknown {
   if (typeof raw !== "object" || raw === null) return raw;
@@ -33,7 +41,7 @@ export function copyStored(raw: unknown): unknown {
   const prototype = Object.getPrototypeOf(raw) as object | null;
   if (prototype === Object.prototype) return copySlots({ ...raw } as Slots);
   if (prototype === null) return copySlots(Object.assign(Object.create(null) as Slots, raw));
-  return copy(raw, STORED);
+  return copyMemory(raw) ?? copy(raw, STORED);
 }
 
 type Slots = Record<string, unknown>;

@@ -5,7 +5,7 @@
  */
 import { ByteWriter } from "../values/bytes.ts";
 import { writeWtf8, wtf8Length } from "../values/wtf8.ts";
-import { encodeInto } from "./codec.ts";
+import { encodeInto, encodeKey, encodeStored } from "./codec.ts";
 import type { StateNode } from "./place.ts";
 
 const VERSION = 1;
@@ -14,9 +14,16 @@ const DELETE = 2;
 const SPLICE = 3;
 const LENGTH = 4;
 const PERMUTE = 5;
+const ADD = 6;
+const RENAME = 7;
+const BYTES = 8;
+const REBUILD = 9;
 
 const KEY_SEGMENT = 0;
 const INDEX_SEGMENT = 1;
+const ENTRY_SEGMENT = 2;
+/** The rank of an entry that is added, whatever twins it has. */
+const NEXT = 2 ** 32 - 1;
 const INITIAL_BYTES = 256;
 
 /** What a draft changed, as paths. */
@@ -24,7 +31,7 @@ export class Delta {
   #out: ByteWriter | undefined;
   /** The slot that the last operation set, and where that operation begins: setting it again replaces the operation. */
   #lastNode: StateNode | undefined;
-  #lastKey: string | number | undefined;
+  #lastKey: unknown;
   #lastStart = 0;
   /** The bytes of values that were captured and are about to be written. */
   readonly #captured = new Map<object, Uint8Array>();
@@ -60,7 +67,8 @@ export class Delta {
   }
 
   /** Sets one slot of a container. */
-  set(node: StateNode, key: string | number, raw: unknown): void {
+  set(node: StateNode, key: unknown, raw: unknown): void {
+    if (this.#inUnit(node)) return;
     const again = node === this.#lastNode && key === this.#lastKey;
     const out = this.#begun();
     let start = out.length;
@@ -79,8 +87,62 @@ export class Delta {
   }
 
   /** Removes a key, or makes a hole of an array's slot. */
-  remove(node: StateNode, key: string | number): void {
-    this.#op(DELETE, node, key);
+  remove(node: StateNode, key: unknown): void {
+    this.#op(DELETE, node, slotOf(node, key));
+  }
+
+  /** Adds an entry to a Map, under a key that is an object and was captured. */
+  setNew(node: StateNode, key: object, raw: unknown): void {
+    this.#op(
+      SET,
+      node,
+      (out) => writeEntry(out, this.#bytesOf(key), NEXT),
+      (out) => this.#value(out, raw),
+    );
+  }
+
+  /** Adds a member to a Set: a primitive, or an object that was captured. */
+  add(node: StateNode, member: unknown): void {
+    const isObject = typeof member === "object" && member !== null;
+    this.#op(ADD, node, isObject ? (out) => writeEntry(out, this.#bytesOf(member), NEXT) : slotOf(node, member));
+  }
+
+  /** Gives an entry of a Map, or a member of a Set, another key in the same place. */
+  rename(node: StateNode, key: object, bytes: Uint8Array): void {
+    this.#op(RENAME, node, slotOf(node, key), (out) => {
+      out.varint(bytes.length);
+      out.bytes(bytes);
+    });
+  }
+
+  /** Overwrites what the typed array, Buffer or ArrayBuffer in a slot holds, from byte `start` of it. */
+  overwrite(node: StateNode | undefined, key: unknown, start: number, bytes: Uint8Array): void {
+    this.#op(BYTES, node, node === undefined ? undefined : slotOf(node, key), (out) => {
+      out.varint(start);
+      out.varint(bytes.length);
+      out.bytes(bytes);
+    });
+  }
+
+  /** Makes an array anew from slot `start` on. */
+  rebuild(node: StateNode, start: number, pieces: readonly Piece[]): void {
+    this.#op(REBUILD, node, undefined, (out) => {
+      out.varint(start);
+      out.varint(pieces.length);
+      for (const piece of pieces) this.#piece(out, piece);
+    });
+  }
+
+  #piece(out: ByteWriter, piece: Piece): void {
+    if ("added" in piece) {
+      out.u8(1);
+      out.varint(piece.added.length);
+      for (const raw of piece.added) this.#value(out, raw);
+    } else {
+      out.u8(0);
+      out.varint(piece.start);
+      out.varint(piece.count);
+    }
   }
 
   /** Replaces `removed` slots from `start` by `added`. */
@@ -98,7 +160,7 @@ export class Delta {
     this.#op(LENGTH, node, undefined, (out) => out.varint(length));
   }
 
-  /** Reorders an array: the new slot `i` is the old slot `order[i]`. */
+  /** Reorders an array, or the keys of an object: what is new at `i` was at `order[i]`. */
   permute(node: StateNode, order: readonly number[]): void {
     this.#op(PERMUTE, node, undefined, (out) => {
       out.varint(order.length);
@@ -106,17 +168,32 @@ export class Delta {
     });
   }
 
-  #op(code: number, node: StateNode | undefined, key?: string | number, body?: (out: ByteWriter) => void): void {
+  #op(code: number, node: StateNode | undefined, slot?: Slot, body?: (out: ByteWriter) => void): void {
+    if (node !== undefined && this.#inUnit(node)) return;
     const out = this.#begun();
     const start = out.length;
     try {
       out.u8(code);
-      writePath(out, node, key);
+      out.varint((node?.depth ?? 0) + (slot === undefined ? 0 : 1));
+      if (node !== undefined) writeSegments(out, node);
+      slot?.(out);
       body?.(out);
     } catch (error) {
-      throw this.#undone(start, error, node, key);
+      throw this.#undone(start, error, node);
     }
     this.#written(node);
+  }
+
+  /** What changes in a key of a Map or a member of a Set is written when the delta is asked for. */
+  #inUnit(node: StateNode): boolean {
+    if (node.unit === undefined) return false;
+    node.tree.changedUnit(node.unit);
+    this.#written(node);
+    return true;
+  }
+
+  #bytesOf(raw: object): Uint8Array {
+    return this.#captured.get(raw) ?? encodeStored(raw);
   }
 
   #written(node: StateNode | undefined): void {
@@ -125,7 +202,7 @@ export class Delta {
     if (node !== undefined) node.wrote = true;
   }
 
-  #undone(start: number, error: unknown, node: StateNode | undefined, key?: string | number): unknown {
+  #undone(start: number, error: unknown, node: StateNode | undefined, key?: unknown): unknown {
     this.#begun().length = start;
     return node === undefined ? error : node.tree.located(error, node, key);
   }
@@ -158,26 +235,59 @@ function moveBack(out: ByteWriter, start: number, target: number): number {
   return target;
 }
 
-/** The path of a container, or with `key` of one of its slots; without a node, the root. */
-export function writePath(out: ByteWriter, node: StateNode | undefined, key?: string | number): void {
-  out.varint((node?.depth ?? 0) + (key === undefined ? 0 : 1));
+/** Some slots of an array that is made anew: kept ones, or captured values. */
+export type Piece = { readonly start: number; readonly count: number } | { readonly added: readonly unknown[] };
+
+/** Appends the segment that names a slot. */
+type Slot = (out: ByteWriter) => void;
+
+function slotOf(node: StateNode, key: unknown): Slot {
+  return (out) => node.writeSlot(out, key);
+}
+
+/** The path of one of a container's slots. */
+export function writePath(out: ByteWriter, node: StateNode, key: unknown): void {
+  out.varint(node.depth + 1);
+  writeSegments(out, node);
+  node.writeSlot(out, key);
+}
+
+/** The path of a container; without one, the root. */
+export function writePlace(out: ByteWriter, node: StateNode | undefined): void {
+  out.varint(node?.depth ?? 0);
   if (node !== undefined) writeSegments(out, node);
-  if (key !== undefined) writeSegment(out, key);
 }
 
 function writeSegments(out: ByteWriter, node: StateNode): void {
   if (node.parent === undefined) return;
   writeSegments(out, node.parent);
-  writeSegment(out, node.parent.locate(node));
+  node.parent.writeSlot(out, node.parent.locate(node));
 }
 
-function writeSegment(out: ByteWriter, key: string | number): void {
-  if (typeof key === "number") {
-    out.u8(INDEX_SEGMENT);
-    out.varint(key);
-    return;
-  }
+/** The segment of a slot of an object. */
+export function writeName(out: ByteWriter, name: string): void {
   out.u8(KEY_SEGMENT);
-  out.varint(wtf8Length(key));
-  writeWtf8(out, key);
+  out.varint(wtf8Length(name));
+  writeWtf8(out, name);
+}
+
+/** The segment of a slot of an array. */
+export function writeIndex(out: ByteWriter, index: number): void {
+  out.u8(INDEX_SEGMENT);
+  out.varint(index);
+}
+
+/** The segment of an entry of a Map or a member of a Set whose key is no object: it has no twins. */
+export function writeKey(out: ByteWriter, key: unknown): void {
+  out.u8(ENTRY_SEGMENT);
+  out.u8(0);
+  encodeKey(out, key);
+}
+
+/** The segment of any other entry or member. */
+export function writeEntry(out: ByteWriter, key: Uint8Array, rank: number): void {
+  out.u8(ENTRY_SEGMENT);
+  out.varint(rank);
+  out.varint(key.length);
+  out.bytes(key);
 }

@@ -4,11 +4,16 @@
  * Owns the containers that all drafts of the cell share. One law: they change only in `Head.applied`, that is when a draft
  * has passed validation.
  */
+import { Graves } from "./graves.ts";
 import { History } from "./history.ts";
 
 /** A draft as the head sees it. */
 export interface Reader {
   readonly pin: number;
+  /** Another draft was committed: what this one has read or written may be of the past. */
+  overtaken(): void;
+  /** What it needs of the past is not kept any longer: it can read nothing more. */
+  lose(): void;
 }
 
 /** Decoded value, seq and undo lists of one cell. */
@@ -16,6 +21,7 @@ export class Head {
   /** The root lives in a slot like every other value, so that its replacement goes on an undo list, too. */
   readonly holder: { root: unknown };
   readonly history: History = new History();
+  readonly graves: Graves = new Graves();
   /** Drafts that are pinned, in the order of their pins. */
   readonly #readers = new Set<Reader>();
 
@@ -41,7 +47,24 @@ export class Head {
   /** Releases a pin, and the old values that only it could read. */
   leave(reader: Reader): void {
     this.#readers.delete(reader);
-    this.history.cut(this.oldestPin);
+    const { oldestPin } = this;
+    this.history.cut(oldestPin);
+    this.graves.cut(oldestPin);
+  }
+
+  /**
+   * A draft was committed: the others hear of it, and those that need more of the past than may be kept lose it, the oldest
+   * first. `floor` is the oldest pin that the engine keeps the past for.
+   */
+  committed(floor: () => number): void {
+    if (this.#readers.size === 0) return;
+    const oldest = floor();
+    for (const reader of this.#readers) {
+      if (reader.pin === this.seq || (reader.pin >= oldest && !this.history.isOverfull)) break;
+      reader.lose();
+      this.leave(reader);
+    }
+    for (const reader of this.#readers) if (reader.pin !== this.seq) reader.overtaken();
   }
 
   /** The newest pin of an open draft, or -1: what is overwritten now is kept for pins up to this one. */

@@ -5,6 +5,11 @@
  * first entry whose seq is above `p`, and where there is none, what the mirror holds now.
  */
 
+/** The most old slots that are kept for attempts with an older pin. */
+export const MOST_SLOTS: number = 100_000;
+/** The most bytes of old values that are kept for them: of what can be told at a glance, texts, buffers and orders of keys. */
+export const MOST_BYTES: number = 16 * 1024 * 1024;
+
 /** Stands for a slot that is not there: an absent key, or a hole. */
 export const ABSENT: unique symbol = Symbol("absent");
 /** Says that no later commit touched the slot: the mirror's value is the pin's. */
@@ -14,7 +19,8 @@ const KEYS: unique symbol = Symbol("keys");
 const LENGTH: unique symbol = Symbol("length");
 const WHOLE: unique symbol = Symbol("whole");
 
-type Slot = string | number | typeof KEYS | typeof LENGTH | typeof WHOLE;
+/** A name, an index, a key of a Map, or one of those above. */
+type Slot = unknown;
 
 interface Past {
   /** The change that overwrote `old`. */
@@ -26,6 +32,7 @@ interface Logged {
   readonly seq: number;
   readonly container: object;
   readonly slot: Slot;
+  readonly bytes: number;
 }
 
 /** The undo lists of one mirror. */
@@ -34,6 +41,12 @@ export class History {
   /** Every entry in the order of commits, so that a cut costs what it forgets. */
   #log: Logged[] = [];
   #forgotten = 0;
+  #bytes = 0;
+
+  /** Whether more is held than may be. */
+  get isOverfull(): boolean {
+    return this.size > MOST_SLOTS || this.#bytes > MOST_BYTES;
+  }
 
   /** Number of old slots that are held. */
   get size(): number {
@@ -41,17 +54,17 @@ export class History {
   }
 
   /** Keeps the value (or `ABSENT`) that change `seq` overwrites, if a pin up to `newestPin` may still read it. */
-  keepSlot(container: object, slot: string | number, old: unknown, seq: number, newestPin: number): void {
+  keepSlot(container: object, slot: unknown, old: unknown, seq: number, newestPin: number): void {
     if (typeof slot === "number" && lastSeq(this.#lists.get(container)?.get(WHOLE)) > newestPin) return;
     this.#keep(container, slot, old, seq, newestPin);
   }
 
   /** Keeps the order of keys before change `seq` removes one; `old` is called only if it is needed. */
-  keepKeys(container: object, old: () => readonly string[], seq: number, newestPin: number): void {
+  keepKeys(container: object, old: () => readonly unknown[], seq: number, newestPin: number): void {
     if (lastSeq(this.#lists.get(container)?.get(KEYS)) <= newestPin) this.#keep(container, KEYS, old(), seq, newestPin);
   }
 
-  /** Keeps the length of an array before change `seq` changes it. */
+  /** Keeps the length of an array, or the size of a Map or Set, before change `seq` changes it. */
   keepLength(container: object, old: number, seq: number, newestPin: number): void {
     this.#keep(container, LENGTH, old, seq, newestPin);
   }
@@ -63,7 +76,7 @@ export class History {
   }
 
   /** The value of a slot of an object at `pin`: a value, `ABSENT` or `UNTOUCHED`. */
-  keyAt(container: object, key: string, pin: number): unknown {
+  keyAt(container: object, key: unknown, pin: number): unknown {
     const past = firstAfter(this.#lists.get(container)?.get(key), pin);
     return past === undefined ? UNTOUCHED : past.old;
   }
@@ -87,6 +100,17 @@ export class History {
     return past === undefined ? container.length : (past.old as number);
   }
 
+  /** The keys of a Map or Set at `pin`, if their order was kept since; those that are not there at `pin` included. */
+  orderAt(container: object, pin: number): readonly unknown[] | undefined {
+    return firstAfter(this.#lists.get(container)?.get(KEYS), pin)?.old as readonly unknown[] | undefined;
+  }
+
+  /** Of a Map or Set: how many entries it had at `pin`, given how many it has now. */
+  sizeAt(container: object, pin: number, now: number): number {
+    const past = firstAfter(this.#lists.get(container)?.get(LENGTH), pin);
+    return past === undefined ? now : (past.old as number);
+  }
+
   /** The keys of an object at `pin`, in their order then. */
   keysAt(container: object, pin: number): readonly string[] {
     const lists = this.#lists.get(container);
@@ -103,6 +127,7 @@ export class History {
       this.#lists.clear();
       this.#log = [];
       this.#forgotten = 0;
+      this.#bytes = 0;
       return;
     }
     for (
@@ -126,10 +151,13 @@ export class History {
     if (list === undefined) lists.set(slot, [{ seq, old }]);
     else if (lastSeq(list) > newestPin) return;
     else list.push({ seq, old });
-    this.#log.push({ seq, container, slot });
+    const bytes = bytesOf(old);
+    this.#bytes += bytes;
+    this.#log.push({ seq, container, slot, bytes });
   }
 
-  #forget({ container, slot }: Logged): void {
+  #forget({ container, slot, bytes }: Logged): void {
+    this.#bytes -= bytes;
     const lists = this.#lists.get(container);
     const list = lists?.get(slot);
     list?.shift();
@@ -137,6 +165,16 @@ export class History {
     lists?.delete(slot);
     if (lists?.size === 0) this.#lists.delete(container);
   }
+}
+
+const SLOT_BYTES = 8;
+
+/** About how much memory an old value keeps, without looking into objects: the engine's own log counts those. */
+function bytesOf(old: unknown): number {
+  if (typeof old === "string") return old.length * 2;
+  if (Array.isArray(old)) return old.length * SLOT_BYTES;
+  if (ArrayBuffer.isView(old) || old instanceof ArrayBuffer) return old.byteLength;
+  return SLOT_BYTES;
 }
 
 /** An entry written after every open pin makes a further one useless: each reader takes the earlier. */

@@ -4,11 +4,13 @@
  * Owns the patch of a container: slots that were set, keys that were removed. One law: a write is validated and encoded before
  * anything changes, and costs the depth of the path, never the size of the container.
  */
+import type { ByteWriter } from "../values/bytes.ts";
+import { writeName } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
 import type { Place } from "./place.ts";
-import { inspectable, NODE, StateNode } from "./place.ts";
-import type { DraftTree } from "./tree.ts";
+import { inspectable, NODE, StateNode, segmentText } from "./place.ts";
+import type { DraftTree, Traits } from "./tree.ts";
 
 type Slots = Record<string, unknown>;
 
@@ -26,8 +28,8 @@ export class ObjectNode extends StateNode {
   #listed: readonly string[] | undefined;
   #asked = 0;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: string | number, owned: boolean, base: Slots) {
-    super(tree, parent, key, owned);
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, { owned, isKey }: Traits, base: Slots) {
+    super(tree, parent, key, owned, isKey);
     this.base = base;
     this.handle = new Proxy<Slots>(this as never, objectTraps as ProxyHandler<never>);
   }
@@ -71,9 +73,14 @@ export class ObjectNode extends StateNode {
       this.#saw(key);
       return;
     }
-    const raw = tree.capture(value, this, key);
+    tree.assign(this, key, old, value);
+  }
+
+  /** Sets a slot to a captured value. */
+  put(key: string, raw: unknown): void {
+    const { tree } = this;
     tree.delta.set(this, key, raw);
-    tree.detach(old);
+    tree.detach(this.slot(key));
     this.replace(key, raw);
   }
 
@@ -87,6 +94,10 @@ export class ObjectNode extends StateNode {
     }
     tree.delta.remove(this, key);
     tree.detach(old);
+    this.#forget(key);
+  }
+
+  #forget(key: string): void {
     if (this.owned) {
       delete this.base[key];
       return;
@@ -128,8 +139,45 @@ export class ObjectNode extends StateNode {
     else this.#patched().set(key, raw);
   }
 
-  locate(child: Place): string | number {
+  locate(child: Place): unknown {
     return child.key;
+  }
+
+  slotText(key: unknown): string {
+    return segmentText(key as string);
+  }
+
+  writeSlot(out: ByteWriter, key: unknown): void {
+    writeName(out, key as string);
+  }
+
+  /** Gives the keys another order: they are the same, indices stay in front. */
+  reorder(keys: readonly string[]): void {
+    const ranks = new Map(this.keys().map((key, rank) => [key, rank]));
+    const order = keys.map((key) => ranks.get(key) as number);
+    this.tree.delta.permute(this, order);
+    const moved = keys.slice(order.findIndex((old, rank) => old !== rank));
+    const raws = moved.map((key) => this.slot(key));
+    for (const key of moved) this.#forget(key);
+    moved.forEach((key, i) => {
+      this.replace(key, raws[i]);
+    });
+  }
+
+  /** Another node for the same object, with the same view: what was handed out of this one becomes its own. */
+  successor(): ObjectNode {
+    const { tree, parent, key, owned, isKey, base } = this;
+    const slots = owned
+      ? Object.defineProperties(Object.create(this.prototype) as Slots, Object.getOwnPropertyDescriptors(base))
+      : base;
+    const next = new ObjectNode(tree, parent, key, { owned, isKey }, slots);
+    if (this.#patch !== undefined) {
+      next.#patch = new Map(this.#patch);
+      if (this.#removed !== undefined) next.#removed = new Set(this.#removed);
+      tree.dirty.push(next);
+    }
+    this.bequeath(next);
+    return next;
   }
 
   /** Applies the patch to the mirror as change `seq`. */
@@ -221,13 +269,13 @@ function inEngineOrder(keys: readonly string[]): string[] {
 const objectTraps: ProxyHandler<ObjectNode> = {
   get(node, key) {
     if (key === NODE) return node;
-    node.alive();
+    node.readable();
     if (typeof key === "string") return node.read(key);
     return node.prototype === null ? undefined : Reflect.get(node.prototype, key);
   },
 
   set(node, key, value, receiver: unknown) {
-    node.alive();
+    node.writable();
     if (receiver !== node.handle) return setOnHeir(receiver, key, value);
     if (typeof key === "symbol") throw node.tree.refused(node, key, "a symbol key cannot be stored");
     node.write(key, value);
@@ -235,29 +283,29 @@ const objectTraps: ProxyHandler<ObjectNode> = {
   },
 
   has(node, key) {
-    node.alive();
+    node.readable();
     if (typeof key === "string") return node.has(key);
     return node.prototype !== null && key in node.prototype;
   },
 
   deleteProperty(node, key) {
-    node.alive();
+    node.writable();
     if (typeof key === "string") node.remove(key);
     return true;
   },
 
   ownKeys(node) {
-    node.alive();
+    node.readable();
     return node.list() as string[];
   },
 
   getOwnPropertyDescriptor(node, key) {
-    node.alive();
+    node.readable();
     return typeof key === "string" ? node.descriptor(key) : undefined;
   },
 
   defineProperty(node, key, descriptor) {
-    node.alive();
+    node.writable();
     if (typeof key === "symbol") throw node.tree.refused(node, key, "a symbol key cannot be stored");
     checkDescriptor(node, key, descriptor, node.slot(key) !== ABSENT);
     if ("value" in descriptor || node.slot(key) === ABSENT) node.write(key, descriptor.value);
@@ -265,7 +313,7 @@ const objectTraps: ProxyHandler<ObjectNode> = {
   },
 
   getPrototypeOf(node) {
-    node.alive();
+    node.readable();
     return node.prototype;
   },
 
@@ -298,13 +346,13 @@ export function checkDescriptor(
 
 /** State has the prototypes of plain values and no others. */
 export function keepPrototype(node: StateNode, wanted: object | null, prototype: object | null): boolean {
-  node.alive();
+  node.readable();
   if (wanted === prototype) return true;
   throw new TypeError(`${node.describe()}: the prototype of stored state cannot be changed`);
 }
 
 /** State stays writable: `freeze`, `seal` and `preventExtensions` have no meaning that could be stored. */
 export function refuseFreeze(node: StateNode): never {
-  node.alive();
+  node.readable();
   throw new TypeError(`${node.describe()}: stored state cannot be frozen, sealed or made non-extensible`);
 }

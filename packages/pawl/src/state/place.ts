@@ -1,12 +1,13 @@
 /**
  * Places: what an attempt holds of the state, where it is, and what was read there.
  *
- * A `Place` is one object that was handed out; a `StateNode` is one that is a plain object or an array behind a proxy. Owns
- * position, detachment and the read set of its own level; knows no values and writes nothing. One law: a place never changes
- * its parent, for whatever is put elsewhere is captured by value.
+ * A `Place` is one object that was handed out; a `StateNode` is one that holds others: an object, an array, a Map or a Set. Owns
+ * position, detachment and the read set of its own level; knows no values and writes nothing. One law: a place changes its
+ * parent only for the successor of that parent, for whatever is put elsewhere is captured by value.
  */
 import { inspect } from "node:util";
 import { isProxy } from "node:util/types";
+import type { ByteWriter } from "../values/bytes.ts";
 import type { DraftTree } from "./tree.ts";
 
 /** Slots read one by one before the whole level counts as read (part of the isolation contract). */
@@ -17,20 +18,30 @@ export const NODE: unique symbol = Symbol("pawl.node");
 
 /** Something of the state that was handed out. */
 export abstract class Place {
-  /** True once another value has taken the slot it came from. */
-  gone = false;
+  /** True once another value has taken the slot it came from, or that of what it is in. */
+  gone: boolean;
   readonly tree: DraftTree;
-  readonly parent: StateNode | undefined;
-  /** The slot of the parent that held it when last seen; `StateNode.locate` corrects it in an array that was reshuffled. */
-  key: string | number;
+  parent: StateNode | undefined;
+  /**
+   * The slot of the parent that held it when last seen: a name, an index, or the key of a Map as the mirror has it.
+   * `StateNode.locate` corrects it in an array that was reshuffled.
+   */
+  key: unknown;
   /** True if this draft put it there: then nothing of the pin is read through it. */
   readonly owned: boolean;
+  /** The key of a Map, or member of a Set, that it is or is in: what changes there is written by giving that entry another key. */
+  readonly unit: Place | undefined;
+  /** Whether it is a key of a Map or a member of a Set. */
+  readonly isKey: boolean;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: string | number, owned: boolean) {
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
     this.tree = tree;
     this.parent = parent;
     this.key = key;
     this.owned = owned;
+    this.isKey = isKey;
+    this.gone = parent?.gone === true;
+    this.unit = parent?.unit ?? (isKey ? this : undefined);
   }
 
   /** What user code holds: a proxy, or a detached instance of a leaf. */
@@ -41,29 +52,46 @@ export abstract class Place {
   /** Where it is, as user code would write it: `state.items[3]`. */
   describe(): string {
     if (this.parent === undefined) return this.tree.name;
-    return this.parent.describe() + segmentText(this.key);
+    return this.parent.describe() + this.parent.slotText(this.key);
+  }
+
+  /** Throws unless user code may still read it: what has lost its slot can be read as it was, but for an old root. */
+  readable(): void {
+    if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
+    if (this.gone && this.parent === undefined) throw this.tree.stale(this.describe(), "detached");
+  }
+
+  /** Throws unless user code may still write it. */
+  writable(): void {
+    if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
+    if (this.gone) throw this.tree.stale(this.describe(), "detached");
+    if (this.tree.readOnly !== undefined) throw this.tree.readOnly();
   }
 }
 
-/** A plain object or an array of the state, as one draft sees it. */
+/** What holds other values, as one draft sees it. */
 export abstract class StateNode extends Place {
   /** Segments on the path from the root. */
   readonly depth: number;
   /** The places below that were handed out, detached ones included. */
   children: Place[] | undefined;
+  /** The node that this one took over from. */
+  #predecessor: StateNode | undefined;
+  /** Of one that another took over from: places below it that were themselves taken over later, by what they stand for. */
+  #past: Map<object, Place> | undefined;
   /** True once an operation was written for this container. */
   wrote = false;
 
   /** False once nothing more need be recorded here: fresh containers, levels and subtrees that count as read. */
   tracking: boolean;
-  slotsSeen: Set<string> | undefined;
+  slotsSeen: Set<unknown> | undefined;
   shapeSeen = false;
   levelSeen = false;
   subtreeSeen = false;
-  #lastSeen: string | undefined;
+  #lastSeen: unknown;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: string | number, owned: boolean) {
-    super(tree, parent, key, owned);
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
+    super(tree, parent, key, owned, isKey);
     this.depth = parent === undefined ? 0 : parent.depth + 1;
     this.subtreeSeen = !owned && parent?.subtreeSeen === true;
     this.tracking = !owned && !this.subtreeSeen && !tree.wide;
@@ -71,10 +99,49 @@ export abstract class StateNode extends Place {
   }
 
   /** The slot that holds `child` now. */
-  abstract locate(child: Place): string | number;
+  abstract locate(child: Place): unknown;
 
   /** Puts a captured value into a slot of this kind of container without writing an operation. */
-  abstract replace(key: string | number, raw: unknown): void;
+  abstract replace(key: unknown, raw: unknown): void;
+
+  /** A slot as user code would write it after the container: `.name`, `[3]`, `.get("key")`. */
+  abstract slotText(key: unknown): string;
+
+  /** Appends the segment of a path that names a slot. */
+  abstract writeSlot(out: ByteWriter, key: unknown): void;
+
+  /** Another node takes over: its handle and what was handed out below, and later reads. This one can only be read. */
+  protected bequeath(next: StateNode): void {
+    const { tree, parent } = this;
+    if (next.base !== this.base) {
+      if (parent === undefined) tree.replaced = { root: next.base };
+      else parent.replace(parent.locate(this), next.base);
+    }
+    tree.succeed(this.base, next);
+    this.gone = true;
+    next.slotsSeen = this.slotsSeen;
+    next.shapeSeen = this.shapeSeen;
+    next.levelSeen = this.levelSeen;
+    next.subtreeSeen = this.subtreeSeen;
+    next.tracking = this.tracking;
+    next.wrote = this.wrote;
+    next.children = this.children;
+    this.children = undefined;
+    for (const child of next.children ?? []) child.parent = next;
+    next.#predecessor = this;
+    let past = parent === undefined ? undefined : parent.#predecessor;
+    for (; past !== undefined; past = past.#predecessor) past.#remember(this);
+  }
+
+  #remember(child: StateNode): void {
+    this.#past ??= new Map();
+    if (!this.#past.has(child.base)) this.#past.set(child.base, child);
+  }
+
+  /** The place that stood for a raw value when this node was taken over, if another stands for it now. */
+  pastOf(raw: object): Place | undefined {
+    return this.#past?.get(raw);
+  }
 
   /** Counts a place among those below. */
   adopt(child: Place): void {
@@ -82,15 +149,9 @@ export abstract class StateNode extends Place {
     else this.children.push(child);
   }
 
-  /** Throws unless user code may still use this place. */
-  alive(): void {
-    if (this.gone) throw this.tree.stale(this.describe(), "detached");
-    if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
-  }
-
   /** A slot was read: its value or its absence. */
-  sawSlot(key: string): void {
-    if (key === this.#lastSeen || !this.#counts()) return;
+  sawSlot(key: unknown): void {
+    if ((key === this.#lastSeen && key !== undefined) || !this.#counts()) return;
     this.#lastSeen = key;
     this.slotsSeen ??= new Set();
     this.slotsSeen.add(key);
@@ -128,9 +189,27 @@ export abstract class StateNode extends Place {
   }
 }
 
-/** The node behind a value that user code gave us, if it is a proxy of ours. */
+/** The places behind real instances: those of Maps, Sets, Dates and other leaves are no proxies. */
+const instances = new WeakMap<object, Place>();
+
+/** Remembers what a real instance stands for. */
+export function register(instance: object, place: Place): void {
+  instances.set(instance, place);
+}
+
+/** The place behind a value that user code gave us, if it was handed out by a draft. */
+export function placeOf(value: unknown): Place | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  return isProxy(value) ? nodeBehind(value) : instances.get(value);
+}
+
+/** The node behind a value that user code gave us, if it is an object, array, Map or Set of the state. */
 export function nodeOf(value: unknown): StateNode | undefined {
-  if (typeof value !== "object" || value === null || !isProxy(value)) return undefined;
+  const place = placeOf(value);
+  return place instanceof StateNode ? place : undefined;
+}
+
+function nodeBehind(value: object): StateNode | undefined {
   let found: unknown;
   try {
     found = (value as { readonly [NODE]?: unknown })[NODE];

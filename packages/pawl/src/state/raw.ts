@@ -13,6 +13,6 @@ export function raw<T>(value: T): T {
 }
 
 function copyOf(node: StateNode): unknown {
-  node.alive();
+  node.readable();
   return node.tree.copyNode(node);
 }

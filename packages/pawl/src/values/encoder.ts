@@ -15,14 +15,14 @@ import { describeProperty, hasValue, ordinaryElements, strayOfArray, strayOfType
 import { formatPath, type Segment } from "./path.ts";
 import * as tag from "./tags.ts";
 
-/** What a proxy of Pawl's own stands for. */
+/** What a proxy, Map or Set of Pawl's own stands for. */
 export interface Unwrapped {
   readonly found: true;
   readonly value: unknown;
 }
 
-/** Tells what one of Pawl's own proxies stands for; undefined for any other proxy. Must not run user code. */
-export type Unwrap = (proxy: object) => Unwrapped | undefined;
+/** Tells what one of Pawl's own proxies, Maps and Sets stands for; undefined for any other. Must not run user code. */
+export type Unwrap = (handle: object) => Unwrapped | undefined;
 
 /** Half as deep as can be read back: a property of an error is two levels down in the bytes. */
 const DEEPEST = 5_000;
@@ -137,11 +137,19 @@ export class Encoder extends ItemWriter {
     if (known === undefined) throw this.refusal(describe(value), depth);
     const { kind, className } = known;
     if (!isGenuine(value, known)) throw this.refusal(`something that only has the prototype of ${className}`, depth);
+    if ((kind === "map" || kind === "set") && this.unwrapped(value, depth)) return;
     if (kind === "date") this.date(value, depth);
     else if (kind === "url") this.url(value, depth);
     else if (kind === "array buffer") this.arrayBuffer(value as ArrayBuffer, depth);
     else if (kind === "buffer" || kind === "typed array") this.typedArray(value as tag.TypedArray, depth, className);
     else this.container(value, depth, known);
+  }
+
+  /** Writes what one of Pawl's own Maps and Sets stands for. */
+  private unwrapped(value: object, depth: number): boolean {
+    const unwrapped = unwrap(value);
+    if (unwrapped !== undefined) this.value(unwrapped.value, depth);
+    return unwrapped !== undefined;
   }
 
   // What holds other values

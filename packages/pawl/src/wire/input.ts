@@ -6,11 +6,11 @@ import {
   type EmbeddedRecord,
   FORK_RULES,
   type ForkRecord,
-  type HostLimits,
   type HostMessage,
   type HostRow,
+  type HostTakes,
   type LoopRecord,
-  type Send,
+  PURPOSES,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -58,13 +58,15 @@ export class InputWriter {
     this.#flag(embedded.frontier);
     this.out.f64(embedded.patience);
     this.#flag(embedded.controlled);
+    this.#flag(embedded.asks);
   }
 
-  send(handle: number, call: number, send: Send): void {
+  send(handle: number, call: number, name: string, body: Uint8Array, delay: number): void {
     this.#record(7, handle);
     this.out.varint(call);
-    this.#text(send.name);
-    this.#bytes(send.body);
+    this.#text(name);
+    this.#bytes(body);
+    this.out.f64(delay);
   }
 
   step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord, traits: number): void {
@@ -264,15 +266,16 @@ export class InputWriter {
     }
   }
 
-  /** The rows of an embedding host, and how much one of its batches takes. */
-  loaded(ticket: number, rows: readonly HostRow[], limits: HostLimits | undefined, atomic: boolean): void {
+  /** The rows of an embedding host, and what one of its batches takes. */
+  loaded(ticket: number, rows: readonly HostRow[], { limits, takesWhole, isAtomic }: HostTakes): void {
     this.#record(40, ticket);
     this.#flag(limits !== undefined);
     if (limits !== undefined) {
       this.out.varint(limits.rows);
       this.out.varint(limits.bytes);
     }
-    this.#flag(atomic);
+    this.#flag(takesWhole);
+    this.#flag(isAtomic);
     this.out.varint(rows.length);
     for (const { key, value } of rows) {
       this.#bytes(key);
@@ -294,6 +297,12 @@ export class InputWriter {
     this.#text(failed.why);
   }
 
+  /** An embedding host's actor of this name is never opened again. */
+  forget(name: string): void {
+    this.#record(44, 0);
+    this.#text(name);
+  }
+
   settledAfter(ticket: number, failed: readonly number[]): void {
     this.#record(43, ticket);
     this.out.varint(failed.length);
@@ -311,6 +320,11 @@ export class InputWriter {
   /** Forgets what is running, and nothing that is recorded. */
   evict(handle: number): void {
     this.#record(35, handle);
+  }
+
+  /** What is due after a wait may happen. */
+  goOn(handle: number): void {
+    this.#record(36, handle);
   }
 
   pulse(): void {
@@ -356,9 +370,12 @@ export class InputWriter {
       this.#optionalBytes(reads);
     }
     this.out.varint(writes.sends.length);
-    for (const { name, body } of writes.sends) {
+    for (const { to, name, body, delay, purpose } of writes.sends) {
+      this.#optionalText(to);
       this.#text(name);
       this.#bytes(body);
+      this.out.f64(delay);
+      this.out.u8(PURPOSES.indexOf(purpose));
     }
     this.out.varint(writes.rows.length);
     for (const { key, value } of writes.rows) {

@@ -179,6 +179,8 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
       const op = reader.number();
       return actor?.durable(op);
     }
+    case 35:
+      return actor?.due();
     case 32: {
       const alarm = reader.flag() ? reader.time() : undefined;
       const names = reader.flag() ? Array.from({ length: reader.number() }, () => reader.text()) : undefined;

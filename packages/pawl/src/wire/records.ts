@@ -22,9 +22,16 @@ export const STATE = "state";
 
 export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
+export const PURPOSES = ["plain", "create", "cancel"] as const;
+
 export interface Send {
+  /** The receiver's `type/key`; none: the actor itself. */
+  readonly to: string | undefined;
   readonly name: string;
   readonly body: Uint8Array;
+  /** In milliseconds. */
+  readonly delay: number;
+  readonly purpose: (typeof PURPOSES)[number];
 }
 
 export interface StepPolicyRecord {
@@ -50,12 +57,15 @@ export interface EmbeddedRecord {
   readonly patience: number;
   /** Only opened to be told something: no code is called. */
   readonly controlled: boolean;
+  /** Whether it goes on in memory after a wait, once `goOn` says so. */
+  readonly asks: boolean;
 }
 
 /** A step's traits, as bits. */
 export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
+export const EXCLUSIVE = 8;
 
 export interface LoopRecord {
   readonly name: string;
@@ -78,9 +88,13 @@ export interface HostRow {
   readonly value: Uint8Array;
 }
 
-export interface HostLimits {
-  readonly rows: number;
-  readonly bytes: number;
+/** What a host's driver takes. */
+export interface HostTakes {
+  /** Of one batch; none: what follows from `isAtomic`. */
+  readonly limits: { readonly rows: number; readonly bytes: number } | undefined;
+  /** Whether what follows a batch is given to it together with it. */
+  readonly takesWhole: boolean;
+  readonly isAtomic: boolean;
 }
 
 /** One call of an embedding host's driver. */

@@ -71,6 +71,8 @@ export interface ActorSink {
   durable(op: number): void;
   /** The run waits, durably; `names` undefined: for no message; empty: for any. */
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void;
+  /** What the run waits for is due: look whether somebody else has written; if not, say `goOn`. */
+  due(): void;
   report(report: number, event: EventRecord): void;
   /** What the failure hook did is durable. */
   reported(report: number): void;

@@ -152,7 +152,13 @@ function giving(make: () => unknown) {
   const errors: Record<string, unknown> = {};
   const box = actor("box", {
     messages: { put: type<unknown>() },
-    state: () => ({ value: 1 as unknown, map: new Map<string, unknown>() }),
+    state: () => ({
+      value: 1 as unknown,
+      list: [1] as unknown[],
+      map: new Map<unknown, unknown>(),
+      set: new Set<unknown>(),
+      error: Object.assign(new Error("kept"), { stack: "kept" }),
+    }),
     actions: { state: (c) => c[RAW_STATE](), bodies: () => bodies },
     steps: { retryBackoffBase: 0, retryBackoffMax: 0 },
     workflow: async (ctx) => {
@@ -164,7 +170,14 @@ function giving(make: () => unknown) {
         c.state.value = 2;
         const uses = {
           assigned: () => (c.state.value = make()),
-          inside: () => (c.state = { value: { deep: [make()] }, map: new Map() }),
+          inside: () => (c.state = { ...c.state, value: { deep: [make()] } }),
+          pushed: () => c.state.list.push({ good: 1 }, make()),
+          spliced: () => c.state.list.splice(0, 1, 2, make()),
+          filled: () => c.state.list.fill(make()),
+          entry: () => c.state.map.set("odd", make()),
+          key: () => c.state.map.set([make()], 1),
+          member: () => c.state.set.add([make()]),
+          several: () => Object.assign(c.state.list, [{ good: 1 }, make()]),
           sent: () => c.queue.send("put", make()),
         };
         for (const [channel, use] of Object.entries(uses)) {
@@ -176,7 +189,7 @@ function giving(make: () => unknown) {
           }
         }
       });
-      errors["leaf"] = await ctx.tryStep("leaf", (c) => void c.state.map.set("odd", make()));
+      errors["leaf"] = await ctx.tryStep("leaf", (c) => void Object.assign(c.state.error, { odd: make() }));
       errors["loop"] = await ctx
         .loop({ name: "loop", state: make(), run: async () => Loop.break() })
         .catch((error: unknown) => error);
@@ -233,11 +246,26 @@ describe("P13 a value that cannot be stored is refused at the call, with its pat
     }
     isRefused(errors["assigned"], `state.value${path}`);
     isRefused(errors["inside"], `state.value.deep[0]${path}`);
+    isRefused(errors["pushed"], `state.list[2]${path}`);
+    isRefused(errors["spliced"], `state.list[1]${path}`);
+    isRefused(errors["filled"], `state.list[0]${path}`);
+    isRefused(errors["entry"], `state.map.get("odd")${path}`);
+    isRefused(errors["key"], `state.map.keys()[0][0]${path}`);
+    isRefused(errors["member"], `state.set.values()[0][0]${path}`);
+    isRefused(errors["several"], `state.list[1]${path}`);
     isRefused(errors["sent"], path);
     expect(errors["leaf"]).toMatchObject({ ok: false, failure: { kind: "critical", attempts: 1, error: { code } } });
     isRefused(errors["loop"], path);
     isRefused(errors["round"], path);
-    expect(await handle.actions.state()).toEqual({ value: 2, map: new Map() });
+    const error = Object.assign(new Error("kept"), { stack: "kept" });
+    // `Object.assign` wrote its first slot before it came to the second, as it would on a plain array.
+    expect(await handle.actions.state()).toEqual({
+      value: 2,
+      list: [{ good: 1 }],
+      map: new Map(),
+      set: new Set(),
+      error,
+    });
   });
 
   test.each(REFUSED)("by a call: $name", async ({ name, make, path }) => {

@@ -5,7 +5,15 @@
 import type { CellSource } from "../../src/state/index.ts";
 import { ByteReader, decode, decodeAt, decodeWtf8, encode } from "../../src/values/index.ts";
 
-export type Path = readonly (string | number)[];
+/** A slot of a Map or Set: the key's bytes as text, and its rank among those with the same bytes. */
+export interface EntrySegment {
+  readonly entry: string;
+  readonly rank: number;
+}
+export type Path = readonly (string | number | EntrySegment)[];
+
+/** Some slots of a rebuilt array. */
+export type Piece = { readonly start: number; readonly count: number } | { readonly added: unknown[] };
 
 /** One operation of a delta. */
 export type Op =
@@ -19,7 +27,11 @@ export type Op =
       readonly added: unknown[];
     }
   | { readonly op: "length"; readonly path: Path; readonly length: number }
-  | { readonly op: "permute"; readonly path: Path; readonly order: number[] };
+  | { readonly op: "permute"; readonly path: Path; readonly order: number[] }
+  | { readonly op: "add"; readonly path: Path }
+  | { readonly op: "rename"; readonly path: Path; readonly value: unknown }
+  | { readonly op: "bytes"; readonly path: Path; readonly start: number; readonly bytes: Uint8Array }
+  | { readonly op: "rebuild"; readonly path: Path; readonly start: number; readonly pieces: Piece[] };
 
 /** One entry of a read set. */
 export interface Read {
@@ -129,15 +141,37 @@ function parseOp(reader: ByteReader): Op {
       return { op: "length", path, length: reader.varint() };
     case 5:
       return { op: "permute", path, order: Array.from({ length: reader.varint() }, () => reader.varint()) };
+    case 6:
+      return { op: "add", path };
+    case 7:
+      return { op: "rename", path, value: parseValue(reader) };
+    case 8:
+      return { op: "bytes", path, start: reader.varint(), bytes: reader.bytes(reader.varint()) };
+    case 9:
+      return {
+        op: "rebuild",
+        path,
+        start: reader.varint(),
+        pieces: Array.from({ length: reader.varint() }, () => parsePiece(reader)),
+      };
     default:
       throw new Error(`unknown operation ${code}`);
   }
+}
+
+function parsePiece(reader: ByteReader): Piece {
+  if (reader.u8() === 0) return { start: reader.varint(), count: reader.varint() };
+  return { added: Array.from({ length: reader.varint() }, () => parseValue(reader)) };
 }
 
 function parsePath(reader: ByteReader): Path {
   return Array.from({ length: reader.varint() }, () => {
     const kind = reader.u8();
     if (kind === 1) return reader.varint();
+    if (kind === 2) {
+      const rank = reader.varint();
+      return { rank, entry: Buffer.from(reader.bytes(reader.varint())).toString("latin1") };
+    }
     if (kind !== 0) throw new Error(`unknown segment ${kind}`);
     return decodeWtf8(reader.bytes(reader.varint()));
   });
@@ -189,7 +223,16 @@ function applyOp(holder: { root: unknown }, op: Op): Write[] {
       ];
     }
     case "permute": {
-      const array = arrayAt(holder, op.path);
+      const container = containerAt(holder, op.path);
+      if (!Array.isArray(container)) {
+        const names = Object.keys(container);
+        const values = names.map((name) => container[name]);
+        if (op.order.length !== names.length) throw new Error("no permutation");
+        for (const name of names) delete container[name];
+        for (const old of op.order) define(container, names[old] as string, values[old]);
+        return [{ kind: "shape", path: op.path }];
+      }
+      const array = container as unknown[];
       const old = array.slice();
       if (op.order.length !== old.length || new Set(op.order).size !== old.length) throw new Error("no permutation");
       op.order.forEach((from, to) => {
@@ -201,7 +244,89 @@ function applyOp(holder: { root: unknown }, op: Op): Write[] {
         { kind: "from", path: op.path, start: 0 },
       ];
     }
+    case "add": {
+      const [set, key] = entriesAt(holder, op.path);
+      if (!(set instanceof Set) || find(set, key) !== NONE) throw new Error("no new member of a Set");
+      set.add(decode(Buffer.from(key.entry, "latin1")));
+      return slotAndShape(op.path);
+    }
+    case "rename": {
+      const [entries, key] = entriesAt(holder, op.path);
+      const old = find(entries, key);
+      if (old === NONE) throw new Error("nothing to rename");
+      const pairs = [...entries.entries()];
+      entries.clear();
+      for (const [one, value] of pairs) put(entries, one === old ? op.value : one, value);
+      return slotAndShape(op.path);
+    }
+    case "bytes": {
+      const value = valueAt(holder, op.path) as ArrayBufferView | ArrayBuffer;
+      const memory = ArrayBuffer.isView(value)
+        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+        : Buffer.from(value);
+      if (op.start + op.bytes.length > memory.length) throw new Error("bytes beyond the end");
+      memory.set(op.bytes, op.start);
+      return [{ kind: "slot", path: op.path }];
+    }
+    case "rebuild": {
+      const array = arrayAt(holder, op.path);
+      const old = array.splice(op.start);
+      const used = new Set<number>();
+      for (const piece of op.pieces) {
+        if ("added" in piece) {
+          array.push(...piece.added);
+          continue;
+        }
+        for (let i = piece.start; i < piece.start + piece.count; i++) {
+          if (used.has(i) || i < op.start || i >= op.start + old.length) throw new Error("no slot to keep");
+          used.add(i);
+          if (i - op.start in old) array[array.length] = old[i - op.start];
+          else array.length += 1;
+        }
+      }
+      return [
+        { kind: "shape", path: op.path },
+        { kind: "from", path: op.path, start: op.start },
+      ];
+    }
   }
+}
+
+const NONE: unique symbol = Symbol("none");
+type Entries = Map<unknown, unknown> | Set<unknown>;
+
+function entriesAt(holder: { root: unknown }, path: Path): [Entries, EntrySegment] {
+  const key = path.at(-1);
+  const entries = valueAt(holder, path.slice(0, -1));
+  if (typeof key !== "object" || !(entries instanceof Map || entries instanceof Set)) throw new Error("no entry");
+  return [entries, key];
+}
+
+/** The key of an entry, or `NONE`. */
+function find(entries: Entries, { entry, rank }: EntrySegment): unknown {
+  let left = rank;
+  for (const key of entries.keys()) {
+    if (Buffer.from(encode(key)).toString("latin1") === entry && left-- === 0) return key;
+  }
+  return NONE;
+}
+
+function put(entries: Entries, key: unknown, value: unknown): void {
+  if (entries instanceof Map) entries.set(key, value);
+  else entries.add(key);
+}
+
+function slotAndShape(path: Path): Write[] {
+  return [
+    { kind: "slot", path },
+    { kind: "shape", path: path.slice(0, -1) },
+  ];
+}
+
+function define(container: Container, key: string | number, value: unknown): void {
+  if (key === "__proto__")
+    Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
+  else container[key] = value;
 }
 
 function applySet(holder: { root: unknown }, path: Path, value: unknown): Write[] {
@@ -210,11 +335,16 @@ function applySet(holder: { root: unknown }, path: Path, value: unknown): Write[
     holder.root = value;
     return [{ kind: "slot", path }];
   }
+  if (typeof key === "object") {
+    const [map, name] = entriesAt(holder, path);
+    if (!(map instanceof Map)) throw new Error("a value for a member of a Set");
+    const old = find(map, name);
+    map.set(old === NONE ? decode(Buffer.from(name.entry, "latin1")) : old, value);
+    return old === NONE ? slotAndShape(path) : [{ kind: "slot", path }];
+  }
   const container = containerAt(holder, path.slice(0, -1), key);
   const grows = Array.isArray(container) ? (key as number) >= container.length : !Object.hasOwn(container, key);
-  if (key === "__proto__")
-    Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
-  else container[key] = value;
+  define(container, key, value);
   return grows
     ? [
         { kind: "slot", path },
@@ -226,6 +356,12 @@ function applySet(holder: { root: unknown }, path: Path, value: unknown): Write[
 function applyDelete(holder: { root: unknown }, path: Path): Write[] {
   const key = path.at(-1);
   if (key === undefined) throw new Error("the root cannot be deleted");
+  if (typeof key === "object") {
+    const [entries, name] = entriesAt(holder, path);
+    const old = find(entries, name);
+    if (old === NONE || !entries.delete(old)) throw new Error("nothing to delete");
+    return slotAndShape(path);
+  }
   const container = containerAt(holder, path.slice(0, -1), key);
   if (!Object.hasOwn(container, key)) throw new Error(`nothing to delete at ${path.join("/")}`);
   delete container[key];
@@ -236,10 +372,19 @@ function applyDelete(holder: { root: unknown }, path: Path): Write[] {
   ];
 }
 
-function containerAt(holder: { root: unknown }, path: Path, key: string | number): Container {
+function valueAt(holder: { root: unknown }, path: Path): unknown {
   let value: unknown = holder.root;
-  for (const segment of path) value = (checked(value, segment) as Container)[segment];
-  return checked(value, key) as Container;
+  for (const segment of path) {
+    if (typeof segment !== "object") value = (checked(value, segment) as Container)[segment];
+    else if (value instanceof Map) value = value.get(find(value, segment));
+    else throw new Error("an entry of what is no Map");
+  }
+  return value;
+}
+
+function containerAt(holder: { root: unknown }, path: Path, key?: string | number): Container {
+  const value = valueAt(holder, path);
+  return (key === undefined ? value : checked(value, key)) as Container;
 }
 
 function checked(value: unknown, key: string | number): object {
@@ -258,7 +403,12 @@ function arrayAt(holder: { root: unknown }, path: Path): unknown[] {
 // Conflicts
 
 function isPrefix(a: Path, b: Path): boolean {
-  return a.length <= b.length && a.every((segment, i) => segment === b[i]);
+  return a.length <= b.length && a.every((segment, i) => name(segment) === name(b[i]));
+}
+
+/** Entries whose keys have the same bytes are one place to conflicts. */
+function name(segment: string | number | EntrySegment | undefined): string | number | undefined {
+  return typeof segment === "object" ? `entry ${segment.entry}` : segment;
 }
 
 function fromCovers(write: { path: Path; start: number }, path: Path): boolean {

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::walk::{Head, chunk, not_text, skip};
-use super::{TAG_HOLE, TAG_NULL_PROTOTYPE, TAG_STRING};
+use super::{TAG_HOLE, TAG_MAP, TAG_NULL_PROTOTYPE, TAG_SET, TAG_STRING};
 use crate::codec::{CodecError, wtf8};
 
 /// What a value is to a path.
@@ -14,7 +14,9 @@ pub enum Kind {
         null_prototype: bool,
     },
     Array,
-    /// Anything else; it is replaced whole.
+    Map,
+    Set,
+    /// Anything else.
     Leaf,
 }
 
@@ -29,15 +31,29 @@ fn open(value: &[u8]) -> Result<(Kind, Head), CodecError> {
     match head.major {
         4 => Ok((Kind::Array, head)),
         5 => Ok((Kind::Object { null_prototype: false }, head)),
-        6 if head.argument == Some(TAG_NULL_PROTOTYPE) => match Head::read(value, head.end)? {
-            map if map.major == 5 => Ok((Kind::Object { null_prototype: true }, map)),
-            _ => Ok((Kind::Leaf, head)),
-        },
+        6 if matches!(head.argument, Some(TAG_NULL_PROTOTYPE | TAG_MAP | TAG_SET)) => {
+            let tagged = Head::read(value, head.end)?;
+            match (head.argument, tagged.major) {
+                (Some(TAG_NULL_PROTOTYPE), 5) => Ok((Kind::Object { null_prototype: true }, tagged)),
+                (Some(TAG_MAP), 5) => Ok((Kind::Map, tagged)),
+                (Some(TAG_SET), 4) => Ok((Kind::Set, tagged)),
+                _ => Ok((Kind::Leaf, head)),
+            }
+        }
         _ => Ok((Kind::Leaf, head)),
     }
 }
 
-/// The items of an array, or the keys and values of an object in turn, as slices of it. A leaf has none.
+/// Where the contents of a byte string begin, tags before it or not; none for any other value, and for one in pieces.
+pub fn memory_start(value: &[u8]) -> Result<Option<usize>, CodecError> {
+    let mut head = Head::read(value, 0)?;
+    while head.major == 6 {
+        head = Head::read(value, head.end)?;
+    }
+    Ok((head.major == 2 && head.argument.is_some()).then_some(head.end))
+}
+
+/// The items of an array or Set, or the keys and values of an object or Map in turn, as slices of it. A leaf has none.
 ///
 /// The iterator ends after its first error.
 pub struct Children<'a> {
@@ -51,8 +67,8 @@ pub struct Children<'a> {
 pub fn children(value: &Bytes) -> Result<Children<'_>, CodecError> {
     let (kind, head) = open(value)?;
     let left = match kind {
-        Kind::Object { .. } => head.argument.map(|count| count.saturating_mul(2)),
-        Kind::Array => head.argument,
+        Kind::Object { .. } | Kind::Map => head.argument.map(|count| count.saturating_mul(2)),
+        Kind::Array | Kind::Set => head.argument,
         Kind::Leaf => Some(0),
     };
     Ok(Children { value, at: head.end, left })
@@ -126,7 +142,7 @@ fn joined_chunks(value: &[u8], head: Head) -> Result<Bytes, CodecError> {
 
 /// The value of a key of an object; none if `object` is no object or has no such key.
 pub fn field(object: &Bytes, name: &str) -> Result<Option<Bytes>, CodecError> {
-    if kind(object)? == Kind::Array {
+    if !matches!(kind(object)?, Kind::Object { .. }) {
         return Ok(None);
     }
     let mut pairs = children(object)?;
@@ -183,12 +199,24 @@ fn half(bits: u16) -> f64 {
     if bits & 0x8000 == 0 { magnitude } else { -magnitude }
 }
 
+/// A value as a person would write it, if it is short to write; otherwise what it is.
+pub fn shown(value: &[u8]) -> String {
+    match (text(value), number(value), boolean(value)) {
+        (Some(text), ..) => format!("{text:?}"),
+        (_, Some(number), _) => number.to_string(),
+        (_, _, Some(boolean)) => boolean.to_string(),
+        _ => describe(value).to_owned(),
+    }
+}
+
 /// What a value is, in words for messages.
 pub fn describe(value: &[u8]) -> &'static str {
     let Ok((kind, head)) = open(value) else { return "no value" };
     match (kind, head.major, head.argument) {
         (Kind::Object { .. }, ..) => "an object",
         (Kind::Array, ..) => "an array",
+        (Kind::Map, ..) => "a Map",
+        (Kind::Set, ..) => "a Set",
         (_, 0 | 1, _) => "an integer",
         (_, 2, _) => "bytes",
         (_, 3, _) | (_, 6, Some(TAG_STRING)) => "a string",

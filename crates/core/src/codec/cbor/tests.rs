@@ -88,7 +88,10 @@ fn heads_have_their_golden_bytes_and_lengths() {
     for key in [&b"a"[..], b"__proto__", &[0xed, 0xa0, 0x80], &[b'k'; 300]] {
         assert_eq!(key_len(key) * 2, written(|w| w.key(key)).len());
     }
+    assert_eq!([written(|w| w.map(1)), written(|w| w.set(24))], ["d90103a1", "d901029818"]);
     for count in [0, 23, 24, 255, 256, 65535, 65536] {
+        assert_eq!(entries_head_len(count) * 2, written(|w| w.map(count)).len());
+        assert_eq!(entries_head_len(count) * 2, written(|w| w.set(count)).len());
         assert_eq!(array_head_len(count) * 2, written(|w| w.array(count)).len());
         assert_eq!(object_head_len(count, false) * 2, written(|w| w.object(count)).len());
         assert_eq!(object_head_len(count, true) * 2, written(|w| w.null_prototype().object(count)).len());
@@ -198,7 +201,11 @@ fn children_are_slices_of_the_container() {
     assert_eq!(items(&unhex("b9000261610161620 2".replace(' ', "").as_str())), ["6161", "01", "6162", "02"]);
     assert_eq!(items(&unhex("bf616101ff")), ["6161", "01"]);
     assert_eq!(items(&unhex("d95057a1616101")), ["6161", "01"]);
-    assert_eq!(items(&unhex("d90103a10101")), Vec::<String>::new());
+    assert_eq!(items(&unhex("d90103a10102")), ["01", "02"]);
+    assert_eq!(items(&unhex("d90103bf0102ff")), ["01", "02"]);
+    assert_eq!(items(&unhex("d90102820102")), ["01", "02"]);
+    assert_eq!(items(&unhex("d9010201")), Vec::<String>::new());
+    assert_eq!(items(&unhex("d840820102")), Vec::<String>::new());
     let value = unhex("81820102");
     let child = children(&value).unwrap().next().unwrap().unwrap();
     assert_eq!(child.as_ptr() as usize - value.as_ptr() as usize, 1);
@@ -237,7 +244,10 @@ fn kinds_are_told_by_head_and_tag() {
         ("d95057b90000", Kind::Object { null_prototype: true }, "an object"),
         ("80", Kind::Array, "an array"),
         ("d9505780", Kind::Leaf, "a value with a tag"),
-        ("d90103a0", Kind::Leaf, "a value with a tag"),
+        ("d90103a0", Kind::Map, "a Map"),
+        ("d901029fff", Kind::Set, "a Set"),
+        ("d9010380", Kind::Leaf, "a value with a tag"),
+        ("d8404101", Kind::Leaf, "a value with a tag"),
         ("d95051f7", Kind::Leaf, "a hole"),
         ("d9505040", Kind::Leaf, "a string"),
         ("f7", Kind::Leaf, "undefined"),

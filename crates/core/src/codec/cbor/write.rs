@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{HOLE, TAG_NULL_PROTOTYPE, TAG_STRING, UNDEFINED};
+use super::{HOLE, TAG_MAP, TAG_NULL_PROTOTYPE, TAG_SET, TAG_STRING, UNDEFINED};
 
 /// Appends items. What goes into a container has to be written right after its head, as many items as the head says.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,16 @@ impl Writer {
     /// The head of an array.
     pub fn array(&mut self, count: usize) -> &mut Self {
         self.head(4, count as u64)
+    }
+
+    /// The head of a Map of `count` pairs, with its tag.
+    pub fn map(&mut self, count: usize) -> &mut Self {
+        self.head(6, TAG_MAP).head(5, count as u64)
+    }
+
+    /// The head of a Set of `count` members, with its tag.
+    pub fn set(&mut self, count: usize) -> &mut Self {
+        self.head(6, TAG_SET).head(4, count as u64)
     }
 
     /// A key of an object, given as WTF-8.
@@ -136,6 +146,11 @@ pub fn object_head_len(count: usize, null_prototype: bool) -> usize {
 /// How many bytes [`Writer::array`] appends.
 pub fn array_head_len(count: usize) -> usize {
     head_len(count as u64)
+}
+
+/// How many bytes [`Writer::map`] and [`Writer::set`] append.
+pub fn entries_head_len(count: usize) -> usize {
+    head_len(TAG_MAP) + head_len(count as u64)
 }
 
 fn head_len(argument: u64) -> usize {

@@ -97,7 +97,9 @@ impl Run {
         if let Some((slot, parent)) = op.path.slots().split_last() {
             let fits = matches!(
                 (value.at(parent)?, slot),
-                (Value::Object { .. }, Slot::Key(_)) | (Value::Array(_), Slot::Index(_))
+                (Value::Object { .. }, Slot::Key(_))
+                    | (Value::Array(_), Slot::Index(_))
+                    | (Value::Map(_), Slot::Entry(_))
             );
             fits.then_some(())?;
         }
@@ -147,6 +149,8 @@ fn surface(value: Option<&Value>) -> u64 {
         Some(Value::Leaf(bytes)) => digest(bytes),
         Some(Value::Array(_)) => 1,
         Some(Value::Object { null_prototype, .. }) => 2 + u64::from(*null_prototype),
+        Some(Value::Map(_)) => 4,
+        Some(Value::Set(_)) => 5,
     }
 }
 
@@ -154,6 +158,8 @@ fn shape(value: Option<&Value>) -> u64 {
     match value {
         Some(Value::Array(items)) => digest(&items.iter().map(Value::is_hole).collect::<Vec<_>>()),
         Some(Value::Object { pairs, .. }) => digest(&pairs.iter().map(|(key, _)| key).collect::<Vec<_>>()),
+        Some(Value::Map(pairs)) => digest(&pairs.iter().map(|(key, _)| key).collect::<Vec<_>>()),
+        Some(Value::Set(members)) => digest(members),
         other => surface(other),
     }
 }
@@ -162,6 +168,7 @@ fn level(value: Option<&Value>) -> u64 {
     let children: Vec<u64> = match value {
         Some(Value::Array(items)) => items.iter().map(|item| surface(Some(item))).collect(),
         Some(Value::Object { pairs, .. }) => pairs.iter().map(|(_, value)| surface(Some(value))).collect(),
+        Some(Value::Map(pairs)) => pairs.iter().map(|(_, value)| surface(Some(value))).collect(),
         _ => vec![],
     };
     digest(&(shape(value), children))

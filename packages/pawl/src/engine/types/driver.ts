@@ -32,11 +32,12 @@ export interface WorkflowMessageDriver {
 export interface Change {
   /** What `lastCommit` answers once this change is durable. */
   readonly id: string;
+  /** Of whoever writes. A driver that has seen a newer one refuses the change with a `FencedError`. */
   readonly epoch: bigint;
   readonly puts: readonly KVWrite[];
-  /** Half open. */
+  /** Half open. Not of what `puts` puts. */
   readonly deletes: readonly { start: Uint8Array; end: Uint8Array }[];
-  /** Ids of messages that leave the queue with this change. */
+  /** Ids of messages that leave the queue with this change. Those that are answered leave it by `completeMessage`, after it. */
   readonly consumed: readonly string[];
   readonly sent: readonly Message[];
   /** Epoch milliseconds; null clears it, undefined leaves it. */
@@ -58,9 +59,12 @@ export interface EngineDriver {
   /** Sorted by the bytes of the keys. */
   list(prefix: Uint8Array): Promise<KVEntry[]>;
   batch(writes: KVWrite[]): Promise<void>;
-  /** All writes of a change in one call. */
+  /**
+   * All writes of a change in one call: then runs call none of `set`, `delete`, `deletePrefix`, `deleteRange`, `batch` and
+   * `addMessage`, and leave the alarm to it.
+   */
   commit?(change: Change): Promise<void>;
-  /** The id of the newest durable change; asked after a commit of which nobody knows the outcome. */
+  /** The id of the newest durable change; asked after a `commit` that has rejected, with anything but a `FencedError`. */
   lastCommit?(): Promise<string | null>;
   /** `wakeAt` in epoch milliseconds. */
   setAlarm(workflowId: string, wakeAt: number): Promise<void>;

@@ -1,46 +1,68 @@
 //! How tests drive a store: a place to open it at, and a driver that submits, waits and tells answers apart.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Status, Store,
-    StoreError, StoreInfo, Ticket,
+    ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Scopes, Status,
+    Store, StoreError, StoreInfo, Ticket, WOKEN,
 };
 
 pub type Factory = dyn Fn() -> Place;
 type Open = dyn Fn(&str, OpenOptions) -> Result<Box<dyn Store>, StoreError>;
 
+/// How many may have a store open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// One opening at a time, which owns every actor under its one epoch.
+    One,
+    /// Many openings at once, which share the actors out: each actor has an owner, and an epoch, of its own.
+    Many,
+}
+
 /// A place at which a store is made, and found again.
 pub struct Place {
     pub url: String,
+    pub owners: Owners,
     open: Box<Open>,
     folder: Option<Arc<Folder>>,
 }
 
 impl Place {
+    /// A store that several processes share.
+    pub fn shared(url: String, open: Box<Open>) -> Self {
+        Self { url, owners: Owners::Many, open, folder: None }
+    }
+
     /// A name in memory that no other test has.
     pub fn memory() -> Self {
-        Self { url: format!("memory:{}", unique()), open: Box::new(pawl_store::open), folder: None }
+        Self {
+            url: format!("memory:{}", unique()),
+            owners: Owners::One,
+            open: Box::new(pawl_store::open),
+            folder: None,
+        }
     }
 
     /// A file in a folder of its own.
     pub fn sqlite() -> Self {
         let folder = Folder::new();
         let url = format!("sqlite:{}", folder.path.join("shop.db").display());
-        Self { url, open: Box::new(pawl_store::open), folder: Some(Arc::new(folder)) }
+        Self { url, owners: Owners::One, open: Box::new(pawl_store::open), folder: Some(Arc::new(folder)) }
     }
 
     /// A file that another process, or this test, has made.
     pub fn at(path: &std::path::Path) -> Self {
-        Self { url: format!("sqlite:{}", path.display()), open: Box::new(pawl_store::open), folder: None }
+        let url = format!("sqlite:{}", path.display());
+        Self { url, owners: Owners::One, open: Box::new(pawl_store::open), folder: None }
     }
 
     /// The same place, opened in another way.
     pub fn also_opened_with(&self, open: Box<Open>) -> Self {
-        Self { url: self.url.clone(), open, folder: self.folder.clone() }
+        Self { url: self.url.clone(), owners: self.owners, open, folder: self.folder.clone() }
     }
 
     pub fn opened_with(self, open: Box<Open>) -> Self {
@@ -76,7 +98,16 @@ impl Place {
         options.lock_patience = Duration::ZERO;
         change(&mut options);
         let store = (self.open)(&self.url, options).expect("a URL that is understood");
-        Driver { store, signal, next: 1, info: None, _folder: self.folder.clone() }
+        Driver {
+            store,
+            signal,
+            owners: self.owners,
+            next: 1,
+            info: None,
+            epochs: HashMap::new(),
+            set_aside: Vec::new(),
+            _folder: self.folder.clone(),
+        }
     }
 }
 
@@ -133,8 +164,13 @@ impl Signal {
 pub struct Driver {
     pub store: Box<dyn Store>,
     pub signal: Arc<Signal>,
+    owners: Owners,
     next: Ticket,
     info: Option<StoreInfo>,
+    /// Of a shared store: the epochs under which actors were opened.
+    epochs: HashMap<ActorId, u64>,
+    /// What had finished when an actor was opened for its epoch.
+    set_aside: Vec<(Ticket, Completion)>,
     /// Stays as long as the store, which goes before it.
     _folder: Option<Arc<Folder>>,
 }
@@ -162,6 +198,38 @@ impl Driver {
         self.info().epoch
     }
 
+    /// Opens `actor` again before its next batch, if opening it again means a new epoch.
+    pub fn forget(&mut self, actor: &ActorId) {
+        self.epochs.remove(actor);
+    }
+
+    /// The epoch that batches of `actor` must bear. A shared store gives it for opening the actor, which is done here if it
+    /// has not been.
+    pub fn epoch_of(&mut self, actor: &ActorId) -> u64 {
+        if self.owners == Owners::One || self.epochs.contains_key(actor) {
+            return self.epochs.get(actor).copied().unwrap_or_else(|| self.epoch());
+        }
+        let waiting = self.finish();
+        self.set_aside = waiting;
+        let asked = self.set_aside.len();
+        let opened = Instant::now();
+        loop {
+            let ticket = self.submit(Request::Open { actor: actor.clone(), scopes: Scopes::Open });
+            self.store.flush();
+            self.store.drain(&mut self.set_aside);
+            let answer = self.set_aside.drain(asked..).find(|(answered, _)| *answered == ticket);
+            match answer {
+                Some((_, Completion::Opened(opened))) => {
+                    self.epochs.insert(actor.clone(), opened.epoch);
+                    return opened.epoch;
+                }
+                Some((_, Completion::Failed(error))) if is_owned(&error) && opened.elapsed() < PATIENCE => yield_now(),
+                // What cannot be opened is refused for another reason than its epoch.
+                _ => return self.epoch(),
+            }
+        }
+    }
+
     pub fn submit(&mut self, request: Request) -> Ticket {
         let ticket = self.next;
         self.next += 1;
@@ -177,8 +245,11 @@ impl Driver {
     pub fn finish(&mut self) -> Vec<(Ticket, Completion)> {
         self.store.flush();
         assert_eq!(self.store.pending(), 0, "a flushed store has nothing pending");
-        let mut finished = Vec::new();
+        let mut finished = std::mem::take(&mut self.set_aside);
         self.store.drain(&mut finished);
+        // Those of different actors come in any order.
+        finished.sort_by_key(|(ticket, _)| *ticket);
+        finished.retain(|(ticket, _)| *ticket != WOKEN);
         finished
     }
 
@@ -208,10 +279,18 @@ impl Driver {
         }
     }
 
+    /// Opens an actor. One that the dead still own is waited for.
     pub fn open(&mut self, actor: &ActorId) -> Opened {
-        match self.ask(Request::Open { actor: actor.clone() }) {
-            Completion::Opened(opened) => opened,
-            other => panic!("not opened: {other:?}"),
+        let started = Instant::now();
+        loop {
+            match self.ask(Request::Open { actor: actor.clone(), scopes: Scopes::Open }) {
+                Completion::Opened(opened) => {
+                    self.epochs.insert(actor.clone(), opened.epoch);
+                    return opened;
+                }
+                Completion::Failed(error) if is_owned(&error) && started.elapsed() < PATIENCE => yield_now(),
+                other => panic!("not opened: {other:?}"),
+            }
         }
     }
 
@@ -235,8 +314,8 @@ impl Driver {
         refusal(self.commit(batch), code)
     }
 
-    pub fn batch(&self, actor: &ActorId, changes: Vec<Change>) -> Batch {
-        Batch { actor: actor.clone(), epoch: self.epoch(), changes }
+    pub fn batch(&mut self, actor: &ActorId, changes: Vec<Change>) -> Batch {
+        Batch { actor: actor.clone(), epoch: self.epoch_of(actor), changes }
     }
 
     pub fn due(&mut self, after: Option<&ActorId>, limit: usize) -> Vec<Due> {
@@ -245,6 +324,18 @@ impl Driver {
             other => panic!("not a list: {other:?}"),
         }
     }
+}
+
+/// How long the dead may own an actor.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn is_owned(error: &StoreError) -> bool {
+    error.code == Code::Owned
+}
+
+/// Leaves the store's thread some time before it is asked again.
+fn yield_now() {
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 pub fn refusal(outcome: Outcome, code: Code) -> StoreError {

@@ -1,6 +1,6 @@
 //! What is refused, whole, and without harm to others.
 
-use pawl_store::{ActorId, Batch, Change, Code, Completion, InboxRow, Outcome, Put, Request, Status};
+use pawl_store::{ActorId, Batch, Change, Code, Completion, InboxRow, Outcome, Put, Request, Scopes, Status};
 
 use super::Case;
 use crate::driver::{Factory, actor, bodies, change, refusal};
@@ -43,7 +43,8 @@ fn other_epoch(factory: &Factory) {
     let place = factory();
     place.open().store.close();
     let mut driver = place.open();
-    for epoch in [driver.epoch() - 1, driver.epoch() + 1, i64::MAX as u64] {
+    let present = driver.epoch_of(&actor("order/1"));
+    for epoch in [present - 1, present + 1, i64::MAX as u64] {
         let error =
             refusal(driver.commit(Batch { actor: actor("order/1"), epoch, changes: vec![change(1)] }), Code::Fenced);
         assert!(!error.retryable);
@@ -114,7 +115,7 @@ fn bad_names(factory: &Factory) {
     let mut driver = factory().open();
     let long_key = format!("order/{}", "k".repeat(600));
     for name in ["", "order", "/1", "order/", "/", &long_key] {
-        let failed = driver.ask(Request::Open { actor: actor(name) });
+        let failed = driver.ask(Request::Open { actor: actor(name), scopes: Scopes::Open });
         assert!(
             matches!(&failed, Completion::Failed(error) if error.code == Code::BadArgument),
             "{name:?}: {failed:?}"
@@ -141,7 +142,8 @@ fn bad_numbers(factory: &Factory) {
     let mut driver = factory().open();
     let order = actor("order/1");
     for seq in [0, u64::MAX, i64::MAX as u64 + 1] {
-        let outcome = driver.commit(driver.batch(&order, vec![change(seq)]));
+        let batch = driver.batch(&order, vec![change(seq)]);
+        let outcome = driver.commit(batch);
         assert!(matches!(&outcome, Outcome::No(error) if error.code == Code::BadArgument), "{seq}: {outcome:?}");
         let row = InboxRow { sender: "order/1".into(), sender_seq: seq, body: "x".into() };
         let sends = Change { put: vec![Put { receiver: "mail/1".into(), row }], ..change(1) };

@@ -1,0 +1,168 @@
+/**
+ * The calls of one actor that wait for an answer, and the actions among them, which are attempts.
+ *
+ * One law: an answer leaves when the engine says that what it rests on is durable, and not before.
+ */
+import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
+import type { CallersContext } from "../callers-context.ts";
+import type { PawlError } from "../errors.ts";
+import { type FailureRecord, toError, toRecord } from "../failure.ts";
+import * as say from "../messages.ts";
+import type { ActionContext, Types } from "../types.ts";
+import { decode } from "../values/index.ts";
+import type { Refusal, Verdict } from "../wire.ts";
+import type { RunOwner } from "../workflow/run.ts";
+
+/** Something that a caller waits for. */
+export interface Call {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** An action, with what is needed to run it again. */
+  readonly action?: Action;
+  /** What resolves it, or why it rejects, once it may. */
+  answer: { readonly bytes: Uint8Array | undefined } | { readonly failure: FailureRecord } | undefined;
+  /** Whether the engine has it. */
+  submitted: boolean;
+}
+
+interface Action {
+  readonly name: string;
+  readonly args: Uint8Array;
+  readonly idempotencyKey: string;
+  readonly callersContext: CallersContext;
+  attempt: Attempt | undefined;
+}
+
+export class Calls {
+  readonly #owner: RunOwner;
+  readonly #calls = new Map<number, Call>();
+  #next = 1;
+
+  constructor(owner: RunOwner) {
+    this.#owner = owner;
+  }
+
+  /** Asks the engine for something whose answer is that it is durable. */
+  submit(write: (call: number) => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      this.#calls.set(id, { resolve, reject, answer: undefined, submitted: true });
+      write(id);
+      this.#owner.pump.schedule();
+    });
+  }
+
+  /** Runs an action until it is answered. */
+  act(name: string, args: Uint8Array, idempotencyKey: string, callersContext: CallersContext): Promise<unknown> {
+    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
+      this.#calls.set(id, call);
+      this.#runAction(id, call, action);
+    });
+  }
+
+  #runAction(id: number, call: Call, action: Action): void {
+    const attempt = new Attempt(this.#owner, 1, () => action.idempotencyKey);
+    action.attempt = attempt;
+    const run = this.#owner.definition.actions?.[action.name] as unknown as (
+      c: ActionContext<Types>,
+      ...args: unknown[]
+    ) => unknown;
+    const args = decode(action.args) as unknown[];
+    const settle = (): void => {
+      const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
+      call.submitted = true;
+      this.#owner.pump.input.acted(this.#owner.handle, id, writes);
+      this.#owner.pump.schedule();
+    };
+    const returned = (output: unknown): void => {
+      if (!attempt.isRunning) return;
+      try {
+        call.answer = {
+          bytes:
+            output === undefined
+              ? undefined
+              : this.#encode(output, `action "${action.name}" of ${this.#owner.name} returned something`),
+        };
+        settle();
+      } catch (error) {
+        threw(error);
+      }
+    };
+    const threw = (error: unknown): void => {
+      if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
+      const { pin } = attempt;
+      attempt.fail(undefined);
+      const failure = toRecord(error);
+      call.answer = { failure };
+      call.submitted = true;
+      this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
+      this.#owner.pump.schedule();
+    };
+    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
+  }
+
+  sent(id: number, messageId: string): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.resolve(messageId);
+  }
+
+  actionVerdict(id: number, verdict: Verdict): void {
+    const call = this.#calls.get(id);
+    const action = call?.action;
+    if (call === undefined || action?.attempt === undefined) return;
+    if (!action.attempt.verdict(verdict)) return;
+    noteRerun(action.attempt, `action "${action.name}"`, verdict);
+    // Another attempt came between: run it again, on fresh state, under the same key.
+    call.submitted = false;
+    call.answer = undefined;
+    queueMicrotask(() => {
+      if (this.#calls.has(id)) this.#runAction(id, call, action);
+    });
+  }
+
+  reply(id: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.action?.attempt?.committed();
+    const { answer } = call;
+    if (answer === undefined) call.resolve(undefined);
+    else if ("failure" in answer) call.reject(toError(answer.failure));
+    else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
+  }
+
+  refuse(id: number, reason: Refusal, why: string): void {
+    this.fail(id, say.refused(this.#owner.name, reason, why));
+  }
+
+  fail(id: number, error: PawlError): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.action?.attempt?.fail(error);
+    call.reject(error);
+  }
+
+  /** Fails every call, and ends every attempt. */
+  failAll(error: PawlError): void {
+    for (const [id] of [...this.#calls]) this.fail(id, error);
+  }
+
+  /** Ends every attempt, and fails the calls that the engine has not been told of. */
+  failUnsubmitted(error: PawlError): void {
+    for (const [id, call] of [...this.#calls]) {
+      call.action?.attempt?.fail(error);
+      if (!call.submitted) this.fail(id, error);
+    }
+  }
+
+  #encode(value: unknown, what: string): Uint8Array {
+    return encodeGiven(value, what, this.#owner.limits.valueBytes);
+  }
+}

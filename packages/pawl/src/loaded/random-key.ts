@@ -1,0 +1,4 @@
+/** 32 hex digits. */
+export function randomKey(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}

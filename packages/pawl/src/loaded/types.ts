@@ -1,0 +1,27 @@
+/** What a loaded actor is made with. */
+import type { AnyDefinition } from "../actor.ts";
+import type { Logger } from "../log.ts";
+import type { Peers } from "../peers.ts";
+import type { Pump } from "../pump.ts";
+
+export interface Limits {
+  /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
+  readonly valueBytes: number;
+  /** A message. Default: 1 MiB. */
+  readonly messageBytes: number;
+}
+
+/** What a loaded actor needs of its runtime. */
+export interface LoadedOptions {
+  readonly pump: Pump;
+  readonly definition: AnyDefinition;
+  readonly type: string;
+  readonly key: string;
+  readonly handle: number;
+  readonly log: Logger;
+  readonly limits: Limits;
+  readonly codeVersion: number;
+  readonly peers: Peers;
+  /** Called when the actor cannot be used any more and a later call has to load it anew. */
+  readonly forget: () => void;
+}

@@ -1,0 +1,70 @@
+/** The options of a runtime: what is wrong with them, and their defaults. */
+import { isShortText, refuseUnknown } from "../actor.ts";
+import { milliseconds } from "../duration.ts";
+import type { Limits } from "../loaded.ts";
+import * as say from "../messages.ts";
+import type { RuntimeOptions } from "./types.ts";
+
+const OPTIONS: ReadonlySet<string> = new Set(
+  "actors store namespace codeVersion logger grace limits stallLimit".split(" "),
+);
+const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
+/** What stores take: a change of 256 MiB, a message of 1 MiB. */
+const MOST: Limits = { valueBytes: 256 << 20, messageBytes: 1 << 20 };
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+export function checkOptions(options: RuntimeOptions): void {
+  if (typeof options !== "object" || options === null)
+    throw say.badArgument(
+      'createRuntime() was given no options.\n  expected  { actors: [...], store: "sqlite:./app.db" }',
+    );
+  refuseUnknown(options, [...OPTIONS], "createRuntime");
+  if (!Array.isArray(options.actors))
+    throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
+  const { store, namespace = "default" } = options;
+  if (typeof store !== "string" || !/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)/s.test(store)) {
+    throw say.badArgument(`createRuntime() was given a store that it does not know.
+  found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
+  expected  "sqlite:./app.db", "postgres://user@host/database", or "memory:"`);
+  }
+  if (options.grace !== undefined) milliseconds(options.grace, "grace");
+  if (options.stallLimit !== undefined) milliseconds(options.stallLimit, "stallLimit");
+  checkLogAndVersion(options);
+  if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
+    throw say.badArgument(
+      `the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`,
+    );
+}
+
+function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {
+  if (codeVersion !== undefined && typeof codeVersion !== "string") {
+    throw say.badArgument(`codeVersion is no text.
+  found     ${String(codeVersion)}
+  expected  text that names the code, such as a commit`);
+  }
+  const missing = LEVELS.find((level) => logger !== undefined && typeof logger?.[level] !== "function");
+  if (missing !== undefined) {
+    throw say.badArgument(`the logger cannot log.
+  found     no function \`${missing}\`
+  expected  ${LEVELS.join(", ")}: (fields: object, message: string) => void`);
+  }
+}
+
+export function checkLimits(limits: Partial<Limits>): Limits {
+  refuseUnknown(limits, Object.keys(LIMITS), "limits");
+  for (const [limit, value] of Object.entries(limits)) {
+    const most = MOST[limit as keyof Limits];
+    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) continue;
+    throw say.badArgument(`the limit ${limit} cannot be kept.
+  found     ${String(value)}
+  expected  a number of bytes from 1 to ${most}`);
+  }
+  return { ...LIMITS, ...limits };
+}
+
+/** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */
+export function hashOf(text: string): number {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
+  return Number(hash & 0x1f_ffff_ffff_ffffn);
+}

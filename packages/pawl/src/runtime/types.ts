@@ -1,0 +1,121 @@
+/** What users see of a runtime, and what only tests set. */
+import type { AnyDefinition } from "../actor.ts";
+import type { Duration } from "../duration.ts";
+import type { EntryRecord, MessageRecord } from "../inspection.ts";
+import type { Limits } from "../loaded.ts";
+import type { Logger } from "../log.ts";
+import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, TypesOf } from "../types.ts";
+
+export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
+  actors: A;
+  /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  store: string;
+  /** Default: `"default"`. */
+  namespace?: string;
+  /** Names the code, for the record of a run that it does not match. */
+  codeVersion?: string;
+  /** Default: the console. */
+  logger?: Logger;
+  /** How long `close` lets running bodies go on. Default: 15 s. */
+  grace?: Duration;
+  /**
+   * On a shared store: how long this process may be stuck before it is taken for dead, and others go on with its actors.
+   * Default: 60 s.
+   */
+  stallLimit?: Duration;
+  limits?: Partial<Limits>;
+}
+
+export interface CallOptions {
+  /** How long to wait for an answer. Default: 30 s for calls, for ever for results. */
+  timeout?: Duration;
+  signal?: AbortSignal;
+}
+
+/** What makes an actor reachable. `get` does no IO and creates nothing. */
+export interface Client<A extends readonly Actor[]> {
+  get<D extends A[number]>(actor: D, key: string): Handle<D>;
+  get<N extends A[number]["name"]>(name: N, key: string): Handle<Extract<A[number], { name: N }>>;
+}
+
+export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends Client<A>, AsyncDisposable {
+  /** Makes an actor; resolves when it is durable. One that exists is kept as it is, unless `ifExists` is `"throw"`. */
+  create<D extends A[number]>(
+    actor: D,
+    key: string,
+    ...input: Given<D, { ifExists?: "keep" | "throw" }>
+  ): Promise<Handle<D>>;
+  /** Opens the store and resumes every actor that has work. A runtime that was started keeps the process alive until `close`. */
+  start(): Promise<void>;
+  /** Lets running bodies end, writes what is queued, releases the store. */
+  close(options?: { grace?: Duration }): Promise<void>;
+  readonly admin: Admin;
+}
+
+/** What operators do. Actors are named by type and key. */
+export interface Admin {
+  /** What is recorded of an actor, as of the newest queued change. */
+  show(type: string, key: string): Promise<Shown>;
+  /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
+  retry(type: string, key: string): Promise<void>;
+  cancel(type: string, key: string): Promise<void>;
+  /** Goes back to before a step, and on from there. State, earlier waits, versions and messages stay; so do idempotency keys. */
+  replay(type: string, key: string, from: { entry: string }): Promise<void>;
+}
+
+export interface Shown {
+  readonly type: string;
+  readonly key: string;
+  readonly history: readonly EntryRecord[];
+  readonly actorState: unknown;
+  readonly inbox: readonly MessageRecord[];
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
+}
+
+/** One actor, from outside. */
+export interface Handle<D extends Actor> {
+  readonly type: string;
+  readonly key: string;
+  /** Each call is a transaction; its reply leaves when all that it changed is durable. */
+  readonly actions: Calls<D>;
+  /** The same actor, with other options for its calls. */
+  with(options: CallOptions): Handle<D>;
+  /** Resolves when the message is durable. With `delay`, the actor gets it no earlier than that. */
+  send<K extends Names<TypesOf<D>["messages"]>>(
+    name: K,
+    body: BodyIn<TypesOf<D>["messages"][K]>,
+    options?: { delay?: Duration },
+  ): Promise<void>;
+  /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
+  ask<K extends Asks<D>>(
+    name: K,
+    body: BodyIn<TypesOf<D>["messages"][K]>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
+  /**
+   * Ends the workflow between two commits: no user code sees an exception, and no `finally` runs; what steps did is undone by
+   * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
+   */
+  cancel(options?: { compensate?: boolean; reason?: string }): Promise<void>;
+  /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
+  result(options?: CallOptions): Promise<OutputOf<D>>;
+}
+
+/** What only tests set. */
+export interface Hooks {
+  readonly now?: () => number;
+  /**
+   * Calls `run` when `ms` have passed on the clock that `now` reads; returns what calls that off. Given, nothing else waits for
+   * time: whoever moves that clock tells the pump by `schedule()`.
+   */
+  readonly after?: (ms: number, run: () => void) => () => void;
+  /** What an actor is, in place of its own definition. */
+  readonly define?: (type: string, definition: AnyDefinition) => AnyDefinition;
+  /** Called after each turn of the pump. */
+  readonly turned?: () => void;
+  readonly seed?: number;
+  /** How long to try for the lock of a store that is in use, in milliseconds. */
+  readonly lockPatience?: number;
+  readonly fault?: { readonly kind: string; readonly at: number };
+}
