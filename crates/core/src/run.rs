@@ -3,6 +3,7 @@
 //! Owns the scopes and pending operations of the code that is running, and the history that it replays. A pending
 //! operation belongs to one scope, and a scope has at most one. What has become durable is released by the overlay.
 
+mod ahead;
 mod branches;
 mod control;
 mod entry;
@@ -493,6 +494,7 @@ impl Run {
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
             Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),
             Input::Left { scope, threw } => self.left(overlay, scope, threw),
+            Input::Took { scope, count } => self.took(scope, count as usize),
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
             Input::GoOn => self.go_on(overlay),

@@ -187,6 +187,23 @@ impl History {
         std::mem::replace(&mut self.node_mut(at).used_in, scope) != scope
     }
 
+    /// Whether an operation in `scope` has used this place.
+    pub fn is_used_in(&self, at: NodeId, scope: ScopeId) -> bool {
+        self.node(at).used_in == scope
+    }
+
+    /// What stands after a place in its scope, in the order in which the places came into being, up to the first that is no
+    /// entry with a name of its own.
+    pub fn recorded_after(&self, at: NodeId) -> impl Iterator<Item = (NodeId, &str, &Recorded)> {
+        let siblings = self.node(at).parent.map(|parent| &self.node(parent).children);
+        let index = self.location(at).last().and_then(|segment| siblings?.get_index_of(&segment));
+        let after = index.and_then(|index| siblings?.get_range(index + 1..));
+        after.into_iter().flatten().map_while(|(segment, child)| match segment {
+            Segment::Name(name) => Some((*child, self.names.resolve(*name)?, self.get(*child)?)),
+            Segment::Iteration { .. } => None,
+        })
+    }
+
     /// How many entries are recorded directly in a scope; a scope that has no entry of its own (a try block) counts as one
     /// if something is recorded in it.
     pub fn entries_in(&self, scope: NodeId) -> usize {
