@@ -251,6 +251,7 @@ export class PawlContext {
       options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
     const handlers = options === undefined ? undefined : handlersOf(options, name);
     const traits = traitsOf(options, handlers);
+    const apply = options === undefined ? undefined : applyOf(options, name);
     const wrap = tried ? succeeded : undefined;
     // Whoever replaces bodies is asked at every coming to a step, whether the body runs or not.
     const played = (context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown;
@@ -266,7 +267,7 @@ export class PawlContext {
       name,
       body: played,
       handlers,
-      apply: options === undefined ? undefined : applyOf(options, name),
+      apply,
       ephemeral: options?.ephemeral === true,
       caught: tried ? caughtStep : undefined,
       wrap,
