@@ -132,6 +132,10 @@ impl Overlay {
         self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }
 
+    pub fn cells(&self) -> impl Iterator<Item = (&str, &Cell)> {
+        self.cells.iter().map(|(name, cell)| (&**name, cell))
+    }
+
     fn cell_mut(&mut self, name: &str) -> Option<&mut Cell> {
         self.cells.iter_mut().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }
