@@ -1,6 +1,7 @@
 /** A driver that takes changes whole, in SQLite: ids by which an outcome is found out, epochs, and one call for everything. */
 import {
   type EngineAttempt,
+  FencedError,
   Loop,
   openActor,
   type RunWorkflowOptions,
@@ -133,6 +134,7 @@ describe.skipIf(missing !== undefined)("a driver with commit", () => {
     );
     goOn.open();
     const error = await rejection(first.result);
+    expect(error).toBeInstanceOf(FencedError);
     expect(error).toMatchObject({ code: "fenced", data: { found: 4n, expected: 5n } });
     await other.close();
     expect(old.lastCommits).toBe(0);

@@ -1,4 +1,4 @@
-/** The engines that these tests can run: the peer, and `pawl/engine` once it exports `runWorkflow`. */
+/** The engines that these tests run: the peer, and `pawl/engine`. */
 import * as peerModule from "@rivetkit/workflow-engine";
 import * as peerTesting from "@rivetkit/workflow-engine/testing";
 

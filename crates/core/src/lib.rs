@@ -50,6 +50,7 @@ pub mod snapshot;
 pub mod state;
 pub mod step;
 pub mod timer;
+pub mod wait;
 
 pub use actor::{Actor, STATE};
 pub use load::{Loaded, OpenError};

@@ -8,6 +8,7 @@ use crate::actor::STATE;
 use crate::answers::Answers;
 use crate::codec::CodecError;
 use crate::codec::change::{self, Record};
+use crate::codec::message::read_message;
 use crate::codec::record::EntryMetadata;
 use crate::compensation::Row;
 use crate::failure::{Failure, Terminal};
@@ -113,6 +114,7 @@ impl Fold {
                 return Err(OpenError::Gap { expected, found: *seq });
             }
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
+            overlay.sent_until(change.at);
             fold.forget_places();
             for record in change.records {
                 if matches!(record, Record::Recovered { .. }) && fold.stored.history.is_partial() {
@@ -126,7 +128,7 @@ impl Fold {
         let mut messages = Vec::with_capacity(loaded.inbox.len());
         for (key, body) in loaded.inbox {
             let seq = key.sender_seq;
-            messages.push(change::read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
+            messages.push(read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
         }
         messages.sort_by(|a, b| (a.key.sender_seq, &a.key.sender).cmp(&(b.key.sender_seq, &b.key.sender)));
         messages.into_iter().for_each(|message| overlay.inbox.put(message));
@@ -155,6 +157,7 @@ impl Fold {
             self.stored.history.leave_closed();
         }
         self.stored.parks = manifest.parks;
+        overlay.sent_until(manifest.at);
         for (part, value) in streams.cells {
             let state = |source| OpenError::State { seq, source };
             overlay.set_cell(&part.name, value, part.head, manifest.state_version).map_err(state)?;

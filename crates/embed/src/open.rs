@@ -45,6 +45,7 @@ pub fn open(stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch
     let mut kept = keep(&stored);
     let head = stored.head.as_ref();
     let swapped = head.is_some_and(|head| (head.count, head.hash) != (kept.head.count, kept.head.hash));
+    check_change_rows(&stored, &kept, swapped)?;
     let found = Found { ours: head.is_some(), swapped, cells: !stored.cells.is_empty() };
     let mut opening =
         Opening { kept: Kept::default(), row: None, changes: Vec::new(), found, calls: Vec::new(), after: Vec::new() };
@@ -67,6 +68,23 @@ pub fn open(stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch
     }
     opening.kept = kept;
     Ok(opening)
+}
+
+/// Rows of changes that are gone, as far as the others tell. Where nobody else has written, every entry was listed by the row of
+/// its change; where somebody has, that cannot be told from an entry of theirs.
+fn check_change_rows(stored: &Stored, kept: &Kept, swapped: bool) -> Result<(), Damage> {
+    let Some(head) = &stored.head else { return Ok(()) };
+    if let Some(number) = head.pending.iter().find(|number| !stored.changes.contains_key(number)) {
+        let what = "nothing, where the head has a change of which not all calls were made";
+        return Err(Damage::new(keys::change(*number), what));
+    }
+    match kept.unlisted.first().filter(|_| !swapped) {
+        Some(id) => {
+            let what = "an entry that no change lists, though nobody else has written: the row of its change is gone";
+            Err(Damage::new(key::history(&stored.entries[id].entry.location), what))
+        }
+        None => Ok(()),
+    }
 }
 
 fn keep(stored: &Stored) -> Kept {

@@ -27,7 +27,7 @@ pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
 pub use table::Handle;
 
-use batches::Batches;
+use batches::{Batches, Post};
 use compaction::Compactor;
 use table::{Entry, Table};
 use timers::Timers;
@@ -52,7 +52,8 @@ pub enum Input {
 /// What the store is doing for the host.
 enum Job {
     Open(Handle),
-    Commit(Handle),
+    /// What the batch sends to other actors leaves when it is durable.
+    Commit(Handle, Vec<Post>),
     List,
 }
 
@@ -69,6 +70,9 @@ pub struct Host {
     /// Actors with facts that wait for their turn.
     pulsing: BTreeSet<Handle>,
     jobs: FxHashMap<Ticket, Job>,
+    /// How many messages wait for actors that are not loaded, as far as is known: of those that had some when they were
+    /// closed, or have been sent some since the start.
+    waiting: FxHashMap<Arc<str>, usize>,
     /// Room for what the store has finished; empty between calls.
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
@@ -91,6 +95,7 @@ impl Host {
             batches: Batches::default(),
             pulsing: BTreeSet::new(),
             jobs: FxHashMap::default(),
+            waiting: FxHashMap::default(),
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
@@ -172,6 +177,14 @@ impl Host {
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
     }
 
+    /// How many messages wait in an actor's inbox, as far as is known.
+    pub fn waiting(&self, name: &str) -> usize {
+        match self.table.handle(name).and_then(|handle| self.actor(handle)) {
+            Some(actor) => actor.waiting(),
+            None => self.waiting.get(name).copied().unwrap_or(0),
+        }
+    }
+
     fn identity(&self, handle: Handle) -> Option<&str> {
         let name = self.table.name(handle)?;
         let plain = if self.numbered { name.split_once('/').map(|(_, plain)| plain) } else { None };
@@ -190,7 +203,7 @@ impl Host {
     pub fn actor(&self, handle: Handle) -> Option<&Actor> {
         match self.table.get(handle)? {
             Entry::Live { actor, .. } => Some(actor),
-            Entry::Opening | Entry::Recovering(_) => None,
+            Entry::Opening { .. } | Entry::Recovering(_) => None,
         }
     }
 
@@ -219,12 +232,15 @@ impl Host {
             compactor.closed(handle);
         }
         // Embedding hosts wake their own actors.
-        if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
+        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
             && !self.numbered
-            && let Some(alarm) = actor.standing().alarm
-            && let Some(name) = self.table.name(handle)
         {
-            self.timers.wake_at(alarm, name.to_string());
+            if actor.waiting() > 0 {
+                self.waiting.insert(name.clone(), actor.waiting());
+            }
+            if let Some(alarm) = actor.standing().alarm {
+                self.timers.wake_at(alarm, name.to_string());
+            }
         }
         self.table.remove(handle);
     }
@@ -239,7 +255,7 @@ impl Host {
                 actor.handle(now, input);
                 self.poll(handle, turn);
             }
-            Some(Entry::Opening | Entry::Recovering(_)) => turn.refuse_lost(handle, &input),
+            Some(Entry::Opening { .. } | Entry::Recovering(_)) => turn.refuse_lost(handle, &input),
             None => {}
         }
     }
@@ -279,7 +295,7 @@ impl Host {
                 None => {}
             },
             Some(Entry::Recovering(_)) => self.ask_open(handle),
-            Some(Entry::Opening) | None => {}
+            Some(Entry::Opening { .. }) | None => {}
         }
     }
 
@@ -292,9 +308,10 @@ impl Host {
             if let Some(compactor) = &mut self.compactor {
                 changes.iter().for_each(|change| compactor.appended(handle, change.body.len()));
             }
+            let posts = batches::posts(&name, &changes);
             let batch = batches::batch(ActorId::new(self.namespace.clone(), name), *epoch, changes);
             in_flight.push_back(ids);
-            let ticket = self.ticket(Job::Commit(handle));
+            let ticket = self.ticket(Job::Commit(handle, posts));
             self.store.submit(ticket, Request::Commit(batch));
         }
     }
@@ -339,8 +356,9 @@ impl Host {
             (None, Completion::Failed(error)) if ticket == OPENING => turn.others.push(Output::StoreFailed(error)),
             (Some(Job::Open(handle)), Completion::Opened(opened)) => self.opened(now, handle, opened, turn),
             (Some(Job::Open(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
-            (Some(Job::Commit(handle)), Completion::Committed(outcome)) => {
-                self.committed(now, handle, outcome, turn);
+            (Some(Job::Commit(handle, posts)), Completion::Committed(outcome)) => {
+                let posts = self.committed(now, handle, outcome, posts, turn);
+                self.deliver(now, posts, turn);
             }
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
@@ -364,6 +382,24 @@ impl Host {
             }
         }
         if full { self.list(last) } else { turn.others.push(Output::Resumed) }
+    }
+
+    /// Messages that are durable come to actors that are loaded; others are named, for they have work.
+    fn deliver(&mut self, now: Time, posts: Vec<Post>, turn: &mut Turn) {
+        for Post { to, message, .. } in posts {
+            let handle = self.table.handle(&to);
+            match handle.and_then(|handle| self.table.get_mut(handle)) {
+                Some(Entry::Live { .. }) => {
+                    self.feed(now, handle.unwrap_or_default(), ActorInput::Arrived { message }, turn);
+                }
+                Some(Entry::Opening { arrived }) => arrived.push(message),
+                Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
+                None => {
+                    turn.others.push(Output::Wake { name: to.to_string() });
+                    *self.waiting.entry(to).or_default() += 1;
+                }
+            }
+        }
     }
 
     fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {

@@ -106,7 +106,7 @@ export function pawlClassName(error: unknown): ClassName | undefined {
   return (Object.keys(CLASSES) as ClassName[]).find((name) => error instanceof CLASSES[name]);
 }
 
-function brand(prototype: object, symbol: symbol): void {
+export function brand(prototype: object, symbol: symbol): void {
   Object.defineProperty(prototype, symbol, { value: true });
 }
 

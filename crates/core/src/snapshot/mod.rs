@@ -54,6 +54,8 @@ pub(crate) struct Manifest {
     /// The change up to which it holds everything.
     pub id: CommitId,
     pub created_at: i64,
+    /// The time of the newest change.
+    pub at: i64,
     /// How many entries have come into being.
     pub births: u64,
     pub parks: u32,
@@ -81,6 +83,7 @@ impl Manifest {
         let mut writer = Writer(VERSION.to_le_bytes().to_vec());
         writer.0.extend_from_slice(&self.id.0);
         writer.u64(self.created_at.max(0) as u64);
+        writer.u64(self.at.max(0) as u64);
         writer.u64(self.births);
         writer.u32(self.parks);
         writer.u32(self.state_version);
@@ -109,6 +112,7 @@ impl Manifest {
         let mut manifest = Manifest {
             id: CommitId(reader.array("a commit id")?),
             created_at: i64::try_from(reader.u64("a time")?).unwrap_or(i64::MAX),
+            at: i64::try_from(reader.u64("a time")?).unwrap_or(i64::MAX),
             births: reader.u64("a number of entries")?,
             parks: reader.u32("a number of parks")?,
             state_version: reader.u32("a state version")?,

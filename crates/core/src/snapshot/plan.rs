@@ -75,6 +75,7 @@ fn snapshot(kept: &Kept, fold: &Fold, overlay: &Overlay, seq: u64, mut known: Kn
     let mut manifest = Manifest {
         id: fold.last_commit.map_or(crate::ids::CommitId([0; 16]), |(_, id)| id),
         created_at: fold.stored.created_at,
+        at: overlay.newest(),
         births: fold.stored.history.births(),
         parks: fold.stored.parks,
         state_version: overlay.state_version(),

@@ -2,7 +2,7 @@
  * Drivers with `commit`: what the engine asks for as single calls is given to them as whole changes, each under an id by which an
  * outcome that nobody knows is found out.
  */
-import { PawlError } from "../errors.ts";
+import { brand, PawlError } from "../errors.ts";
 import type { DriverCall } from "../wire.ts";
 import { generateId } from "./storage.ts";
 import type { Change, EngineDriver, Message } from "./types.ts";
@@ -26,6 +26,7 @@ export class FencedError extends PawlError {
     );
   }
 }
+brand(FencedError.prototype, FencedError.brand);
 
 /** A change that was not committed, or of which that is not known. */
 export class NotCommitted extends Error {

@@ -1,5 +1,6 @@
 /** One attempt, as an embedding host's code sees it: the actor's cells, and what leaves with the commit. */
 import type { Attempt } from "../attempt.ts";
+import { RAW_STATE } from "../symbols.ts";
 import type { HostedActor } from "./hosted-actor.ts";
 import type { Cell, EngineAttempt } from "./types.ts";
 
@@ -37,6 +38,7 @@ export function engineAttempt(
       set value(next: T) {
         draft(name).value = next;
       },
+      [RAW_STATE]: () => draft(name).raw() as T,
     }),
     write: (row) => attempt.writeRow(row),
     afterCommit: (fn) => attempt.afterCommit(fn),

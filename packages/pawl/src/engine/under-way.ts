@@ -2,7 +2,7 @@
  * What is under way on a driver object, calls and runs: a later run on it waits for them, so that it does not read beside what is
  * being written, and runs no body beside another.
  */
-import { PawlError } from "../errors.ts";
+import { brand, PawlError } from "../errors.ts";
 import type { EngineDriver } from "./types.ts";
 
 /** How long anybody waits for a call or a run of somebody else on the same driver. */
@@ -17,6 +17,7 @@ export class DriverHangError extends PawlError {
     super("driver_hang", `${found}: await its result, evict it, or see why the driver hangs`, { retryable: true });
   }
 }
+brand(DriverHangError.prototype, DriverHangError.brand);
 
 /** A run, as others on the same driver see it. */
 export interface RunUnderWay {

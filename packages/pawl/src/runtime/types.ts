@@ -64,6 +64,8 @@ export interface Shown {
   readonly history: readonly EntryRecord[];
   readonly actorState: unknown;
   readonly inbox: readonly MessageRecord[];
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
 }
 
 /** One actor, from outside. */
@@ -74,8 +76,12 @@ export interface Handle<D extends Actor> {
   readonly actions: Calls<D>;
   /** The same actor, with other options for its calls. */
   with(options: CallOptions): Handle<D>;
-  /** Resolves when the message is durable. */
-  send<K extends Names<TypesOf<D>["messages"]>>(name: K, body: BodyIn<TypesOf<D>["messages"][K]>): Promise<void>;
+  /** Resolves when the message is durable. With `delay`, the actor gets it no earlier than that. */
+  send<K extends Names<TypesOf<D>["messages"]>>(
+    name: K,
+    body: BodyIn<TypesOf<D>["messages"][K]>,
+    options?: { delay?: Duration },
+  ): Promise<void>;
   /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
   ask<K extends Asks<D>>(
     name: K,

@@ -5,6 +5,7 @@
  * `arrayMethods` is left to the engine, which goes through these traps index by index.
  */
 import { type ArrayNode, arrayIndex, MAX_LENGTH } from "./array.ts";
+import { values } from "./array-cursor.ts";
 import { type ArrayMethod, arrayMethods } from "./array-methods.ts";
 import { ABSENT } from "./history.ts";
 import { checkDescriptor, keepPrototype, refuseFreeze, setOnHeir } from "./object.ts";
@@ -53,6 +54,7 @@ function memberOf(node: ArrayNode, key: string | symbol): unknown {
 function bound(node: ArrayNode, plain: object, run: ArrayMethod | undefined): unknown {
   const method = function (this: unknown, ...args: readonly unknown[]): unknown {
     const self = this === undefined ? node.handle : this;
+    if (plain === plainValues && self === node.handle) return values(node);
     if (run === undefined || self !== node.handle) return Reflect.apply(plain as Callable, self, args);
     node.writable();
     return run(node, args);
@@ -60,6 +62,8 @@ function bound(node: ArrayNode, plain: object, run: ArrayMethod | undefined): un
   for (const name of ["name", "length"]) Object.defineProperty(method, name, { value: Reflect.get(plain, name) });
   return method;
 }
+
+const plainValues = Array.prototype.values;
 
 type Callable = (this: unknown, ...args: readonly unknown[]) => unknown;
 

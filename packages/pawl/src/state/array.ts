@@ -76,6 +76,23 @@ export class ArrayNode extends StateNode {
     return value;
   }
 
+  /** What an iterator finds at an index: the value that user code sees, or `ABSENT` behind the end. */
+  iterated(index: number): unknown {
+    let value: unknown;
+    if (this.#slots === undefined && !this.#dirty && !this.tree.behind) {
+      const { base } = this;
+      if (index >= base.length) return ABSENT;
+      value = base[index];
+    } else {
+      if (index >= this.length) return ABSENT;
+      const found = this.slot(index);
+      value = found === ABSENT ? undefined : found;
+    }
+    if (typeof value === "object" && value !== null) return this.tree.handle(this, index, value);
+    if (this.tracking) this.sawIndex(String(index));
+    return value;
+  }
+
   /** The raw value at an index, or `ABSENT`. Records nothing. */
   slot(index: number): unknown {
     const slots = this.#slots;
@@ -121,7 +138,8 @@ export class ArrayNode extends StateNode {
     }
     const length = this.length;
     this.#set(index, raw);
-    if (index >= length) this.#resize(index + 1);
+    // No more than that: another draft may have let it grow further.
+    if (index >= length) this.#length = index + 1;
   }
 
   /** Makes a hole. */
@@ -270,7 +288,8 @@ export class ArrayNode extends StateNode {
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
     const before = base.length;
-    const length = this.#slots?.length ?? this.#length ?? base.length;
+    const isCut = this.#floor !== Infinity;
+    const length = this.#slots?.length ?? Math.max(this.#length ?? 0, isCut ? 0 : before);
     if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
     if (this.#slots !== undefined) {
       if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);

@@ -49,7 +49,7 @@ const mapSize = Object.getOwnPropertyDescriptor(Map.prototype, "size")?.get;
 const setSize = Object.getOwnPropertyDescriptor(Set.prototype, "size")?.get;
 
 function define(handle: object, name: string | symbol, value: unknown): void {
-  Object.defineProperty(handle, name, { value, writable: true, enumerable: false, configurable: false });
+  Object.defineProperty(handle, name, { value, writable: false, enumerable: false, configurable: false });
 }
 
 const keyAt: Pick<unknown> = (node, key) => node.keyView(key);
@@ -133,8 +133,7 @@ class EntriesIterator implements IterableIterator<unknown> {
   next(): IteratorResult<unknown> {
     this.#node.readable();
     const { done, value } = this.#keys.next();
-    if (done === true) return { done: true, value: undefined };
-    return { done: false, value: this.#pick(this.#node, value) };
+    return done === true ? { value: undefined, done } : { value: this.#pick(this.#node, value), done: false };
   }
 
   [Symbol.iterator](): this {

@@ -27,21 +27,47 @@ export function planAssignment(
 ): Plan | undefined {
   if (typeof value !== "object" || value === null || isProxy(value)) return undefined;
   const node = tree.placeOfRaw(old);
-  if (node === undefined || node.gone || node.parent !== parent || !("children" in node)) return undefined;
-  if (node instanceof ArrayNode) return Array.isArray(value) ? planArray(node, value) : undefined;
-  return node instanceof ObjectNode && Object.getPrototypeOf(value) === node.prototype
-    ? planObject(node, value as Slots)
-    : undefined;
+  if (node === undefined || node.gone || node.parent !== parent) return undefined;
+  if (!(node instanceof ArrayNode || node instanceof ObjectNode)) return undefined;
+  const slots = slotsOf(node, value);
+  if (slots === undefined || !isBuiltOf(node, slots)) return undefined;
+  return node instanceof ArrayNode ? planArray(node, value as readonly unknown[]) : planObject(node, slots as Pairs);
 }
 
-type Slots = Readonly<Record<string, unknown>>;
+type Pairs = readonly (readonly [string, unknown])[];
 
-function planObject(node: ObjectNode, value: Slots): Plan | undefined {
-  const slots = dataOf(value, Object.keys(value));
-  if (slots === undefined || !slots.some(([key, one]) => isPart(node, key, one))) return undefined;
+/** What a value holds, if it is of the kind that a node is and holds nothing but data; capturing it will refuse the rest. */
+function slotsOf(
+  node: ArrayNode | ObjectNode,
+  value: object,
+): readonly (readonly [string | number, unknown])[] | undefined {
+  if (node instanceof ObjectNode) return Object.getPrototypeOf(value) === node.prototype ? dataOf(value) : undefined;
+  if (!Array.isArray(value) || Object.getPrototypeOf(value) !== Array.prototype) return undefined;
+  const elements = ordinaryElements(value);
+  if (elements === undefined) return undefined; // with holes, it is taken as a new value
+  const isData = elements.every((one, i) => one !== undefined || hasValue(value, i)); // a setter alone reads as undefined
+  return isData ? elements.map((one, i) => [i, one] as const) : undefined;
+}
+
+/** Whether a part of the node is in one of the slots, or in something that is built of what the slot holds. */
+function isBuiltOf(node: ArrayNode | ObjectNode, slots: readonly (readonly [string | number, unknown])[]): boolean {
+  return slots.some(([key, one]) => {
+    if (typeof one !== "object" || one === null) return false;
+    const place = placeOf(one);
+    if (place !== undefined)
+      return place.parent === node && !place.gone && (node instanceof ArrayNode || place.key === key);
+    const child = node.tree.placeOfRaw(node.slot(key as never));
+    if (!(child instanceof ArrayNode || child instanceof ObjectNode) || isProxy(one)) return false;
+    const below = slotsOf(child, one);
+    return below !== undefined && isBuiltOf(child, below);
+  });
+}
+
+function planObject(node: ObjectNode, slots: Pairs): Plan {
   const writes = slots.flatMap(([key, one]) => planSlot(node, key, one) ?? []);
   const keys = slots.map(([key]) => key);
-  const dropped = node.keys().filter((key) => !Object.hasOwn(value, key));
+  const names = new Set(keys);
+  const dropped = node.keys().filter((key) => !names.has(key));
   return () => {
     node.sawLevel();
     const next = node.successor();
@@ -52,19 +78,14 @@ function planObject(node: ObjectNode, value: Slots): Plan | undefined {
 }
 
 /** The data properties of a value; `undefined` if it has others, which capturing will refuse. */
-function dataOf(value: object, keys: readonly string[]): [string, unknown][] | undefined {
+function dataOf(value: object): [string, unknown][] | undefined {
   const slots: [string, unknown][] = [];
-  for (const key of keys) {
+  for (const key of Object.keys(value)) {
     const property = Object.getOwnPropertyDescriptor(value, key);
     if (property?.writable === undefined) return undefined;
     slots.push([key, property.value]);
   }
   return Reflect.ownKeys(value).length === slots.length ? slots : undefined;
-}
-
-function isPart(node: StateNode, key: unknown, value: unknown): boolean {
-  const place = placeOf(value);
-  return place !== undefined && place.parent === node && !place.gone && node.locate(place) === key;
 }
 
 /** How a slot gets a value of its own; `undefined` if it has it. */
@@ -88,11 +109,8 @@ interface Container<K> extends StateNode {
   put(key: K, raw: unknown): void;
 }
 
-function planArray(node: ArrayNode, value: readonly unknown[]): Plan | undefined {
-  if (Object.getPrototypeOf(value) !== Array.prototype || ordinaryElements(value) === undefined) return undefined;
-  if (!value.every((one, i) => one !== undefined || hasValue(value, i))) return undefined; // a setter alone reads as undefined
+function planArray(node: ArrayNode, value: readonly unknown[]): Plan {
   const sources = sourcesOf(node, value);
-  if (!sources.some((source) => source >= 0)) return undefined;
   const isAligned = value.length === node.length && sources.every((source, i) => source < 0 || source === i);
   return isAligned ? planAligned(node, value) : planMoved(node, value, sources);
 }

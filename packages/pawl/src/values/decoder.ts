@@ -16,6 +16,7 @@ import {
   rebuildTypedArray,
   rebuildUrl,
 } from "./rebuild.ts";
+import { roomy } from "./roomy.ts";
 import * as tag from "./tags.ts";
 import { bufferOver, decodeWtf8 } from "./wtf8.ts";
 
@@ -62,6 +63,8 @@ const FLIP = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 7 : 0;
 /** Keys met before, by a cheap hash: most keys are met again and again, and comparing is faster than making a string. */
 const KEYS: (string | undefined)[] = new Array<undefined>(4096).fill(undefined);
 const LONGEST_KEPT_KEY = 32;
+/** Of values, the short ones come again and again: names of states, kinds, flags. `JSON.parse` has the same limit. */
+const LONGEST_KEPT_TEXT = 10;
 
 /** Reads one value at a time. */
 export class Decoder {
@@ -127,7 +130,7 @@ export class Decoder {
       case 4:
         return this.open(LIST, [], this.count(info, 1), 0, start);
       case 5:
-        return this.open(OBJECT, {}, this.count(info, 2), 0, start);
+        return this.openObject(this.count(info, 2), start);
       case 6:
         return this.tagged(this.argument(info), start);
       default:
@@ -240,6 +243,10 @@ export class Decoder {
     return this.advance(frame) ? OPENED : this.close(frame);
   }
 
+  private openObject(properties: number, start: number): unknown {
+    return this.open(OBJECT, roomy(properties), properties, 0, start);
+  }
+
   /** Whether `frame` has one more item, which then is next, behind its key. */
   private advance(frame: Frame): boolean {
     if (frame.left === 0) return false;
@@ -301,7 +308,8 @@ export class Decoder {
     const { holder } = frame;
     this.depth -= 1;
     this.empty(frame);
-    return frame.tag === 0 ? holder : this.rebuilt(holder as unknown[], frame.tag, frame.start);
+    if (frame.tag !== 0) return this.rebuilt(holder as unknown[], frame.tag, frame.start);
+    return frame.kind === LIST ? (holder as unknown[]).slice() : holder; // without the room that `push` made for more
   }
 
   private rebuilt(fields: unknown[], number: number, start: number): unknown {
@@ -330,17 +338,22 @@ export class Decoder {
   }
 
   private definiteKey(size: number): string {
+    return this.known(size, LONGEST_KEPT_KEY);
+  }
+
+  /** The string of the next `size` bytes. If they are no more than `longest`, one that was met before, if it still is there. */
+  private known(size: number, longest: number): string {
     const start = this.take(size);
     const { bytes } = this;
-    if (size === 0 || size > LONGEST_KEPT_KEY) return decodeWtf8(bytes, start, this.offset);
+    if (size === 0 || size > longest) return decodeWtf8(bytes, start, this.offset);
     const ends = (bytes[start] as number) * 31 + (bytes[this.offset - 1] as number) * 1021;
     const inner = (bytes[start + (size >> 1)] as number) * 131 + (bytes[this.offset - 2] as number) * 67;
     const slot = (ends + inner + size * 13) & (KEYS.length - 1);
     const known = KEYS[slot];
     if (known !== undefined && known.length === size && isAscii(known, bytes, start)) return known;
-    const key = decodeWtf8(bytes, start, this.offset);
-    if (key.length === size) KEYS[slot] = key; // as many characters as bytes: ASCII
-    return key;
+    const text = decodeWtf8(bytes, start, this.offset);
+    if (text.length === size) KEYS[slot] = text; // as many characters as bytes: ASCII
+    return text;
   }
 
   private text(info: number): string {
@@ -349,8 +362,7 @@ export class Decoder {
   }
 
   private definiteText(size: number): string {
-    const start = this.take(size);
-    return decodeWtf8(this.bytes, start, this.offset);
+    return this.known(size, LONGEST_KEPT_TEXT);
   }
 
   /** A copy of a byte string, alone in its memory. */

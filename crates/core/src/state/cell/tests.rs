@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::Piece;
+use super::super::entries::NEXT;
 use super::super::log::{MAX_BYTES, MAX_SLOTS};
 use super::super::model::{Choices, Value};
 use super::*;
@@ -499,6 +500,11 @@ fn every_value_of_the_shared_fixture_survives_a_cell() {
         assert_eq!(cell.encode(), bytes);
         cell.collect();
         assert_eq!(cell.encode(), bytes);
+        let entry = || Path::root().entry(bytes.clone(), NEXT);
+        cell.apply(3, &delta([set(Path::root(), "d90103a0"), set(entry(), value)])).unwrap();
+        assert_eq!(cell.encode(), [&unhex("d90103a1")[..], &bytes, &bytes].concat());
+        cell.apply(4, &delta([set(Path::root(), "d9010280"), at(entry(), Action::Add)])).unwrap();
+        assert_eq!(cell.encode(), [&unhex("d9010281")[..], &bytes].concat());
     }
     for value in hex_in(&json, "corrupt") {
         let _ = Cell::new(unhex(&value), 0).map(|mut cell| cell.apply(1, &delta([set(key("a"), "01")])));

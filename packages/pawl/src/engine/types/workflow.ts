@@ -1,5 +1,7 @@
 /** What workflow code and its host see of a run. Durations and intervals are milliseconds, times epoch milliseconds. */
+
 import type { Logger } from "../../log.ts";
+import type { RAW_STATE } from "../../symbols.ts";
 import type { EntryKindType, WorkflowError, WorkflowHistorySnapshot, WorkflowState } from "./history.ts";
 
 export interface WorkflowQueueNextOptions {
@@ -189,6 +191,13 @@ export interface EngineActor<S> {
   close(): Promise<void>;
 }
 
+/** A cell in the hands of an attempt. */
+export interface OpenCell<T> {
+  value: T;
+  /** A plain, detached copy, with this attempt's writes: `RAW_STATE` of `pawl`. */
+  [RAW_STATE](): T;
+}
+
 /** One attempt: of a transaction, a step, or a handler that undoes one. */
 export interface EngineAttempt<S> {
   /** Proxies of the cells: writes go through, and are undone if the attempt fails. */
@@ -196,7 +205,7 @@ export interface EngineAttempt<S> {
   /** A plain, detached copy of a cell, with this attempt's writes. */
   raw<K extends keyof S & string>(cell: K): S[K];
   /** A cell that was declared after the actor was opened. */
-  open<T>(cell: Cell<T>): { value: T };
+  open<T>(cell: Cell<T>): OpenCell<T>;
   /** A row of the host's own, written in the same batch. Its key must be none of the engine's. */
   write(hostRow: { key: Uint8Array; value: Uint8Array }): void;
   /** Runs `fn` once the attempt's batch is durable; at most once, in memory only. */

@@ -64,6 +64,26 @@ test("a record of a version to come is refused", async () => {
   }
 });
 
+test("rows of changes that are gone are missed, and nothing is written", async () => {
+  const changes = Object.keys(whole).filter((key) => key.startsWith("15091501"));
+  expect(changes.length).toBeGreaterThan(1);
+  let missed = 0;
+  for (const gone of changes) {
+    const { [gone]: _, ...damaged } = whole;
+    const driver = TestDriver.of(damaged);
+    const outcome = await runWorkflow("w", workflow, undefined, driver).result.catch((error: unknown) => error);
+    if (!(outcome instanceof PawlError)) {
+      // A row of which nothing is needed any more may be gone.
+      expect(outcome).toMatchObject({ output: { both: { left: ["a value", 1], right: "another" } } });
+      continue;
+    }
+    missed += 1;
+    expect(outcome.code).toBe("record_corrupt");
+    expect(driver.snapshot().kv).toEqual(damaged);
+  }
+  expect(missed).toBeGreaterThan(changes.length / 2);
+});
+
 test("a step's output of which the bytes are none ends the run, and other runs go on", async () => {
   const [key = "", row = new Uint8Array()] =
     Object.entries(whole).find(([, value]) => Buffer.from(value).includes("another")) ?? [];

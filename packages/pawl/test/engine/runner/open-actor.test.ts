@@ -9,6 +9,7 @@ import {
   type WorkflowContextInterface,
 } from "../../../src/engine/index.ts";
 import { InMemoryDriver } from "../../../src/engine/testing.ts";
+import { RAW_STATE } from "../../../src/index.ts";
 
 interface Counters {
   state: { count: number; log: string[] };
@@ -89,9 +90,11 @@ describe("transactions on cells", () => {
     const guest = await actor.cell("guest:1", { initial: () => ({ name: "ada" }) });
     const seen = await actor.transaction(all, (c) => {
       c.open(guest).value.name += "!";
-      return [c.open(guest).value.name, c.raw("state")];
+      const raw: { name: string } = c.open(guest)[RAW_STATE]();
+      raw.name += "?";
+      return [c.open(guest).value.name, raw, c.raw("state")];
     });
-    expect(seen).toEqual(["ada!", { count: 0, log: [] }]);
+    expect(seen).toEqual(["ada!", { name: "ada!?" }, { count: 0, log: [] }]);
     await actor.close();
   });
 });

@@ -42,8 +42,8 @@ function isStale(error: unknown): boolean {
 
 export const held: Record<string, Act> = {
   "hold a part": (side, step) => {
-    const all = places(side.root, isHeldKind);
-    side.held.push(all[pick(step, 0) % all.length]);
+    const all = places(side.root, isHeldKind).slice(1); // an old root refuses to be read, unlike every other part
+    if (all.length > 0) side.held.push(all[pick(step, 0) % all.length]);
   },
   "write into a held part": (side, step) => {
     const part = heldOne(side, step);

@@ -24,7 +24,7 @@ const lists =
 const rooted =
   (act: (root: Bag, side: Side, step: Step) => unknown): Act =>
   (side, step) =>
-    isBag(side.root) ? act(side.root, side, step) : undefined;
+    isSpread(side.root) ? act(side.root, side, step) : undefined;
 
 export const idioms: Record<string, Act> = {
   "replace the root": (side, step) => {
@@ -100,7 +100,7 @@ function keys(value: unknown): unknown {
   return isBag(value) ? Object.keys(value) : typeof value;
 }
 
-/** Spreading an object with an own `__proto__` makes a property, and one without prototype gets one. */
+/** Spread, an object without a prototype gets one: what is assigned then is of another kind, and its parts are not kept. */
 function isSpread(value: unknown): value is Bag {
   return isBag(value) && Object.getPrototypeOf(value) === Object.prototype;
 }
