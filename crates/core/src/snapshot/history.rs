@@ -46,8 +46,9 @@ fn is_entered(history: &History, at: NodeId, segment: &Segment) -> bool {
         (EntryKind::Loop { iteration, output, .. }, Segment::Iteration { iteration: round, .. }) => {
             round == iteration && output.is_none() && !is_over
         }
-        (EntryKind::Race { winner: Some(_), .. }, _) => false,
-        (EntryKind::Join { branches } | EntryKind::Race { branches, .. }, Segment::Name(name)) => {
+        // Whoever names the winner drops what the others have recorded, which must be there for that.
+        (EntryKind::Race { winner, .. }, _) => winner.is_none(),
+        (EntryKind::Join { branches }, Segment::Name(name)) => {
             let name = history.names.resolve(*name);
             name.and_then(|name| branches.get(name))
                 .is_none_or(|branch| matches!(branch.status, BranchStatusType::Pending | BranchStatusType::Running))
