@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::answers::Answers;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
-use crate::inbox::{Message, OUTSIDE};
-use crate::input::{CallId, Create, Input, OpId, Outcome, Time, Writes};
+use crate::inbox::{Message, OUTSIDE, Purpose};
+use crate::input::{CallId, CellWrites, Create, Input, OpId, Outcome, Send, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
@@ -63,7 +63,8 @@ impl Actor {
     }
 
     pub fn standing(&self) -> Standing {
-        self.run.as_ref().map_or_else(|| self.overlay.standing(), Run::standing)
+        let own = self.run.as_ref().map_or_else(Standing::default, Run::standing);
+        self.overlay.with_own_alarm(own)
     }
 
     /// The number of the newest durable change.
@@ -141,24 +142,43 @@ impl Actor {
         self.run.as_ref().map_or_else(Vec::new, |run| run.history.names.iter().collect())
     }
 
+    /// How many messages wait in the inbox.
+    pub fn waiting(&self) -> usize {
+        self.overlay.inbox.len()
+    }
+
     /// What waits in the inbox, oldest first.
     pub fn inbox(&self) -> Vec<&Message> {
         self.overlay.inbox.messages()
     }
 
+    /// How many attempts had to run again, because another one came between, since the actor was loaded.
+    pub fn conflicts(&self) -> u64 {
+        self.overlay.conflict_count()
+    }
+
+    /// What an attempt that is still running has read or written and another change has written since its pin, for people.
+    pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
+        self.overlay.overtaken(touched)
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees; none if there is no such cell.
+    pub fn floor(&self, cell: &str) -> Option<u64> {
+        self.overlay.floor(cell)
+    }
+
     /// When the actor next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         let run = self.run.as_ref().and_then(Run::deadline);
-        run.into_iter().chain(self.overlay.patience()).min()
+        run.into_iter().chain(self.overlay.patience()).chain(self.overlay.inbox.next_due()).min()
     }
 
     /// Takes an input in. Afterwards poll until there is nothing.
     pub fn handle(&mut self, now: Time, input: Input) {
         self.overlay.now = self.overlay.now.max(now);
         self.route(input);
-        while let Some(held) = self.overlay.released_turn() {
-            self.route(held.input);
-        }
+        self.release_held();
+        self.overlay.inbox.ripen(self.overlay.now);
         let arrived = self.overlay.inbox.arrived();
         if let Some(run) = &mut self.run {
             // A wait whose deadline has passed takes nothing.
@@ -171,7 +191,17 @@ impl Actor {
             if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
                 run.handle(&mut self.overlay, Input::Tick);
             }
+        }
+        // An attempt that ran alone may have been too late.
+        self.release_held();
+        if let Some(run) = &mut self.run {
             run.settle_down(&mut self.overlay);
+        }
+    }
+
+    fn release_held(&mut self) {
+        while let Some(held) = self.overlay.released_turn() {
+            self.route(held.input);
         }
     }
 
@@ -194,7 +224,11 @@ impl Actor {
                     run.start(&mut self.overlay, start);
                 }
             }
-            Input::Send { call, name, body } => self.send(call, name, body),
+            Input::Send { call, name, body, delay_ms } => {
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain });
+            }
+            Input::Arrived { message } => self.overlay.inbox.deliver(message),
+            Input::Suspend => self.suspend(),
             Input::Acted { call, outcome } => self.acted(call, outcome),
             Input::Durable { seq } => self.durable_up_to(seq),
             Input::Pins { oldest } => self.overlay.keep_from(oldest),
@@ -283,7 +317,19 @@ impl Actor {
         self.overlay.cell(name).map(|cell| cell.head())
     }
 
-    fn send(&mut self, call: CallId, name: String, body: Bytes) {
+    /// Writes down what the actor waits for, if the newest change says something else.
+    fn suspend(&mut self) {
+        if self.run.is_some() {
+            return self.run_handle(Input::Suspend);
+        }
+        self.overlay.hurry();
+        if self.created && self.overlay.standing() != self.standing() {
+            let writing = self.overlay.begin();
+            self.commit(writing);
+        }
+    }
+
+    fn send(&mut self, call: CallId, send: Send) {
         let refusal = match &self.run {
             Some(run) if run.has_ended() => Some(Refusal::RunEnded),
             _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
@@ -293,7 +339,7 @@ impl Actor {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason });
         }
         let mut writing = self.overlay.begin();
-        let message_id = self.overlay.put(&mut writing, OUTSIDE, name, body);
+        let (_, message_id) = self.overlay.send(&mut writing, OUTSIDE, send);
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Sent { call, message_id });
     }

@@ -1,20 +1,11 @@
-//! Messages that have come in, and the machine of a wait for them.
+//! Messages that have come in.
 //!
-//! | state    | call, message there | call, none there             | message           | due                                          |
-//! |----------|---------------------|------------------------------|-------------------|----------------------------------------------|
-//! | new      | taken: take         | waiting: wait                | ignored           | ignored                                      |
-//! | waiting  | deadline passed: as due; else as new                | taken: take       | before its deadline: wait; else missed: give up |
-//! | taken    | resolve             | resolve                      | ignored           | ignored                                      |
-//! | missed   | resolve             | resolve                      | ignored           | ignored                                      |
-//!
-//! A message is taken in the change of the wait that uses it, so it is either in the inbox or in the history, never in
-//! both and never in neither. A wait whose deadline has passed takes nothing: what came too late stays in the inbox.
+//! A message is taken in the change that uses it, so it is either in the inbox or in what was recorded, never in both and
+//! never in neither.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-
-use crate::input::OpId;
 
 /// Where a message stands in its receiver's inbox: the sender, and the sender's number for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +24,35 @@ impl MessageKey {
         self.sender.starts_with(HOST)
     }
 
+    /// Whether an actor sent it, and not the receiver itself or whoever calls from outside.
+    pub fn is_of_actor(&self) -> bool {
+        !self.is_of_host() && self.sender.contains('/')
+    }
+
     pub fn id(&self) -> String {
         match self.sender.strip_prefix(HOST) {
             Some(id) => id.to_owned(),
-            None => format!("{}-{}", self.sender_seq >> 16, self.sender_seq & 0xffff),
+            None if self.is_of_actor() => format!("{}:{}", self.sender, number(self.sender_seq)),
+            None => number(self.sender_seq),
         }
     }
+}
+
+/// What a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// The receiver's code.
+    #[default]
+    Plain,
+    /// The receiver's code; whoever sent it waits for an answer.
+    Asked,
+    /// The answer to what the receiver sent under this number. The body is an encoded value, or nothing; if it `failed`, a
+    /// failure.
+    Answer { to: u64, failed: bool },
+    /// Makes the receiver, with the body as its input (no bytes: none). `watched`: the sender wants to hear how its run ends.
+    Create { watched: bool },
+    /// Ends the receiver's run.
+    Cancel,
 }
 
 /// A message that is in the inbox.
@@ -48,8 +62,11 @@ pub struct Message {
     pub name: String,
     /// The body, as one encoded value.
     pub body: Bytes,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch. Of one sender's messages none is older than the one before it.
     pub sent_at: i64,
+    /// Before then nobody gets it.
+    pub due_at: i64,
+    pub purpose: Purpose,
 }
 
 /// The sender of messages that come from outside of any actor. No actor has this name: theirs are `type/key`.
@@ -64,6 +81,15 @@ pub fn host_id(sender: &str) -> Option<&str> {
     sender.strip_prefix(HOST)
 }
 
+/// The change that a message was sent with, and its place in it.
+fn number(sender_seq: u64) -> String {
+    format!("{}-{}", sender_seq >> 16, sender_seq & 0xffff)
+}
+
+fn place_of(message: &Message) -> (i64, u64) {
+    (message.due_at, message.key.sender_seq)
+}
+
 impl Message {
     /// The id that user code sees: the change that brought the message, and its place in it.
     /// A message of an embedding host has the host's own id.
@@ -72,20 +98,26 @@ impl Message {
     }
 }
 
-/// The messages of one actor, in the order in which they came in. Taking one costs the number of names asked for,
+/// The messages of one actor, in the order in which they were sent. Taking one costs the number of names asked for,
 /// whatever the number of messages.
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// By name: each message with its place in the order of all. No queue is empty.
     queues: BTreeMap<String, VecDeque<(Place, Message)>>,
+    /// Messages whose time has not come, in its order.
+    delayed: BTreeMap<(i64, MessageKey), Message>,
+    /// Answers that wait for whoever asked, by the number of the question.
+    answers: BTreeMap<u64, Message>,
+    /// What is for the actor itself and not for its code.
+    orders: VecDeque<Message>,
     arrived: u64,
-    newest: u64,
+    newest: i64,
     len: usize,
 }
 
-/// A message's place: its sender's number for it, as a load would order them, and among equals the order of arrival. A
-/// host's messages have no number: they come after what was there.
-type Place = (u64, u64);
+/// A message's place: its time, its sender's number for it, as a load would order them, and among equals the order of
+/// arrival. A host's messages have no number: they come after what was there.
+type Place = (i64, u64, u64);
 
 impl Inbox {
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Inbox {
@@ -108,28 +140,119 @@ impl Inbox {
     }
 
     pub fn put(&mut self, message: Message) {
-        if !message.key.is_of_host() {
-            self.newest = self.newest.max(message.key.sender_seq);
+        match message.purpose {
+            Purpose::Plain | Purpose::Asked => {}
+            Purpose::Answer { to, .. } => return drop(self.answers.insert(to, message)),
+            Purpose::Create { .. } | Purpose::Cancel => return self.orders.push_back(message),
         }
-        let number = if message.key.is_of_host() { self.newest } else { message.key.sender_seq };
-        self.insert(number, message);
+        if message.due_at != message.sent_at {
+            self.delayed.insert((message.due_at, message.key.clone()), message);
+            self.len += 1;
+            return;
+        }
+        if !message.key.is_of_host() {
+            self.newest = self.newest.max(message.due_at);
+        }
+        let place = if message.key.is_of_host() { (self.newest, u64::MAX) } else { place_of(&message) };
+        self.insert(place, message);
+    }
+
+    /// The same, of a message that another actor has sent: it may be there already.
+    pub fn deliver(&mut self, message: Message) {
+        if !self.has(&message) {
+            self.put(message);
+        }
+    }
+
+    fn has(&self, message: &Message) -> bool {
+        let Message { key, name, due_at, purpose, .. } = message;
+        match purpose {
+            Purpose::Answer { to, .. } => self.answers.contains_key(to),
+            Purpose::Create { .. } | Purpose::Cancel => self.orders.iter().any(|other| other.key == *key),
+            Purpose::Plain | Purpose::Asked => {
+                let (time, number) = place_of(message);
+                let is_queued = self.queues.get(name).is_some_and(|queue| {
+                    let from = queue.partition_point(|((t, n, _), _)| (*t, *n) < (time, number));
+                    let same = queue.range(from..).take_while(|((t, n, _), _)| (*t, *n) == (time, number));
+                    same.into_iter().any(|(_, other)| other.key == *key)
+                });
+                is_queued || self.delayed.contains_key(&(*due_at, key.clone()))
+            }
+        }
     }
 
     /// Puts messages back that were taken and not used: each is at its place again. A host's are the oldest.
     pub fn put_back(&mut self, messages: impl Iterator<Item = Message>) {
         for message in messages {
-            let number = if message.key.is_of_host() { 0 } else { message.key.sender_seq };
-            self.insert(number, message);
+            let place = if message.key.is_of_host() { (i64::MIN, 0) } else { place_of(&message) };
+            self.insert(place, message);
         }
     }
 
-    fn insert(&mut self, number: u64, message: Message) {
+    fn insert(&mut self, (time, number): (i64, u64), message: Message) {
         self.arrived += 1;
         self.len += 1;
-        let place = (number, self.arrived);
+        let place = (time, number, self.arrived);
         let queue = self.queues.entry(message.name.clone()).or_default();
         let at = queue.partition_point(|(other, _)| *other < place);
         queue.insert(at, (place, message));
+    }
+
+    /// When the next of the messages comes whose time has not come.
+    pub fn next_due(&self) -> Option<i64> {
+        self.delayed.first_key_value().map(|((due_at, _), _)| *due_at)
+    }
+
+    /// Lets those in whose time has come.
+    pub fn ripen(&mut self, now: i64) {
+        while self.next_due().is_some_and(|due_at| due_at <= now) {
+            let Some((_, message)) = self.delayed.pop_first() else { return };
+            self.len -= 1;
+            self.insert(place_of(&message), message);
+        }
+    }
+
+    /// Takes the answer to a question out.
+    pub fn take_answer(&mut self, to: u64) -> Option<Message> {
+        self.answers.remove(&to)
+    }
+
+    /// Takes every answer out that is to none of these questions.
+    pub fn take_answers_but(&mut self, open: impl Fn(u64) -> bool) -> Vec<Message> {
+        let gone: Vec<u64> = self.answers.keys().copied().filter(|to| !open(*to)).collect();
+        gone.into_iter().filter_map(|to| self.answers.remove(&to)).collect()
+    }
+
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    /// Takes the oldest message out that is for the actor itself.
+    pub fn take_order(&mut self) -> Option<Message> {
+        self.orders.pop_front()
+    }
+
+    pub fn first_order(&self) -> Option<&Message> {
+        self.orders.front()
+    }
+
+    /// The oldest message of these names whose sender none of the others are from.
+    pub fn oldest_of(&self, names: &[String], without: impl Fn(&Message) -> bool) -> Option<&Message> {
+        let queues = names.iter().filter_map(|name| self.queues.get(name));
+        let firsts = queues.filter_map(|queue| queue.iter().find(|(_, message)| !without(message)));
+        firsts.min_by_key(|(place, _)| *place).map(|(_, message)| message)
+    }
+
+    /// Takes this message out, if it is there.
+    pub fn take_one(&mut self, name: &str, key: &MessageKey) -> Option<Message> {
+        let queue = self.queues.get_mut(name)?;
+        let at = queue.iter().position(|(_, message)| message.key == *key)?;
+        let (_, message) = queue.remove(at)?;
+        self.len -= 1;
+        if queue.is_empty() {
+            self.queues.remove(name);
+        }
+        Some(message)
     }
 
     /// The names of which a message is there.
@@ -137,16 +260,16 @@ impl Inbox {
         self.queues.keys().map(String::as_str)
     }
 
-    /// Every message, oldest first.
+    /// Every message for the actor's code, oldest first, then those whose time has not come.
     pub fn messages(&self) -> Vec<&Message> {
         let mut messages: Vec<_> = self.queues.values().flatten().collect();
         messages.sort_by_key(|(place, _)| *place);
-        messages.into_iter().map(|(_, message)| message).collect()
+        messages.into_iter().map(|(_, message)| message).chain(self.delayed.values()).collect()
     }
 
     /// Whether a message is there that a wait for `names` would take. No names: any message.
     pub fn holds(&self, names: &[String]) -> bool {
-        if names.is_empty() { self.len > 0 } else { names.iter().any(|name| self.queues.contains_key(name)) }
+        if names.is_empty() { !self.queues.is_empty() } else { names.iter().any(|name| self.queues.contains_key(name)) }
     }
 
     /// Takes up to `count` messages of these names out, oldest first.
@@ -165,106 +288,12 @@ impl Inbox {
     }
 
     fn oldest(&self, names: &[String]) -> Option<String> {
-        let first = |queue: &VecDeque<(Place, Message)>| queue.front().map_or((u64::MAX, 0), |(place, _)| *place);
+        let first = |queue: &VecDeque<(Place, Message)>| queue.front().map_or((i64::MAX, 0, 0), |(place, _)| *place);
         if names.is_empty() {
             return self.queues.iter().min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone());
         }
         let queues = names.iter().filter_map(|name| self.queues.get_key_value(name));
         queues.min_by_key(|(_, queue)| first(queue)).map(|(name, _)| name.clone())
-    }
-}
-
-/// Who waits for which messages. Serving one costs the number of names in the inbox, whatever the number of waits.
-#[derive(Debug, Default)]
-pub struct Waiters {
-    by_name: BTreeMap<String, BTreeSet<OpId>>,
-    any: BTreeSet<OpId>,
-}
-
-impl Waiters {
-    /// No names: any message.
-    pub fn add(&mut self, op: OpId, names: &[String]) {
-        if names.is_empty() {
-            self.any.insert(op);
-        }
-        for name in names {
-            self.by_name.entry(name.clone()).or_default().insert(op);
-        }
-    }
-
-    pub fn remove(&mut self, op: OpId, names: &[String]) {
-        self.any.remove(&op);
-        for name in names {
-            if let Some(ops) = self.by_name.get_mut(name)
-                && ops.remove(&op)
-                && ops.is_empty()
-            {
-                self.by_name.remove(name);
-            }
-        }
-    }
-
-    /// Who has waited longest for something that is there.
-    pub fn next(&self, inbox: &Inbox) -> Option<OpId> {
-        let named = inbox.names().filter_map(|name| self.by_name.get(name)?.first());
-        let any = if inbox.is_empty() { None } else { self.any.first() };
-        named.chain(any).min().copied()
-    }
-
-    /// Every name that someone waits for, in order; none if someone waits for any.
-    pub fn names(&self) -> Vec<String> {
-        if self.any.is_empty() { self.by_name.keys().cloned().collect() } else { Vec::new() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.any.is_empty() && self.by_name.is_empty()
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    New,
-    Waiting { deadline: Option<i64> },
-    Taken,
-    Missed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitInput {
-    /// The workflow asks; `there` tells whether the inbox holds what it wants.
-    Call {
-        there: bool,
-    },
-    /// A message that it wants has come in.
-    Message,
-    Due,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitAction {
-    Take,
-    Wait,
-    GiveUp,
-    Resolve,
-    Ignore,
-}
-
-impl Wait {
-    pub fn on(self, input: WaitInput, now: i64) -> (Wait, WaitAction) {
-        let passed = |deadline: Option<i64>| deadline.is_some_and(|deadline| deadline <= now);
-        match (self, input) {
-            (Wait::New, WaitInput::Call { there: true }) => (Wait::Taken, WaitAction::Take),
-            (Wait::New, WaitInput::Call { there: false }) => (Wait::Waiting { deadline: None }, WaitAction::Wait),
-            (Wait::Waiting { deadline }, WaitInput::Call { .. } | WaitInput::Due) if passed(deadline) => {
-                (Wait::Missed, WaitAction::GiveUp)
-            }
-            (Wait::Waiting { .. }, WaitInput::Call { there: true } | WaitInput::Message) => {
-                (Wait::Taken, WaitAction::Take)
-            }
-            (Wait::Waiting { .. }, WaitInput::Call { there: false } | WaitInput::Due) => (self, WaitAction::Wait),
-            (Wait::Taken | Wait::Missed, WaitInput::Call { .. }) => (self, WaitAction::Resolve),
-            (state, _) => (state, WaitAction::Ignore),
-        }
     }
 }
 
@@ -274,44 +303,8 @@ mod tests {
 
     fn message(sender_seq: u64, name: &str) -> Message {
         let key = MessageKey { sender: String::new(), sender_seq };
-        Message { key, name: name.into(), body: Bytes::from_static(&[0xf6]), sent_at: 1 }
-    }
-
-    #[test]
-    fn every_state_answers_every_input_as_the_table_says() {
-        use WaitAction as Do;
-        use WaitInput::*;
-        let (open, until) = (Wait::Waiting { deadline: None }, Wait::Waiting { deadline: Some(100) });
-        let (here, none) = (Call { there: true }, Call { there: false });
-        let table = [
-            (Wait::New, here, 0, Wait::Taken, Do::Take),
-            (Wait::New, none, 0, open, Do::Wait),
-            (Wait::New, Message, 0, Wait::New, Do::Ignore),
-            (Wait::New, Due, 0, Wait::New, Do::Ignore),
-            (open, here, 0, Wait::Taken, Do::Take),
-            (open, none, 0, open, Do::Wait),
-            (open, Message, 0, Wait::Taken, Do::Take),
-            (open, Due, i64::MAX, open, Do::Wait),
-            (until, here, 99, Wait::Taken, Do::Take),
-            (until, here, 100, Wait::Missed, Do::GiveUp),
-            (until, none, 99, until, Do::Wait),
-            (until, none, 100, Wait::Missed, Do::GiveUp),
-            (until, Message, 99, Wait::Taken, Do::Take),
-            (until, Message, 100, Wait::Taken, Do::Take),
-            (until, Due, 99, until, Do::Wait),
-            (until, Due, 100, Wait::Missed, Do::GiveUp),
-            (Wait::Taken, here, 0, Wait::Taken, Do::Resolve),
-            (Wait::Taken, none, 0, Wait::Taken, Do::Resolve),
-            (Wait::Taken, Message, 0, Wait::Taken, Do::Ignore),
-            (Wait::Taken, Due, 0, Wait::Taken, Do::Ignore),
-            (Wait::Missed, here, 0, Wait::Missed, Do::Resolve),
-            (Wait::Missed, none, 0, Wait::Missed, Do::Resolve),
-            (Wait::Missed, Message, 0, Wait::Missed, Do::Ignore),
-            (Wait::Missed, Due, 0, Wait::Missed, Do::Ignore),
-        ];
-        for (state, input, now, next, action) in table {
-            assert_eq!(state.on(input, now), (next, action), "{state:?} on {input:?} at {now}");
-        }
+        let body = Bytes::from_static(&[0xf6]);
+        Message { key, name: name.into(), body, sent_at: 1, due_at: 1, purpose: Purpose::Plain }
     }
 
     #[test]
@@ -335,17 +328,23 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_for_what_is_there_is_served_first() {
-        let mut waiters = Waiters::default();
-        waiters.add(3, &["a".into()]);
-        waiters.add(1, &["b".into()]);
-        waiters.add(2, &[]);
-        let inbox = Inbox::new(vec![message(1, "a")]);
-        assert_eq!(waiters.next(&inbox), Some(2));
-        assert_eq!(waiters.names(), Vec::<String>::new());
-        waiters.remove(2, &[]);
-        assert_eq!((waiters.next(&inbox), waiters.names()), (Some(3), vec!["a".to_owned(), "b".to_owned()]));
-        waiters.remove(3, &["a".into()]);
-        assert_eq!(waiters.next(&inbox), None);
+    fn what_is_delayed_comes_when_its_time_has_come_and_is_counted_before() {
+        let late = Message { due_at: 50, ..message(1, "a") };
+        let mut inbox = Inbox::new([late, message(2, "a")]);
+        assert_eq!((inbox.len(), inbox.next_due()), (2, Some(50)));
+        inbox.ripen(49);
+        assert_eq!(inbox.take(&[], 9).len(), 1);
+        inbox.ripen(50);
+        assert_eq!((inbox.take(&[], 9).len(), inbox.next_due(), inbox.len()), (1, None, 0));
+    }
+
+    #[test]
+    fn what_is_delivered_twice_is_there_once() {
+        let mut inbox = Inbox::new([message(1, "a")]);
+        inbox.deliver(message(1, "a"));
+        inbox.deliver(message(2, "a"));
+        let other = MessageKey { sender: "order/1".into(), sender_seq: 1 };
+        inbox.deliver(Message { key: other, ..message(1, "a") });
+        assert_eq!(inbox.len(), 3);
     }
 }

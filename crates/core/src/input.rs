@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::failure::Failure;
+use crate::inbox::{Message, Purpose};
 use crate::retry::Policy;
 use crate::scope::ForkRule;
 use crate::state::{Delta, Reads};
@@ -42,6 +43,11 @@ pub enum Input {
         call: CallId,
         name: String,
         body: Bytes,
+        delay_ms: i64,
+    },
+    /// What another actor has sent, once that is durable.
+    Arrived {
+        message: Message,
     },
 
     /// The workflow calls an operation in a scope.
@@ -131,6 +137,11 @@ pub enum Input {
         op: OpId,
         attempt: u32,
         outcome: Outcome,
+    },
+    /// It is the turn of an exclusive attempt, which waited for another one to end. Only the overlay says so.
+    Alone {
+        op: OpId,
+        attempt: u32,
     },
     /// The body of an action has ended.
     Acted {
@@ -257,6 +268,8 @@ pub struct StepTraits {
     pub undo: bool,
     /// There is a handler that undoes it if it was tried and never committed.
     pub undo_attempted: bool,
+    /// Its attempts run alone: none of the actor's others commits meanwhile.
+    pub exclusive: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -310,10 +323,22 @@ pub enum Outcome {
 pub struct Writes {
     /// One for each cell that the attempt touched.
     pub cells: Vec<CellWrites>,
-    /// Messages to this actor's own inbox: name and encoded body.
-    pub sends: Vec<(String, Bytes)>,
+    /// Messages, in their order.
+    pub sends: Vec<Send>,
     /// Rows of an embedding host's own, key and value, that are written with the change.
     pub rows: Vec<(Bytes, Bytes)>,
+}
+
+/// A message that leaves with a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
+    /// The receiver's `type/key`; none: this actor itself.
+    pub to: Option<String>,
+    pub name: String,
+    /// The encoded body.
+    pub body: Bytes,
+    pub delay_ms: i64,
+    pub purpose: Purpose,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -49,6 +49,7 @@ pub mod scope;
 pub mod state;
 pub mod step;
 pub mod timer;
+pub mod wait;
 
 pub use actor::{Actor, STATE};
 pub use load::{Loaded, OpenError};

@@ -8,6 +8,7 @@ use crate::actor::STATE;
 use crate::answers::Answers;
 use crate::codec::CodecError;
 use crate::codec::change::{self, Record};
+use crate::codec::message::read_message;
 use crate::codec::record::EntryMetadata;
 use crate::compensation::Row;
 use crate::failure::{Failure, Terminal};
@@ -91,6 +92,7 @@ impl Fold {
                 return Err(OpenError::Gap { expected, found: *seq });
             }
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
+            overlay.sent_until(change.at);
             fold.forget_places();
             for record in change.records {
                 fold.record(overlay, (*seq, change.at), record)?;
@@ -101,7 +103,7 @@ impl Fold {
         let mut messages = Vec::with_capacity(loaded.inbox.len());
         for (key, body) in loaded.inbox {
             let seq = key.sender_seq;
-            messages.push(change::read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
+            messages.push(read_message(key, &body).map_err(|source| OpenError::Message { seq, source })?);
         }
         messages.sort_by(|a, b| (a.key.sender_seq, &a.key.sender).cmp(&(b.key.sender_seq, &b.key.sender)));
         messages.into_iter().for_each(|message| overlay.inbox.put(message));

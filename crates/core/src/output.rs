@@ -218,6 +218,15 @@ pub enum Misuse {
     },
 }
 
+/// A message on its way to an inbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put {
+    /// The receiver's `type/key`; none: the actor itself. Of a message to another actor whoever drives this one knows the
+    /// sender: the key says nothing of it.
+    pub receiver: Option<String>,
+    pub message: Message,
+}
+
 /// The indivisible writes of one transition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -225,7 +234,7 @@ pub struct Change {
     pub id: CommitId,
     /// The record, as `codec::change` writes it.
     pub body: Bytes,
-    pub put: Vec<Message>,
+    pub put: Vec<Put>,
     pub take: Vec<MessageKey>,
     /// When the actor must be loaded again if nobody has it: work that can go on at once is due at 0.
     pub alarm: Option<Time>,

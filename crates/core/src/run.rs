@@ -23,7 +23,7 @@ use crate::codec::change::{Ending, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
-use crate::inbox::{Message, Wait, Waiters};
+use crate::inbox::Message;
 use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, StepTraits, Time};
 use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
@@ -31,6 +31,7 @@ use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
 use crate::step::Step;
 use crate::timer::Timer;
+use crate::wait::{Wait, Waiters};
 use facts::{Fact, Facts};
 use scopes::Scope;
 
@@ -143,6 +144,8 @@ struct BranchRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StepPhase {
     Waiting,
+    /// To run, once no other attempt runs alone.
+    Queued,
     Executing,
     /// Settled; its change is not durable yet, or its failure is being reported.
     Settled,
@@ -489,6 +492,7 @@ impl Run {
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
+            Input::Alone { op, attempt } => self.alone(overlay, op, attempt),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
             Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),
@@ -528,8 +532,9 @@ impl Run {
     /// Writes down what the run waits for, if the newest change says something else.
     fn suspend(&mut self, overlay: &mut Overlay) {
         overlay.hurry();
-        let waits = matches!(self.phase, Phase::Running | Phase::RollingBack);
-        if waits && (self.note_forks() || overlay.standing() != self.standing()) {
+        let waits = !matches!(self.phase, Phase::Idle | Phase::Ending(_));
+        let is_news = |run: &Run| overlay.standing() != overlay.with_own_alarm(run.standing());
+        if waits && (self.note_forks() || is_news(self)) {
             let writing = self.begin(overlay);
             self.commit(overlay, writing);
         }

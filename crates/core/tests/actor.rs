@@ -214,7 +214,7 @@ fn an_action_that_is_held_for_ten_seconds_gives_up() {
 #[test]
 fn a_full_inbox_refuses_and_keeps_what_it_has() {
     let mut driver = Driver::new(true);
-    let send = |call| Input::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]) };
+    let send = |call| Input::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 };
     for call in 0..10_000 {
         assert_eq!(driver.feed(send(call)), []);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pawl_core::codec::CodecError;
 use pawl_core::codec::change::{self, Ending, Record};
+use pawl_core::codec::message::read_message;
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{MessageKey, host_id};
 use pawl_core::key;
@@ -219,7 +220,7 @@ impl Planner<'_> {
                 return Err(error::other_actor(&self.batch.actor, &put.receiver));
             }
             let key = MessageKey { sender: put.row.sender.to_string(), sender_seq: put.row.sender_seq };
-            let message = change::read_message(key, &put.row.body).map_err(|error| unreadable(self.batch, &error))?;
+            let message = read_message(key, &put.row.body).map_err(|error| unreadable(self.batch, &error))?;
             let id = message_id(commit, index);
             self.sent.insert((put.row.sender_seq, put.row.sender.clone()), id.clone());
             if self.sent.len() > SENT_IDS {

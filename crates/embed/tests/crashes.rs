@@ -13,10 +13,11 @@ use bytes::Bytes;
 use harness::{Attempt, Do, World};
 use model::{Driver, Process, actor};
 use pawl_core::codec::change::{self, ChangeWriter, Record};
+use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::ids::CommitId;
-use pawl_core::inbox::{Message, MessageKey};
+use pawl_core::inbox::{Message, MessageKey, Purpose};
 use pawl_core::key::Location;
 use pawl_core::overlay::Standing;
 use pawl_core::state::{Action, Delta, Op, Path};
@@ -49,9 +50,15 @@ impl Scene {
         let put = |index: usize| {
             let (sender, sender_seq) = ("self".to_owned(), seq << 16 | index as u64);
             let key = MessageKey { sender, sender_seq };
-            let message =
-                Message { key, name: format!("m{place}.{index}"), body: Bytes::from_static(&[1]), sent_at: 5 };
-            let row = InboxRow { sender: "self".into(), sender_seq, body: change::write_message(&message) };
+            let message = Message {
+                key,
+                name: format!("m{place}.{index}"),
+                body: Bytes::from_static(&[1]),
+                sent_at: 5,
+                due_at: 5,
+                purpose: Purpose::Plain,
+            };
+            let row = InboxRow { sender: "self".into(), sender_seq, body: write_message(&message) };
             Put { receiver: actor().name, row }
         };
         Change {

@@ -6,11 +6,12 @@ mod model;
 use bytes::Bytes;
 use model::changes::*;
 use model::{Driver, Process, actor, bytes, code, hex, is_yes};
-use pawl_core::codec::change::{self, ChangeWriter, Record};
+use pawl_core::codec::change::{ChangeWriter, Record};
+use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{Branches, Entry, EntryKind, SleepState};
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::ids::CommitId;
-use pawl_core::inbox::{Message, MessageKey};
+use pawl_core::inbox::{Message, MessageKey, Purpose};
 use pawl_core::key;
 use pawl_embed::Limits;
 use pawl_store::{Change, Code, InboxRow, Put, Status};
@@ -175,8 +176,15 @@ fn an_alarm_that_could_not_be_set_is_set_when_the_actor_is_opened() {
 
 fn message(seq: u64, name: &str) -> Put {
     let key = MessageKey { sender: "self".into(), sender_seq: seq };
-    let message = Message { key, name: name.into(), body: Bytes::from_static(&[1]), sent_at: 5 };
-    let row = InboxRow { sender: "self".into(), sender_seq: seq, body: change::write_message(&message) };
+    let message = Message {
+        key,
+        name: name.into(),
+        body: Bytes::from_static(&[1]),
+        sent_at: 5,
+        due_at: 5,
+        purpose: Purpose::Plain,
+    };
+    let row = InboxRow { sender: "self".into(), sender_seq: seq, body: write_message(&message) };
     Put { receiver: actor().name, row }
 }
 

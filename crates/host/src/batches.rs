@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pawl_core::codec::change::write_message;
+use pawl_core::codec::message::write_message;
+use pawl_core::inbox::Message;
 use pawl_core::output::{Change, Status};
 use pawl_store::{ActorId, Batch, InboxRow, Put};
 
@@ -68,14 +69,36 @@ pub fn batch(actor: ActorId, epoch: u64, changes: Vec<Change>) -> Batch {
     Batch { actor, epoch, changes }
 }
 
-fn store_change(receiver: &Arc<str>, change: Change) -> pawl_store::Change {
-    let put = |message: &pawl_core::inbox::Message| Put {
-        receiver: receiver.clone(),
-        row: InboxRow {
-            sender: message.key.sender.as_str().into(),
-            sender_seq: message.key.sender_seq,
-            body: write_message(message),
-        },
+/// What changes send to other actors, as it arrives there.
+pub fn posts(sender: &str, changes: &[Change]) -> Vec<Post> {
+    let post = |change: &Change| {
+        let puts = change.put.iter().filter_map(|put| Some((put.receiver.as_ref()?, &put.message)));
+        let arrives = |message: &Message| {
+            let mut message = message.clone();
+            message.key.sender = sender.to_owned();
+            message
+        };
+        let seq = change.seq;
+        puts.map(|(to, message)| Post { seq, to: to.as_str().into(), message: arrives(message) }).collect::<Vec<_>>()
+    };
+    changes.iter().flat_map(post).collect()
+}
+
+/// A message to another actor, which leaves when the change is durable that sends it.
+#[derive(Debug)]
+pub struct Post {
+    pub seq: u64,
+    pub to: Arc<str>,
+    pub message: Message,
+}
+
+fn store_change(actor: &Arc<str>, change: Change) -> pawl_store::Change {
+    let put = |put: &pawl_core::output::Put| {
+        let message = &put.message;
+        let own = || (actor.clone(), Arc::from(message.key.sender.as_str()));
+        let (receiver, sender) = put.receiver.as_deref().map_or_else(own, |to| (to.into(), actor.clone()));
+        let row = InboxRow { sender, sender_seq: message.key.sender_seq, body: write_message(message) };
+        Put { receiver, row }
     };
     pawl_store::Change {
         seq: change.seq,

@@ -19,14 +19,14 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_store::{ActorId, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
+use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
 pub use table::Handle;
 
-use batches::Batches;
+use batches::{Batches, Post};
 use table::{Entry, Table};
 use timers::Timers;
 
@@ -50,7 +50,8 @@ pub enum Input {
 /// What the store is doing for the host.
 enum Job {
     Open(Handle),
-    Commit(Handle),
+    /// What the batch sends to other actors leaves when it is durable.
+    Commit(Handle, Vec<Post>),
     List,
 }
 
@@ -67,6 +68,9 @@ pub struct Host {
     /// Actors with facts that wait for their turn.
     pulsing: BTreeSet<Handle>,
     jobs: FxHashMap<Ticket, Job>,
+    /// How many messages wait for actors that are not loaded, as far as is known: of those that had some when they were
+    /// closed, or have been sent some since the start.
+    waiting: FxHashMap<Arc<str>, usize>,
     /// Room for what the store has finished; empty between calls.
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
@@ -87,6 +91,7 @@ impl Host {
             batches: Batches::default(),
             pulsing: BTreeSet::new(),
             jobs: FxHashMap::default(),
+            waiting: FxHashMap::default(),
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
@@ -161,6 +166,14 @@ impl Host {
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
     }
 
+    /// How many messages wait in an actor's inbox, as far as is known.
+    pub fn waiting(&self, name: &str) -> usize {
+        match self.table.handle(name).and_then(|handle| self.actor(handle)) {
+            Some(actor) => actor.waiting(),
+            None => self.waiting.get(name).copied().unwrap_or(0),
+        }
+    }
+
     fn identity(&self, handle: Handle) -> Option<&str> {
         let name = self.table.name(handle)?;
         let plain = if self.numbered { name.split_once('/').map(|(_, plain)| plain) } else { None };
@@ -179,7 +192,7 @@ impl Host {
     pub fn actor(&self, handle: Handle) -> Option<&Actor> {
         match self.table.get(handle)? {
             Entry::Live { actor, .. } => Some(actor),
-            Entry::Opening | Entry::Recovering(_) => None,
+            Entry::Opening { .. } | Entry::Recovering(_) => None,
         }
     }
 
@@ -205,12 +218,18 @@ impl Host {
         self.submit();
         self.timers.forget(handle);
         // Embedding hosts wake their own actors.
-        if let Some(Entry::Live { actor, .. }) = self.table.get(handle)
+        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
             && !self.numbered
-            && let Some(alarm) = actor.standing().alarm
-            && let Some(name) = self.table.name(handle)
         {
-            self.timers.wake_at(alarm, name.to_string());
+            if actor.waiting() > 0 {
+                self.waiting.insert(name.clone(), actor.waiting());
+            }
+            if let Some(alarm) = actor.standing().alarm {
+                self.timers.wake_at(alarm, name.to_string());
+            }
+        }
+        if let Some(name) = self.table.name(handle) {
+            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
         }
         self.table.remove(handle);
     }
@@ -222,7 +241,7 @@ impl Host {
                 actor.handle(now, input);
                 self.poll(handle, turn);
             }
-            Some(Entry::Opening | Entry::Recovering(_)) => turn.refuse_lost(handle, &input),
+            Some(Entry::Opening { .. } | Entry::Recovering(_)) => turn.refuse_lost(handle, &input),
             None => {}
         }
     }
@@ -262,7 +281,7 @@ impl Host {
                 None => {}
             },
             Some(Entry::Recovering(_)) => self.ask_open(handle),
-            Some(Entry::Opening) | None => {}
+            Some(Entry::Opening { .. }) | None => {}
         }
     }
 
@@ -272,9 +291,10 @@ impl Host {
             let Some(name) = self.table.name(handle).cloned() else { continue };
             let Some(Entry::Live { in_flight, epoch, .. }) = self.table.get_mut(handle) else { continue };
             let ids = changes.iter().map(|change| (change.seq, change.id)).collect();
+            let posts = batches::posts(&name, &changes);
             let batch = batches::batch(ActorId::new(self.namespace.clone(), name), *epoch, changes);
             in_flight.push_back(ids);
-            let ticket = self.ticket(Job::Commit(handle));
+            let ticket = self.ticket(Job::Commit(handle, posts));
             self.store.submit(ticket, Request::Commit(batch));
         }
     }
@@ -308,13 +328,21 @@ impl Host {
             (None, Completion::Failed(error)) if ticket == OPENING => turn.others.push(Output::StoreFailed(error)),
             (Some(Job::Open(handle)), Completion::Opened(opened)) => self.opened(now, handle, opened, turn),
             (Some(Job::Open(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
-            (Some(Job::Commit(handle)), Completion::Committed(outcome)) => {
-                self.committed(now, handle, outcome, turn);
+            (Some(Job::Commit(handle, posts)), Completion::Committed(outcome)) => {
+                let posts = self.committed(now, handle, outcome, posts, turn);
+                self.deliver(now, posts, turn);
             }
+            (_, Completion::Woken(due)) => self.woken(due, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }
+    }
+
+    /// Others' actors that have no living owner any more, or never had one. Those that are loaded have found out.
+    fn woken(&mut self, due: Vec<Due>, turn: &mut Turn) {
+        let ours = due.into_iter().filter(|due| *due.actor.namespace == *self.namespace);
+        turn.others.extend(ours.map(|due| Output::Wake { name: due.actor.name.to_string() }));
     }
 
     /// Actors with work now are named at once, and those that older code could not go on with; the others when their time
@@ -335,9 +363,28 @@ impl Host {
         if full { self.list(last) } else { turn.others.push(Output::Resumed) }
     }
 
+    /// Messages that are durable come to actors that are loaded; others are named, for they have work.
+    fn deliver(&mut self, now: Time, posts: Vec<Post>, turn: &mut Turn) {
+        for Post { to, message, .. } in posts {
+            let handle = self.table.handle(&to);
+            match handle.and_then(|handle| self.table.get_mut(handle)) {
+                Some(Entry::Live { .. }) => {
+                    self.feed(now, handle.unwrap_or_default(), ActorInput::Arrived { message }, turn);
+                }
+                Some(Entry::Opening { arrived }) => arrived.push(message),
+                Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
+                None => {
+                    turn.others.push(Output::Wake { name: to.to_string() });
+                    *self.waiting.entry(to).or_default() += 1;
+                }
+            }
+        }
+    }
+
     fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {
         match self.table.get_mut(handle) {
-            Some(Entry::Recovering(recovery)) if error.retryable => {
+            // Who owns it now goes on with it.
+            Some(Entry::Recovering(recovery)) if error.retryable && error.code != Code::Owned => {
                 let at = now + recovery.next_backoff_ms();
                 self.timers.call_at(at, handle);
             }

@@ -2,7 +2,7 @@
 
 use pawl_core::codec::change;
 use pawl_core::ids::CommitId;
-use pawl_core::inbox::MessageKey;
+use pawl_core::inbox::{Message, MessageKey};
 use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
@@ -10,7 +10,7 @@ use pawl_core::{Actor, Loaded};
 use pawl_store::{Opened, Outcome};
 
 use crate::Host;
-use crate::batches::core_status;
+use crate::batches::{Post, core_status};
 use crate::outputs::{Facts, Output, Problem, Turn};
 use crate::table::{Entry, Handle};
 
@@ -24,6 +24,10 @@ pub struct Recovery {
     actor: Box<Actor>,
     /// Changes whose outcome is not known.
     in_doubt: Vec<(u64, CommitId)>,
+    /// What those send to other actors.
+    posts: Vec<Post>,
+    /// What other actors have sent meanwhile: it may be among what the store reads.
+    pub arrived: Vec<Message>,
     /// Batches that the store has not answered yet.
     unanswered: usize,
     /// Times in a row that writing or reading has failed.
@@ -47,8 +51,15 @@ impl Recovery {
 }
 
 impl Host {
-    /// The store has answered for the oldest batch of an actor.
-    pub(crate) fn committed(&mut self, now: Time, handle: Handle, outcome: Outcome, turn: &mut Turn) {
+    /// The store has answered for the oldest batch of an actor. Returns what may leave, of what that sends to others.
+    pub(crate) fn committed(
+        &mut self,
+        now: Time,
+        handle: Handle,
+        outcome: Outcome,
+        posts: Vec<Post>,
+        turn: &mut Turn,
+    ) -> Vec<Post> {
         match (self.table.get_mut(handle), outcome) {
             (Some(Entry::Live { actor, in_flight, strikes, .. }), Outcome::Yes) => {
                 *strikes = 0;
@@ -57,31 +68,42 @@ impl Host {
                     actor.handle(now, ActorInput::Durable { seq });
                     self.poll(handle, turn);
                 }
+                return posts;
             }
             (Some(Entry::Live { .. }), Outcome::No(error) | Outcome::Unknown(error)) => {
-                self.lose(now, handle);
+                self.lose(now, handle, posts);
                 turn.others.push(Output::Lost { handle, error });
             }
             (Some(Entry::Recovering(recovery)), _) => {
+                recovery.posts.extend(posts);
                 recovery.unanswered -= 1;
                 if recovery.unanswered == 0 {
                     self.timers.call_at(now + recovery.backoff_ms(), handle);
                 }
             }
-            (Some(Entry::Opening) | None, _) => {}
+            (Some(Entry::Opening { .. }) | None, Outcome::Yes) => return posts,
+            // Nobody is there to ask what became of it: whoever it was for looks for itself.
+            (Some(Entry::Opening { .. }) | None, Outcome::No(_) | Outcome::Unknown(_)) => {
+                turn.others.extend(posts.into_iter().map(|post| Output::Wake { name: post.to.to_string() }));
+            }
         }
+        Vec::new()
     }
 
     /// Stops an actor whose memory may be ahead of the store.
-    fn lose(&mut self, now: Time, handle: Handle) {
+    fn lose(&mut self, now: Time, handle: Handle, mut posts: Vec<Post>) {
         let unsent = self.batches.remove(handle);
-        let Some(Entry::Live { actor, mut in_flight, strikes, .. }) = self.table.replace(handle, Entry::Opening) else {
+        let Some(Entry::Live { actor, mut in_flight, strikes, .. }) =
+            self.table.replace(handle, Entry::Opening { arrived: Vec::new() })
+        else {
             return;
         };
         let unanswered = in_flight.len().saturating_sub(1);
         let mut in_doubt: Vec<_> = in_flight.drain(..).flatten().collect();
         in_doubt.extend(unsent.iter().map(|change| (change.seq, change.id)));
-        let recovery = Recovery { actor, in_doubt, unanswered, strikes: strikes + 1 };
+        // What was never submitted is not in the store, and leaves never.
+        posts.retain(|post| in_doubt.iter().any(|(seq, _)| *seq == post.seq));
+        let recovery = Recovery { actor, in_doubt, posts, arrived: Vec::new(), unanswered, strikes: strikes + 1 };
         let at = now + recovery.backoff_ms();
         self.table.replace(handle, Entry::Recovering(Box::new(recovery)));
         if unanswered == 0 {
@@ -97,6 +119,9 @@ impl Host {
             _ => (Vec::new(), 0),
         };
         self.openings += 1;
+        if let Some(name) = self.table.name(handle) {
+            self.waiting.remove(name);
+        }
         let loaded = match Actor::open(loaded(opened), self.seeds.next_u64(), self.openings << 32) {
             Ok(actor) => actor,
             Err(error) => {
@@ -107,17 +132,23 @@ impl Host {
         };
         let facts = facts(&loaded);
         let live = Entry::Live { actor: Box::new(loaded), epoch, in_flight: Default::default(), strikes };
-        let output = match self.table.replace(handle, live) {
-            Some(Entry::Recovering(recovery)) => {
-                answer_what_happened(now, handle, *recovery, &stored, turn);
-                Output::Reopened { handle, facts }
+        let (output, arrived, posts) = match self.table.replace(handle, live) {
+            Some(Entry::Recovering(mut recovery)) => {
+                let arrived = std::mem::take(&mut recovery.arrived);
+                let posts = answer_what_happened(now, handle, *recovery, &stored, turn);
+                (Output::Reopened { handle, facts }, arrived, posts)
             }
-            Some(_) => Output::Opened { handle, facts },
+            Some(Entry::Opening { arrived }) => (Output::Opened { handle, facts }, arrived, Vec::new()),
+            Some(Entry::Live { .. }) => (Output::Opened { handle, facts }, Vec::new(), Vec::new()),
             // Closed while the store was reading.
             None => return,
         };
         turn.others.push(output);
+        for message in arrived {
+            self.feed(now, handle, ActorInput::Arrived { message }, turn);
+        }
         self.poll(handle, turn);
+        self.deliver(now, posts, turn);
     }
 }
 
@@ -129,19 +160,21 @@ fn answer_what_happened(
     mut recovery: Recovery,
     stored: &[(u64, bytes::Bytes)],
     turn: &mut Turn,
-) {
+) -> Vec<Post> {
     let is_stored = |(seq, id): &(u64, CommitId)| {
         let body = stored.iter().rev().find(|(stored, _)| stored == seq).map(|(_, body)| body);
         body.is_some_and(|body| change::read(*seq, body).is_ok_and(|change| change.id == *id))
     };
     let durable = recovery.in_doubt.iter().take_while(|change| is_stored(change)).last();
-    let Some((seq, _)) = durable else { return };
-    recovery.actor.handle(now, ActorInput::Durable { seq: *seq });
+    let Some((seq, _)) = durable.copied() else { return Vec::new() };
+    recovery.actor.handle(now, ActorInput::Durable { seq });
     while let Some(output) = recovery.actor.poll() {
         if let ActorOutput::Reply { .. } | ActorOutput::Sent { .. } | ActorOutput::Answered { .. } = output {
             turn.push(handle, output);
         }
     }
+    recovery.posts.retain(|post| post.seq <= seq);
+    recovery.posts
 }
 
 fn loaded(opened: Opened) -> Loaded {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pawl_core::Actor;
 use pawl_core::ids::CommitId;
+use pawl_core::inbox::Message;
 use rustc_hash::FxHashMap;
 
 use crate::recovery::Recovery;
@@ -13,8 +14,8 @@ use crate::recovery::Recovery;
 pub type Handle = u64;
 
 pub enum Entry {
-    /// The store is reading it.
-    Opening,
+    /// The store is reading it. What has arrived meanwhile may be among what it reads.
+    Opening { arrived: Vec<Message> },
     Live {
         actor: Box<Actor>,
         epoch: u64,
@@ -30,11 +31,15 @@ pub enum Entry {
 #[derive(Default)]
 pub struct Table {
     entries: FxHashMap<Handle, (Arc<str>, Entry)>,
+    /// The newest handle of each actor.
+    handles: FxHashMap<Arc<str>, Handle>,
 }
 
 impl Table {
     pub fn insert(&mut self, handle: Handle, name: String) {
-        self.entries.insert(handle, (name.into(), Entry::Opening));
+        let name: Arc<str> = name.into();
+        self.handles.insert(name.clone(), handle);
+        self.entries.insert(handle, (name, Entry::Opening { arrived: Vec::new() }));
     }
 
     pub fn get(&self, handle: Handle) -> Option<&Entry> {
@@ -43,6 +48,11 @@ impl Table {
 
     pub fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
         self.entries.get_mut(&handle).map(|(_, entry)| entry)
+    }
+
+    /// The handle of a loaded actor.
+    pub fn handle(&self, name: &str) -> Option<Handle> {
+        self.handles.get(name).copied()
     }
 
     /// The actor's `type/key`.
@@ -55,6 +65,9 @@ impl Table {
     }
 
     pub fn remove(&mut self, handle: Handle) {
-        self.entries.remove(&handle);
+        let Some((name, _)) = self.entries.remove(&handle) else { return };
+        if self.handles.get(&name) == Some(&handle) {
+            self.handles.remove(&name);
+        }
     }
 }

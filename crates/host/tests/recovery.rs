@@ -52,7 +52,7 @@ impl Driver {
     }
 
     fn send(&mut self, call: u64) -> Vec<Output> {
-        let input = ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]) };
+        let input = ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 };
         self.all(vec![Input::Actor { handle: HANDLE, input }])
     }
 }
@@ -104,7 +104,7 @@ fn batches_behind_a_lost_one_are_lost_with_it_and_none_is_told_it_happened() {
     driver.create();
     let send = |call| Input::Actor {
         handle: HANDLE,
-        input: ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]) },
+        input: ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 },
     };
     // All in one call: one batch; and one more that comes while the actor is being read back.
     let mut turn = driver.advance(vec![send(2), send(3)]);

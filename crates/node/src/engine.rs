@@ -26,11 +26,13 @@ type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 /// How to open an engine. Every field is present, `null` for none.
 #[napi(object)]
 pub struct EngineOptions {
-    /// `memory:`, `memory:NAME` or `sqlite:PATH`.
+    /// `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`.
     pub url: String,
     pub namespace: String,
     /// How long to try for the lock of a store that is in use, in milliseconds; none: 5,000.
     pub lock_patience: Option<f64>,
+    /// Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000.
+    pub stall_limit: Option<f64>,
     /// What ids are drawn from; none: chance.
     pub seed: Option<f64>,
     /// For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`.
@@ -166,6 +168,24 @@ impl Engine {
         })
     }
 
+    /// What an attempt that is still running has read or written and another change has written since its pin, for people;
+    /// none: it may still commit. `touched` is what a settle call carries for one cell.
+    #[napi(catch_unwind)]
+    pub fn overtaken(&self, handle: f64, touched: Uint8Array) -> Result<Option<String>> {
+        with(&self.slot, |inner| {
+            let touched = Reader::new(&touched).cell_writes().map_err(|error| misuse(&error.to_string()))?;
+            Ok(inner.host.actor(handle as u64).and_then(|actor| actor.overtaken(&touched)))
+        })
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees; 0 if there is no such cell.
+    #[napi(catch_unwind)]
+    pub fn cell_floor(&self, handle: f64, cell: String) -> Result<f64> {
+        with(&self.slot, |inner| {
+            Ok(inner.host.actor(handle as u64).and_then(|actor| actor.floor(&cell)).unwrap_or(0) as f64)
+        })
+    }
+
     /// Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that.
     #[napi(catch_unwind)]
     pub fn is_behind(&self, actor: String) -> Result<bool> {
@@ -174,6 +194,12 @@ impl Engine {
             let found = inner.desk.as_ref().and_then(|desk| desk.found(&id));
             Ok(found.is_some_and(|found| found.swapped && found.cells))
         })
+    }
+
+    /// How many messages wait in the inbox of the actor of this name, as far as is known in this process.
+    #[napi(catch_unwind)]
+    pub fn waiting(&self, name: String) -> Result<f64> {
+        with(&self.slot, |inner| Ok(inner.host.waiting(&name) as f64))
     }
 
     /// What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running.
@@ -248,7 +274,7 @@ impl Inner {
     fn inspect(&self, handle: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
-            write_inspection(&actor.entries(), &actor.inbox(), &mut bytes);
+            write_inspection(&actor.entries(), &actor.inbox(), actor.conflicts(), &mut bytes);
         }
         bytes
     }
@@ -318,7 +344,11 @@ fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dy
     if let Some(patience) = options.lock_patience {
         opening.lock_patience = Duration::from_millis(patience.max(0.0) as u64);
     }
-    let store = pawl_store::open(&options.url, opening).map_err(|error| misuse(&error.message))?;
+    if let Some(limit) = options.stall_limit {
+        opening.stall_limit = Duration::from_millis(limit.max(1.0) as u64);
+    }
+    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { pawl_store::open };
+    let store = open(&options.url, opening).map_err(|error| misuse(&error.message))?;
     let Some(fault) = options.fault.as_deref().map(fault_of).transpose()? else { return Ok((store, None)) };
     let at = options.fault_at.unwrap_or(0.0) as u64;
     let (store, gauge) = FaultStore::new(store, wake, at, fault);

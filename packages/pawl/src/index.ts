@@ -52,6 +52,7 @@ export type {
   OutOf,
   OutputOf,
   Queue,
+  Ref,
   ReplyOf,
   RollbackContext,
   Sender,

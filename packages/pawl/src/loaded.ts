@@ -18,8 +18,10 @@ import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
 import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
+import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import { type MessageKind, messageKind } from "./schema.ts";
+import type { MessageKind } from "./schema.ts";
+import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
@@ -63,6 +65,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
   readonly dialect: Dialect;
+  readonly peers: Peers;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -90,8 +93,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.log = options.log;
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
-    const kinds = Object.entries(definition.messages ?? {}).map(([name, declared]) => [name, messageKind(declared)]);
-    this.messages = new Map(kinds as [string, MessageKind][]);
+    this.messages = messagesOf(definition);
+    this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
@@ -164,9 +167,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Sends a message; resolves to its id when it is durable. */
-  async send(name: string, body: Uint8Array): Promise<string> {
+  async send(name: string, body: Uint8Array, delay: number): Promise<string> {
     await this.exist();
-    return (await this.#calls.submit((call) => this.pump.input.send(this.handle, call, { name, body }))) as string;
+    const { input } = this.pump;
+    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay))) as string;
   }
 
   /**
@@ -174,7 +178,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
    * message that is there, and sends none.
    */
   async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
-    asked.messageId ??= await this.send(name, body);
+    asked.messageId ??= await this.send(name, body, 0);
     const { messageId } = asked;
     await this.load();
     const answer = this.#waiters.answer(messageId);
@@ -236,6 +240,12 @@ export class LoadedActor implements PumpedActor, RunOwner {
     if (this.#creating !== undefined) return this.#creating;
     if (this.definition.input !== undefined) throw say.actorNotFound(this.name);
     return this.create(undefined, "keep");
+  }
+
+  /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
+  async wake(): Promise<void> {
+    const { exists } = await this.load();
+    if (!exists && this.definition.input === undefined) await this.exist();
   }
 
   /** No new operation starts; what runs may end. */

@@ -8,6 +8,7 @@ import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
+import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
@@ -56,7 +57,7 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost {
+export class LocalRuntime implements PumpListener, HandleHost, Peers {
   readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
@@ -204,6 +205,10 @@ export class LocalRuntime implements PumpListener, HandleHost {
     return { type, definition: found.definition };
   }
 
+  messagesWaiting(name: string): number {
+    return this.#pump?.engine.waiting(name) ?? 0;
+  }
+
   async actor(type: string, key: string): Promise<LoadedActor> {
     if (this.#closing !== undefined) throw say.runtimeClosed();
     if (this.#opening === undefined || !this.#opening.done) await this.#open();
@@ -225,6 +230,7 @@ export class LocalRuntime implements PumpListener, HandleHost {
       log: this.#log,
       limits: this.limits,
       codeVersion: this.#codeVersion,
+      peers: this,
       forget: () => {
         if (this.#loaded.get(name) === loaded) this.#loaded.delete(name);
       },
@@ -255,12 +261,13 @@ export class LocalRuntime implements PumpListener, HandleHost {
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default" } = this.#options;
+    const { store, namespace = "default", stallLimit } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
+      ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(seed === undefined ? {} : { seed }),
       ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
     };
@@ -304,11 +311,13 @@ export class LocalRuntime implements PumpListener, HandleHost {
     this.#resumed.add(name);
     const again = () => this.#resume(type, key, Math.min(backoff * 2, RELOAD_MAX_MS));
     this.#load(type, key)
-      .load()
+      .wake()
       .then(
         () => this.#resumed.delete(name),
         (error: unknown) => {
           if (this.#closing !== undefined) return;
+          // Another process was quicker: it is that one's now, and woken again if that one dies.
+          if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
           this.#log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",

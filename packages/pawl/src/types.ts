@@ -91,6 +91,16 @@ export interface StepOptions<T extends Types, R> extends StepPolicy {
   run: (c: AttemptContext<T>) => R | Promise<R>;
   /** Whether its result may be used before it is durable: it becomes so with the next entry. Default: false. */
   ephemeral?: boolean;
+  /**
+   * Whether its attempts run alone: what other attempts of the actor want to commit waits until this one has ended. Only for
+   * what is short; actions that have waited 10 s fail with `actor_busy`. Default: false.
+   */
+  exclusive?: boolean;
+  /**
+   * Writes what `run` returned into the state: synchronous, in the order of commits, on the newest state. `run` may then only
+   * read state, and is never repeated because of other attempts. What it throws is a failure of the attempt.
+   */
+  apply?: (c: AttemptContext<T>, output: R) => void;
   /** Undoes the step, once it has committed, if the workflow fails, is cancelled or calls `ctx.rollback`. Newest first. */
   rollback?: (c: RollbackContext<T>, output: R) => unknown;
   /** Undoes the step if it was tried and never committed: its effect is unknown. */
@@ -146,6 +156,8 @@ export interface AttemptContext<T extends Types> {
   readonly vars: T["vars"];
   /** This actor's own inbox. */
   readonly queue: Sender<T>;
+  /** Another actor: what is sent there leaves with the attempt's commit, and arrives once, in order. It need not exist yet. */
+  get<D extends Actor>(actor: D, key: string): Ref<D>;
   /** A plain, detached copy of the state with this attempt's writes; `undefined` for an actor without state. */
   [RAW_STATE](): T["state"] extends NoState ? undefined : T["state"];
   /** Runs `fn` once the attempt's commit is durable; at most once, in memory only. */
@@ -154,7 +166,14 @@ export interface AttemptContext<T extends Types> {
 
 /** Messages that leave with the commit. */
 export interface Sender<T extends Types> {
-  send<K extends Names<T["messages"]>>(name: K, body: BodyIn<T["messages"][K]>): void;
+  /** `delay`: how long the receiver does not see it. Throws `inbox_full` when there are 10,000 that nobody has taken. */
+  send<K extends Names<T["messages"]>>(name: K, body: BodyIn<T["messages"][K]>, options?: { delay?: Duration }): void;
+}
+
+/** Another actor, as an attempt sees it. */
+export interface Ref<D extends Actor> extends Sender<TypesOf<D>> {
+  readonly type: string;
+  readonly key: string;
 }
 
 /** A message that a workflow has taken. */

@@ -12,7 +12,7 @@ use super::bare::{Reader, Writer};
 use super::record::{Entry, EntryMetadata, read_location, write_location};
 use crate::failure::{Failure, FailureKind, Terminal};
 use crate::ids::CommitId;
-use crate::inbox::{Message, MessageKey};
+use crate::inbox::MessageKey;
 use crate::key::Location;
 
 const VERSION: u16 = 1;
@@ -358,40 +358,6 @@ pub fn read(seq: u64, body: &Bytes) -> Result<ChangeRecord, CodecError> {
     read_content(&content)
 }
 
-/// Reads a record of one message in the inbox.
-pub fn read_message(key: MessageKey, body: &Bytes) -> Result<Message, CodecError> {
-    let record = read_inbox(&key, body)?;
-    Ok(Message { key, name: record.0, sent_at: record.1, body: record.2 })
-}
-
-/// The record of one message in the inbox: name, time and body, with a checksum over those and the sender's number.
-pub fn write_message(message: &Message) -> Bytes {
-    let mut writer = Writer(Vec::with_capacity(message.body.len() + message.name.len() + 32));
-    writer.0.extend_from_slice(&VERSION.to_le_bytes());
-    writer.data(message.name.as_bytes());
-    writer.u64(message.sent_at.max(0) as u64);
-    writer.data(&message.body);
-    let checksum = checksum(message.key.sender_seq, &writer.0);
-    writer.u32(checksum);
-    writer.0.into()
-}
-
-fn read_inbox(key: &MessageKey, body: &Bytes) -> Result<(String, i64, Bytes), CodecError> {
-    let mut reader = Reader::new(body);
-    expect_version(&mut reader)?;
-    let name = reader.string("a message's name")?;
-    let sent_at = read_time(&mut reader)?;
-    let value = reader.data("a message's body")?;
-    let content = reader.offset();
-    let stored = reader.u32("the checksum of a message")?;
-    reader.end("a message")?;
-    if stored != checksum(key.sender_seq, &body[..content]) {
-        let found = format!("a message whose checksum does not match its bytes and number {}", key.sender_seq);
-        return Err(CodecError::unexpected(content, found, "the checksum that was written with it"));
-    }
-    Ok((name, sent_at, value))
-}
-
 fn read_content(content: &Bytes) -> Result<ChangeRecord, CodecError> {
     let mut reader = Reader::new(content);
     expect_version(&mut reader)?;
@@ -585,21 +551,25 @@ fn read_terminal(reader: &mut Reader) -> Result<Option<Terminal>, CodecError> {
     })
 }
 
-fn expect_version(reader: &mut Reader) -> Result<(), CodecError> {
+pub(super) fn write_version(writer: &mut Writer) {
+    writer.0.extend_from_slice(&VERSION.to_le_bytes());
+}
+
+pub(super) fn expect_version(reader: &mut Reader) -> Result<(), CodecError> {
     match reader.u16("a record version")? {
         VERSION => Ok(()),
         version => Err(CodecError::version(version, "record version 1")),
     }
 }
 
-fn read_time(reader: &mut Reader) -> Result<i64, CodecError> {
+pub(super) fn read_time(reader: &mut Reader) -> Result<i64, CodecError> {
     let offset = reader.offset();
     let ms = reader.u64("a time")?;
     i64::try_from(ms)
         .map_err(|_| CodecError::unexpected(offset, format!("{ms} ms"), "a time before the year 292277026"))
 }
 
-fn checksum(seq: u64, content: &[u8]) -> u32 {
+pub(super) fn checksum(seq: u64, content: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&seq.to_le_bytes()), content)
 }
 

@@ -1,5 +1,7 @@
 use super::*;
+use crate::codec::message::{read_message, write_message};
 use crate::codec::record::{EntryKind, EntryStatus};
+use crate::inbox::{Message, Purpose};
 use crate::key::Location;
 
 fn everything() -> ChangeWriter {
@@ -124,7 +126,14 @@ fn a_change_has_these_bytes_for_ever() {
 #[test]
 fn a_message_reads_back_as_it_was_written_and_only_under_its_number() {
     let key = MessageKey { sender: String::new(), sender_seq: 65_537 };
-    let message = Message { key: key.clone(), name: "go".into(), body: Bytes::from_static(&[0x18, 0x2a]), sent_at: 5 };
+    let message = Message {
+        key: key.clone(),
+        name: "go".into(),
+        body: Bytes::from_static(&[0x18, 0x2a]),
+        sent_at: 5,
+        due_at: 5,
+        purpose: Purpose::Plain,
+    };
     let body = write_message(&message);
     assert_eq!(read_message(key.clone(), &body).unwrap(), message);
     assert!(read_message(MessageKey { sender_seq: 65_538, ..key }, &body).is_err());

@@ -7,6 +7,7 @@ pub mod bare;
 pub mod cbor;
 pub mod change;
 mod error;
+pub mod message;
 pub mod record;
 pub mod wtf8;
 

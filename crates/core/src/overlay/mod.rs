@@ -14,8 +14,8 @@ use bytes::Bytes;
 use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, SELF};
-use crate::input::{Time, Writes};
-use crate::output::{Attempt, Change, Output, Status, Verdict};
+use crate::input::{CellWrites, Send, Time, Writes};
+use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
 pub use turns::{Held, MAX_CONFLICTS};
@@ -43,7 +43,7 @@ pub struct Writing {
     pub writer: ChangeWriter,
     seq: u64,
     id: crate::ids::CommitId,
-    put: Vec<Message>,
+    put: Vec<Put>,
     take: Vec<MessageKey>,
     /// Whether nobody waits for it.
     pub lazy: bool,
@@ -90,6 +90,10 @@ pub struct Overlay {
     turns: Turns,
     /// What the newest change says of the run.
     standing: Standing,
+    /// When what the actor does beside its run goes on; 0: at once.
+    pub errands: Option<Time>,
+    /// The time of the newest change or message.
+    newest: Time,
 }
 
 impl Overlay {
@@ -108,6 +112,8 @@ impl Overlay {
             gate: VecDeque::new(),
             turns: Turns::default(),
             standing: Standing::default(),
+            errands: None,
+            newest: 0,
         }
     }
 
@@ -221,6 +227,34 @@ impl Overlay {
         self.turns.done(attempt);
     }
 
+    /// An exclusive attempt is about to begin. False: not now; it is told when it is its turn, by [`Input::Alone`].
+    ///
+    /// [`Input::Alone`]: crate::input::Input::Alone
+    pub fn claim(&mut self, attempt: Attempt) -> bool {
+        self.turns.claim(attempt, self.now)
+    }
+
+    /// How many attempts had to run again since the actor was loaded.
+    pub fn conflict_count(&self) -> u64 {
+        self.turns.conflict_count()
+    }
+
+    /// What an attempt has read or written of a cell that another change has written since its pin, for people. It is not
+    /// settled by this.
+    pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
+        let only_read = Delta::default();
+        let delta = touched.delta.as_ref().unwrap_or(&only_read);
+        match self.cell(&touched.cell)?.check(touched.pin, Some(delta), touched.reads.as_ref()) {
+            CellVerdict::Conflict { path, .. } => Some(path),
+            CellVerdict::Pass => None,
+        }
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees.
+    pub fn floor(&self, cell: &str) -> Option<u64> {
+        self.cell(cell).map(Cell::floor)
+    }
+
     /// Keeps an input back until the attempt that runs alone has ended.
     pub fn hold(&mut self, held: Held) {
         self.turns.hold(held);
@@ -251,27 +285,47 @@ impl Overlay {
         for (key, value) in writes.rows {
             writing.writer.record(&Record::HostRow { key, value });
         }
-        for (name, body) in writes.sends {
-            self.put(writing, SELF, name, body);
+        for send in writes.sends {
+            self.send(writing, SELF, send);
         }
     }
 
-    /// Puts a message into the inbox, as part of the change. Returns its id.
-    pub fn put(&mut self, writing: &mut Writing, sender: &str, name: String, body: Bytes) -> String {
-        let sender = sender.to_owned();
+    /// Sends a message as part of the change; `sender` is who puts it into the actor's own inbox. Returns its number, and its
+    /// id there.
+    pub fn send(&mut self, writing: &mut Writing, sender: &str, send: Send) -> (u64, String) {
+        let Send { to: receiver, name, body, delay_ms, purpose } = send;
+        let sender = if receiver.is_none() { sender.to_owned() } else { String::new() };
         let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
-        let message = Message { key, name, body, sent_at: self.now };
-        let id = message.id();
-        if !self.hosted {
+        self.sent_until(self.now);
+        let sent_at = self.newest;
+        let due_at = if delay_ms > 0 { self.now.saturating_add(delay_ms) } else { sent_at };
+        let message = Message { key, name, body, sent_at, due_at, purpose };
+        let sent = (message.key.sender_seq, message.id());
+        if receiver.is_none() && !self.hosted {
             self.inbox.put(message.clone());
         }
-        writing.put.push(message);
-        id
+        writing.put.push(Put { receiver, message });
+        sent
+    }
+
+    /// Messages have been sent up to this time: later ones are not older, whatever the clock says.
+    pub fn sent_until(&mut self, at: Time) {
+        self.newest = self.newest.max(at);
+    }
+
+    /// What the actor waits for beside its run: messages whose time has not come, and what it does by itself.
+    fn own_alarm(&self) -> Option<Time> {
+        self.inbox.next_due().into_iter().chain(self.errands).min()
+    }
+
+    /// Where the run stands, with what the actor waits for beside it.
+    pub fn with_own_alarm(&self, standing: Standing) -> Standing {
+        Standing { alarm: standing.alarm.into_iter().chain(self.own_alarm()).min(), ..standing }
     }
 
     /// Puts messages back into the inbox that a change took: whoever took them has not used them.
     pub fn put_back(&mut self, writing: &mut Writing, messages: Vec<Message>) {
-        writing.put.extend(messages.iter().cloned());
+        writing.put.extend(messages.iter().map(|message| Put { receiver: None, message: message.clone() }));
         if !self.hosted {
             self.inbox.put_back(messages.into_iter());
         }
@@ -280,6 +334,7 @@ impl Overlay {
     /// Queues the change; returns its number.
     pub fn commit(&mut self, writing: Writing, standing: Standing) -> u64 {
         let Writing { writer, seq, id, put, take, lazy } = writing;
+        let standing = self.with_own_alarm(standing);
         (self.queued, self.standing) = (seq, standing);
         if !lazy {
             self.eager = seq;

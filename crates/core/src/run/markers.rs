@@ -10,8 +10,8 @@ use crate::codec::change::Record;
 use crate::codec::record::EntryKind;
 use crate::history::divergence_word;
 use crate::history::{History, Mismatch, NodeId, Operation};
-use crate::inbox::{MessageKey, SELF};
-use crate::input::{OpId, ScopeId};
+use crate::inbox::{MessageKey, Purpose, SELF};
+use crate::input::{OpId, ScopeId, Send};
 use crate::output::{Misuse, Output, Value};
 use crate::overlay::Overlay;
 
@@ -146,7 +146,8 @@ impl Run {
                 );
                 let mut writing = self.begin(overlay);
                 self.write_entry(&mut writing, place);
-                overlay.put(&mut writing, SELF, message, body);
+                let purpose = Purpose::Plain;
+                overlay.send(&mut writing, SELF, Send { to: None, name: message, body, delay_ms: 0, purpose });
                 self.fulfil(overlay, op, writing, Value::Nothing);
             }
         }

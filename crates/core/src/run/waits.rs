@@ -10,11 +10,12 @@ use super::{Kind, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::record::{EntryKind, SleepState};
 use crate::history::NodeId;
-use crate::inbox::{Message, MessageKey, Wait, WaitAction, WaitInput};
+use crate::inbox::{Message, MessageKey, Purpose};
 use crate::input::{HostMessage, NextWait, OpId, ScopeId, Until};
 use crate::output::{Output, Value};
 use crate::overlay::{Overlay, Writing};
 use crate::timer::{Timer, TimerAction, TimerInput};
+use crate::wait::{Wait, WaitAction, WaitInput};
 
 impl Run {
     pub(super) fn sleep(&mut self, overlay: &mut Overlay, scope: ScopeId, op: OpId, name: String, until: Until) {
@@ -173,7 +174,9 @@ impl Run {
     pub(super) fn polled(&mut self, overlay: &mut Overlay, op: OpId, messages: Vec<HostMessage>) {
         for HostMessage { id, name, body, sent_at } in messages {
             if self.known_messages().insert(id.clone()) {
-                overlay.inbox.put(Message { key: MessageKey::of_host(&id), name, body, sent_at });
+                let key = MessageKey::of_host(&id);
+                let purpose = Purpose::Plain;
+                overlay.inbox.put(Message { key, name, body, sent_at, due_at: sent_at, purpose });
             }
         }
         let asked = self.asked.remove(&op);
@@ -337,7 +340,9 @@ impl Run {
         let message = took.and_then(|key| {
             let field = |name| cbor::field(&data, name).ok().flatten();
             let sent_at = cbor::number(&field("createdAt")?)? as i64;
-            Some(Message { key, name, body: field("body")?, sent_at })
+            let due_at = field("dueAt").and_then(|due| cbor::number(&due)).map_or(sent_at, |due| due as i64);
+            let purpose = if field("asked").is_some() { Purpose::Asked } else { Purpose::Plain };
+            Some(Message { key, name, body: field("body")?, sent_at, due_at, purpose })
         });
         Some((data, message))
     }
@@ -364,9 +369,17 @@ fn count_data(count: usize) -> Bytes {
 /// The record of a message in the history (engine behaviour 4.4.7). One that nobody answers is complete when it is taken.
 fn message_data(message: &Message, completed: bool) -> Bytes {
     let mut writer = cbor::Writer::with_capacity(message.body.len() + 96);
-    writer.object(6).key(b"__rivetWorkflowQueueMessage").uint(1);
+    let (asked, delayed) = (message.purpose == Purpose::Asked, message.due_at != message.sent_at);
+    writer.object(6 + usize::from(asked) + usize::from(delayed)).key(b"__rivetWorkflowQueueMessage").uint(1);
     writer.key(b"id").text(&message.id()).key(b"name").text(&message.name);
     writer.key(b"body").raw(&message.body);
-    writer.key(b"createdAt").number(message.sent_at as f64).key(b"completed").boolean(completed);
+    writer.key(b"createdAt").number(message.sent_at as f64);
+    if asked {
+        writer.key(b"asked").boolean(true);
+    }
+    if delayed {
+        writer.key(b"dueAt").number(message.due_at as f64);
+    }
+    writer.key(b"completed").boolean(completed);
     writer.finish()
 }

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use pawl_core::codec::cbor;
 use pawl_core::failure::{Failure, FailureKind};
-use pawl_core::input::{Ended, Fork, Input, Iterated, NextWait, OpId, Outcome, ScopeId, StepTraits, Until, Writes};
+use pawl_core::inbox::Purpose;
+use pawl_core::input::{
+    Ended, Fork, Input, Iterated, NextWait, OpId, Outcome, ScopeId, Send, StepTraits, Until, Writes,
+};
 use pawl_core::output::{BranchValue, Output, UNDOES, Value};
 use pawl_core::{Actor, scope::ForkRule};
 
@@ -263,7 +266,7 @@ impl Code {
         vec![match next.plain().clone() {
             Do::Step(..) => step(StepTraits::default()),
             Do::Undoable(..) => step(StepTraits { undo: true, ..StepTraits::default() }),
-            Do::Attempted(..) => step(StepTraits { undo: true, undo_attempted: true, ephemeral: false }),
+            Do::Attempted(..) => step(StepTraits { undo: true, undo_attempted: true, ..StepTraits::default() }),
             Do::Ephemeral(..) => step(StepTraits { ephemeral: true, ..StepTraits::default() }),
             Do::Sleep(_, ms) => Input::Sleep { scope, op, name, until: Until::After(ms) },
             Do::Next(_, timeout_ms) => wait(1, timeout_ms, false),
@@ -362,6 +365,13 @@ impl Code {
 }
 
 fn writes(actor: &Actor, field: &str, value: u8, message: Option<&str>) -> Writes {
-    let sends = message.map(|name| (name.to_owned(), Bytes::from_static(&[0xf6]))).into_iter().collect();
+    let send = |name: &str| Send {
+        to: None,
+        name: name.to_owned(),
+        body: Bytes::from_static(&[0xf6]),
+        delay_ms: 0,
+        purpose: Purpose::Plain,
+    };
+    let sends = message.map(send).into_iter().collect();
     Writes { cells: vec![set(actor, field, value)], sends, rows: Vec::new() }
 }

@@ -134,7 +134,7 @@ impl<'a> Life<'a> {
     }
 
     pub fn send(&mut self, name: &str) {
-        self.feed(Input::Send { call: 9, name: name.to_owned(), body: Bytes::from_static(&[0xf6]) });
+        self.feed(Input::Send { call: 9, name: name.to_owned(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 });
     }
 
     /// Gives the actor an input, and does everything that follows from it.

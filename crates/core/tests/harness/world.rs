@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use pawl_core::codec::change::{self, Record};
+use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{BranchStatus, BranchStatusType, EntryKind};
 use pawl_core::history::Divergence;
 use pawl_core::inbox::MessageKey;
 use pawl_core::input::Embedded;
 use pawl_core::key::{Location, Segment};
-use pawl_core::output::{Change, RunOutcome};
+use pawl_core::output::{Change, Put, RunOutcome};
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded};
 
@@ -124,9 +125,9 @@ impl World {
     pub fn write(&mut self, change: &Change) {
         self.changes.push((change.seq, change.body.clone()));
         self.standing = Standing { status: change.status, alarm: change.alarm };
-        for message in &change.put {
+        for Put { message, .. } in &change.put {
             let key = (message.key.sender_seq, message.key.sender.clone());
-            self.inbox.insert(key, change::write_message(message));
+            self.inbox.insert(key, write_message(message));
         }
         for key in &change.take {
             let taken = self.inbox.remove(&(key.sender_seq, key.sender.clone()));

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
+use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Start,
-    StepTraits, Until, Writes,
+    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Send,
+    Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -120,7 +121,12 @@ impl<'a> Reader<'a> {
                 code_version: self.number()?,
                 embedded: self.optional(Self::embedded)?,
             }),
-            7 => ActorInput::Send { call: self.number()?, name: self.text()?, body: self.copied()? },
+            7 => ActorInput::Send {
+                call: self.number()?,
+                name: self.text()?,
+                body: self.copied()?,
+                delay_ms: self.time()?,
+            },
             8 => ActorInput::Step {
                 scope: self.number()?,
                 op: self.number()?,
@@ -216,7 +222,12 @@ impl<'a> Reader<'a> {
 
     fn traits(&mut self) -> Result<StepTraits> {
         let bits = self.byte()?;
-        Ok(StepTraits { ephemeral: bits & 1 != 0, undo: bits & 2 != 0, undo_attempted: bits & 4 != 0 })
+        Ok(StepTraits {
+            ephemeral: bits & 1 != 0,
+            undo: bits & 2 != 0,
+            undo_attempted: bits & 4 != 0,
+            exclusive: bits & 8 != 0,
+        })
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
@@ -262,13 +273,25 @@ impl<'a> Reader<'a> {
         let cells = self.number()?;
         let cells = (0..cells).map(|_| self.cell_writes()).collect::<Result<_>>()?;
         let sends = self.number()?;
-        let sends = (0..sends).map(|_| Ok((self.text()?, self.copied()?))).collect::<Result<_>>()?;
+        let sends = (0..sends).map(|_| self.send()).collect::<Result<_>>()?;
         let rows = self.number()?;
         let rows = (0..rows).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
         Ok(Writes { cells, sends, rows })
     }
 
-    fn cell_writes(&mut self) -> Result<CellWrites> {
+    fn send(&mut self) -> Result<Send> {
+        let (to, name, body) = (self.optional(Self::text)?, self.text()?, self.copied()?);
+        let delay_ms = self.time()?;
+        let purpose = match self.byte()? {
+            0 => Purpose::Plain,
+            1 => Purpose::Create { watched: false },
+            2 => Purpose::Cancel,
+            kind => return Err(self.wrong(format!("a message of kind {kind}"))),
+        };
+        Ok(Send { to, name, body, delay_ms, purpose })
+    }
+
+    pub fn cell_writes(&mut self) -> Result<CellWrites> {
         let cell = self.text()?;
         let pin = self.number()?;
         let delta = self.optional(Self::delta)?;

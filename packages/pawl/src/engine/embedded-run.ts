@@ -70,6 +70,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   readonly vars: undefined = undefined;
   readonly messages: RunOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
+  readonly peers: undefined = undefined;
   readonly limits: RunOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
   readonly log: Logger;
   /** How the run ends. */

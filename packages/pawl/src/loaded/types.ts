@@ -1,6 +1,7 @@
 /** What a loaded actor is made with. */
 import type { AnyDefinition } from "../actor.ts";
 import type { Logger } from "../log.ts";
+import type { Peers } from "../peers.ts";
 import type { Pump } from "../pump.ts";
 
 export interface Limits {
@@ -20,6 +21,7 @@ export interface LoadedOptions {
   readonly log: Logger;
   readonly limits: Limits;
   readonly codeVersion: number;
+  readonly peers: Peers;
   /** Called when the actor cannot be used any more and a later call has to load it anew. */
   readonly forget: () => void;
 }

@@ -28,8 +28,17 @@ export declare class Engine {
   stepKey(handle: number, op: number): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
+  /**
+   * What an attempt that is still running has read or written and another change has written since its pin, for people;
+   * none: it may still commit. `touched` is what a settle call carries for one cell.
+   */
+  overtaken(handle: number, touched: Uint8Array): string | null
+  /** The oldest pin of a cell whose attempt can still be told what it sees; 0 if there is no such cell. */
+  cellFloor(handle: number, cell: string): number
   /** Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that. */
   isBehind(actor: string): boolean
+  /** How many messages wait in the inbox of the actor of this name, as far as is known in this process. */
+  waiting(name: string): number
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
   /**
@@ -52,11 +61,13 @@ export declare function abi(): number
 
 /** How to open an engine. Every field is present, `null` for none. */
 export interface EngineOptions {
-  /** `memory:`, `memory:NAME` or `sqlite:PATH`. */
+  /** `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`. */
   url: string
   namespace: string
   /** How long to try for the lock of a store that is in use, in milliseconds; none: 5,000. */
   lockPatience?: number
+  /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
+  stallLimit?: number
   /** What ids are drawn from; none: chance. */
   seed?: number
   /** For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`. */

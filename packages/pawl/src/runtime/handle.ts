@@ -6,6 +6,7 @@ import { PawlError } from "../errors.ts";
 import { type Asked, type Limits, type LoadedActor, randomKey } from "../loaded.ts";
 import * as say from "../messages.ts";
 import { checked, messageKind } from "../schema.ts";
+import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
 import type { Actor } from "../types.ts";
 import type { CallOptions, Handle } from "./types.ts";
 
@@ -44,10 +45,11 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
     const encode = (value: unknown) => encodeGiven(value, `${what} has a body`, host.limits.messageBytes);
     return checked(schema, body, what, encode);
   };
-  const send = async (name: string, body: unknown, own: object = {}): Promise<void> => {
-    refuseUnknown(own, [], "send");
+  const send = async (name: string, body: unknown, own: SendOptions = {}): Promise<void> => {
+    refuseUnknown(own, SEND_OPTIONS, "send");
+    const delay = delayOf(own, name);
     const encoded = await encodeBody(name, body);
-    const call = () => host.working(async () => (await host.actor(type, key)).send(name, encoded));
+    const call = () => host.working(async () => (await host.actor(type, key)).send(name, encoded, delay));
     await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const ask = async (name: string, body: unknown, own: CallOptions = {}, asked: Asked = {}): Promise<unknown> => {

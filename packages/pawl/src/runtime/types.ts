@@ -8,7 +8,7 @@ import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, Types
 
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   actors: A;
-  /** `sqlite:PATH`, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
   store: string;
   /** Default: `"default"`. */
   namespace?: string;
@@ -18,6 +18,11 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   logger?: Logger;
   /** How long `close` lets running bodies go on. Default: 15 s. */
   grace?: Duration;
+  /**
+   * On a shared store: how long this process may be stuck before it is taken for dead, and others go on with its actors.
+   * Default: 60 s.
+   */
+  stallLimit?: Duration;
   limits?: Partial<Limits>;
 }
 
@@ -64,6 +69,8 @@ export interface Shown {
   readonly history: readonly EntryRecord[];
   readonly actorState: unknown;
   readonly inbox: readonly MessageRecord[];
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
 }
 
 /** One actor, from outside. */
@@ -74,8 +81,12 @@ export interface Handle<D extends Actor> {
   readonly actions: Calls<D>;
   /** The same actor, with other options for its calls. */
   with(options: CallOptions): Handle<D>;
-  /** Resolves when the message is durable. */
-  send<K extends Names<TypesOf<D>["messages"]>>(name: K, body: BodyIn<TypesOf<D>["messages"][K]>): Promise<void>;
+  /** Resolves when the message is durable. With `delay`, the actor gets it no earlier than that. */
+  send<K extends Names<TypesOf<D>["messages"]>>(
+    name: K,
+    body: BodyIn<TypesOf<D>["messages"][K]>,
+    options?: { delay?: Duration },
+  ): Promise<void>;
   /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
   ask<K extends Asks<D>>(
     name: K,

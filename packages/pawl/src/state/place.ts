@@ -40,7 +40,7 @@ export abstract class Place {
     this.tree = tree;
     this.parent = parent;
     this.key = key;
-    this.#bits = (owned ? OWNED : 0) | (isKey ? IS_KEY : 0);
+    this.#bits = (owned ? OWNED : 0) | (isKey ? IS_KEY : 0) | (parent?.gone === true ? GONE : 0);
   }
 
   protected is(bit: number): boolean {
@@ -51,7 +51,7 @@ export abstract class Place {
     this.#bits = on ? this.#bits | bit : this.#bits & ~bit;
   }
 
-  /** True once another value has taken the slot it came from. */
+  /** True once another value has taken the slot it came from, or that of what it is in. */
   get gone(): boolean {
     return this.is(GONE);
   }
@@ -96,6 +96,7 @@ export abstract class Place {
   writable(): void {
     if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
     if (this.gone) throw this.tree.stale(this.describe(), "detached");
+    if (this.tree.readOnly !== undefined) throw this.tree.readOnly();
   }
 }
 
@@ -103,6 +104,10 @@ export abstract class Place {
 export abstract class StateNode extends Place {
   /** The places below that were handed out, detached ones included. */
   children: Place[] | undefined;
+  /** The node that this one took over from. */
+  #predecessor: StateNode | undefined;
+  /** Of one that another took over from: places below it that were themselves taken over later, by what they stand for. */
+  #past: Map<object, Place> | undefined;
   slotsSeen: Set<unknown> | undefined;
   #lastSeen: unknown;
 
@@ -192,6 +197,19 @@ export abstract class StateNode extends Place {
     next.children = this.children;
     this.children = undefined;
     for (const child of next.children ?? []) child.parent = next;
+    next.#predecessor = this;
+    let past = parent === undefined ? undefined : parent.#predecessor;
+    for (; past !== undefined; past = past.#predecessor) past.#remember(this);
+  }
+
+  #remember(child: StateNode): void {
+    this.#past ??= new Map();
+    if (!this.#past.has(child.base)) this.#past.set(child.base, child);
+  }
+
+  /** The place that stood for a raw value when this node was taken over, if another stands for it now. */
+  pastOf(raw: object): Place | undefined {
+    return this.#past?.get(raw);
   }
 
   /** Counts a place among those below. */

@@ -114,7 +114,10 @@ export class World {
     this.#struck = true;
     // What was durable before that batch was lost has been said: whoever hears of it does before the process is gone.
     void turn().then(() => {
-      if (!this.#isClosed && this.#life === life) void this.crash(undefined);
+      if (this.#life !== life) return;
+      if (!this.#isClosed) void this.crash(undefined);
+      // It dies while it is being closed, of what it writes down last.
+      else life.local.crash();
     });
   }
 

@@ -10,7 +10,7 @@ import {
   type HostRow,
   type HostTakes,
   type LoopRecord,
-  type Send,
+  PURPOSES,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -61,11 +61,12 @@ export class InputWriter {
     this.#flag(embedded.asks);
   }
 
-  send(handle: number, call: number, send: Send): void {
+  send(handle: number, call: number, name: string, body: Uint8Array, delay: number): void {
     this.#record(7, handle);
     this.out.varint(call);
-    this.#text(send.name);
-    this.#bytes(send.body);
+    this.#text(name);
+    this.#bytes(body);
+    this.out.f64(delay);
   }
 
   step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord, traits: number): void {
@@ -369,9 +370,12 @@ export class InputWriter {
       this.#optionalBytes(reads);
     }
     this.out.varint(writes.sends.length);
-    for (const { name, body } of writes.sends) {
+    for (const { to, name, body, delay, purpose } of writes.sends) {
+      this.#optionalText(to);
       this.#text(name);
       this.#bytes(body);
+      this.out.f64(delay);
+      this.out.u8(PURPOSES.indexOf(purpose));
     }
     this.out.varint(writes.rows.length);
     for (const { key, value } of writes.rows) {

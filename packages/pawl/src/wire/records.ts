@@ -22,9 +22,16 @@ export const STATE = "state";
 
 export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
+export const PURPOSES = ["plain", "create", "cancel"] as const;
+
 export interface Send {
+  /** The receiver's `type/key`; none: the actor itself. */
+  readonly to: string | undefined;
   readonly name: string;
   readonly body: Uint8Array;
+  /** In milliseconds. */
+  readonly delay: number;
+  readonly purpose: (typeof PURPOSES)[number];
 }
 
 export interface StepPolicyRecord {
@@ -58,6 +65,7 @@ export interface EmbeddedRecord {
 export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
+export const EXCLUSIVE = 8;
 
 export interface LoopRecord {
   readonly name: string;

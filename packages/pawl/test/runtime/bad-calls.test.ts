@@ -173,7 +173,7 @@ test("unknown options are refused everywhere: bad_argument", async () => {
     [() => creating(order, "2", { items: [] }, { ifExist: "throw" }), /ifExist$/m, /ifExists/],
     [() => handle.with({ timout: 5 }), /timout/, /timeout, signal/],
     [() => handle.result({ timout: 5 }), /timout/, /timeout, signal/],
-    [() => handle.send("approve", { by: "x" }, { delay: "1h" }), /delay/, /none/],
+    [() => handle.send("approve", { by: "x" }, { after: "1h" } as object), /after/, /delay/],
     [() => closing({ graze: 5 }), /graze/, /grace/],
   ];
   for (const [use, found, expected] of uses) await refusal(use, "bad_argument", { found, expected, where: here });
@@ -187,10 +187,10 @@ test("unknown options are refused everywhere: bad_argument", async () => {
 test("an option of c.queue.send that does not exist is refused: bad_argument", async () => {
   const note = actor("note", {
     messages: { hear: type<string>() },
-    actions: { send: (c) => (c.queue.send as (...args: unknown[]) => void)("hear", "x", { delay: "1h" }) },
+    actions: { send: (c) => (c.queue.send as (...args: unknown[]) => void)("hear", "x", { after: "1h" }) },
   });
   const { actions } = new World("memory").open([note]).get(note, "1");
-  await refusal(() => actions.send(), "bad_argument", { found: /delay/, expected: /none/ });
+  await refusal(() => actions.send(), "bad_argument", { found: /after/, expected: /delay/ });
 });
 
 test("an input for an actor that takes none is refused: bad_argument", async () => {

@@ -1,0 +1,25 @@
+/** Another actor, as an attempt sees it. */
+import type { AnyDefinition } from "./actor.ts";
+import type { Attempt } from "./attempt.ts";
+import { messagesOf, type Receiver, type SendOptions } from "./sends.ts";
+
+/** What user code gets from `c.get`. */
+export class AttemptRef {
+  readonly type: string;
+  readonly key: string;
+  readonly #attempt: Attempt;
+  readonly #receiver: Receiver;
+
+  constructor(attempt: Attempt, type: string, key: string, definition: AnyDefinition) {
+    this.type = type;
+    this.key = key;
+    this.#attempt = attempt;
+    const name = `${type}/${key}`;
+    this.#receiver = { type, name, messages: messagesOf(definition), isSelf: name === attempt.owner.name };
+  }
+
+  /** Leaves with the attempt's commit, arrives once, and after what this actor sent there before. */
+  send(name: unknown, body: unknown, options: SendOptions = {}): void {
+    this.#attempt.send(this.#receiver, name, body, options);
+  }
+}

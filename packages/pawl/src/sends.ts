@@ -1,0 +1,102 @@
+/**
+ * What an attempt sends: checked at the call, kept until the commit.
+ *
+ * One law: whether there is room is judged at the call; a commit is never refused for it.
+ */
+import { type AnyDefinition, refuseUnknown } from "./actor.ts";
+import { type Duration, milliseconds } from "./duration.ts";
+import { badArgument, notStorable, refused, unknownMember } from "./messages.ts";
+import { checked, type MessageKind, messageKind } from "./schema.ts";
+import { encode, ValueError } from "./values/index.ts";
+import type { Send } from "./wire.ts";
+
+/** As many as an inbox holds. */
+const MOST_MESSAGES = 10_000;
+export const SEND_OPTIONS: readonly string[] = ["delay"];
+
+export interface SendOptions {
+  /** How long it stays out of the receiver's sight. Default: not at all. */
+  readonly delay?: Duration;
+}
+
+/** Whom something is sent to. */
+export interface Receiver {
+  readonly type: string;
+  /** `type/key`. */
+  readonly name: string;
+  readonly messages: ReadonlyMap<string, MessageKind>;
+  /** Whether it is the sender itself. */
+  readonly isSelf: boolean;
+}
+
+export class Sends {
+  readonly #maxBytes: number;
+  readonly #waiting: (name: string) => number;
+  readonly #list: Send[] = [];
+  /** How many by receiver. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(maxBytes: number, waiting: (name: string) => number) {
+    this.#maxBytes = maxBytes;
+    this.#waiting = waiting;
+  }
+
+  get list(): readonly Send[] {
+    return this.#list;
+  }
+
+  /** Drops all but the first so many. */
+  takeBack(length: number): void {
+    for (const { to } of this.#list.splice(length)) {
+      if (to !== undefined) this.#counts.set(to, (this.#counts.get(to) ?? 1) - 1);
+    }
+  }
+
+  /** A message. Throws `unknown_message`, `invalid_payload`, `value_not_storable`, `value_too_large` or `inbox_full`. */
+  message(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
+    refuseUnknown(options, SEND_OPTIONS, "send");
+    const delay = delayOf(options, String(name));
+    const schema = typeof name === "string" ? to.messages.get(name)?.body : undefined;
+    if (typeof name !== "string" || schema === undefined)
+      throw unknownMember("message", String(name), to.type, [...to.messages.keys()]);
+    const count = this.#counts.get(to.name) ?? 0;
+    if (this.#waiting(to.name) + count >= MOST_MESSAGES) throw refused(to.name, "inbox_full", "");
+    const what = `message "${name}" to ${to.name}`;
+    const encoded = checked(schema, body, what, (value) => encodeBody(value, what, this.#maxBytes));
+    if (encoded instanceof Promise) {
+      encoded.catch(() => {});
+      throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
+  found     a schema that validates asynchronously
+  expected  one that answers at once: what an attempt sends is part of its commit`);
+    }
+    this.#counts.set(to.name, count + 1);
+    this.#list.push({ to: to.isSelf ? undefined : to.name, name, body: encoded, delay, purpose: "plain" });
+  }
+}
+
+/** The messages that a definition declares. */
+export function messagesOf(definition: AnyDefinition): ReadonlyMap<string, MessageKind> {
+  let kinds = declared.get(definition);
+  if (kinds === undefined) {
+    const all = Object.entries(definition.messages ?? {}).map(([name, given]) => [name, messageKind(given)]);
+    kinds = new Map(all as [string, MessageKind][]);
+    declared.set(definition, kinds);
+  }
+  return kinds;
+}
+
+const declared = new WeakMap<AnyDefinition, ReadonlyMap<string, MessageKind>>();
+
+/** In milliseconds. Throws `bad_argument`. */
+export function delayOf({ delay }: SendOptions, name: string): number {
+  return delay === undefined ? 0 : milliseconds(delay, `the delay of message "${name}"`);
+}
+
+/** Throws `value_not_storable` or `value_too_large`. */
+export function encodeBody(value: unknown, what: string, maxBytes: number): Uint8Array {
+  try {
+    return encode(value, { maxBytes });
+  } catch (error) {
+    throw error instanceof ValueError ? notStorable(`${what} has a body`, error, undefined) : error;
+  }
+}
