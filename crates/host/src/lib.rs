@@ -6,6 +6,7 @@
 //! output waits for the next call.
 
 mod batches;
+mod compaction;
 mod idempotency;
 mod outputs;
 mod recovery;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_store::{ActorId, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
+use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
@@ -27,6 +28,7 @@ pub use outputs::{Facts, Output, Problem, Turn};
 pub use table::Handle;
 
 use batches::{Batches, Post};
+use compaction::Compactor;
 use table::{Entry, Table};
 use timers::Timers;
 
@@ -75,6 +77,8 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    /// None: whatever is appended stays.
+    compactor: Option<Compactor>,
 }
 
 impl Host {
@@ -95,7 +99,13 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            compactor: None,
         }
+    }
+
+    /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
+    pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
+        Host { compactor: Some(Compactor::new(retention, wake)), ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -119,6 +129,7 @@ impl Host {
             self.take(now, input, turn);
         }
         self.run_timers(now, turn);
+        self.take_plans();
         // A store that completes at once (memory) may move actors on within the same call.
         let mut completions = std::mem::take(&mut self.completions);
         loop {
@@ -217,6 +228,9 @@ impl Host {
         self.batches.hurry(handle);
         self.submit();
         self.timers.forget(handle);
+        if let Some(compactor) = &mut self.compactor {
+            compactor.closed(handle);
+        }
         // Embedding hosts wake their own actors.
         if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
             && !self.numbered
@@ -228,11 +242,17 @@ impl Host {
                 self.timers.wake_at(alarm, name.to_string());
             }
         }
+        if let Some(name) = self.table.name(handle) {
+            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
+        }
         self.table.remove(handle);
     }
 
     /// Gives an actor an input and gathers what it says.
     fn feed(&mut self, now: Time, handle: Handle, input: ActorInput, turn: &mut Turn) {
+        if matches!(input, ActorInput::Retry { .. } | ActorInput::Replay { .. }) {
+            self.read_closed_scopes(handle);
+        }
         match self.table.get_mut(handle) {
             Some(Entry::Live { actor, .. }) => {
                 actor.handle(now, input);
@@ -288,6 +308,9 @@ impl Host {
             let Some(name) = self.table.name(handle).cloned() else { continue };
             let Some(Entry::Live { in_flight, epoch, .. }) = self.table.get_mut(handle) else { continue };
             let ids = changes.iter().map(|change| (change.seq, change.id)).collect();
+            if let Some(compactor) = &mut self.compactor {
+                changes.iter().for_each(|change| compactor.appended(handle, change.body.len()));
+            }
             let posts = batches::posts(&name, &changes);
             let batch = batches::batch(ActorId::new(self.namespace.clone(), name), *epoch, changes);
             in_flight.push_back(ids);
@@ -304,10 +327,14 @@ impl Host {
     }
 
     fn ask_open(&mut self, handle: Handle) {
+        self.ask_open_with(handle, Scopes::Open);
+    }
+
+    pub(crate) fn ask_open_with(&mut self, handle: Handle, scopes: Scopes) {
         let Some(name) = self.table.name(handle) else { return };
         let actor = ActorId::new(self.namespace.clone(), name.clone());
         let ticket = self.ticket(Job::Open(handle));
-        self.store.submit(ticket, Request::Open { actor, scopes: Scopes::Open });
+        self.store.submit(ticket, Request::Open { actor, scopes });
     }
 
     fn list(&mut self, after: Option<ActorId>) {
@@ -317,6 +344,13 @@ impl Host {
 
     fn complete(&mut self, now: Time, ticket: Ticket, completion: Completion, turn: &mut Turn) {
         let job = self.jobs.remove(&ticket);
+        let completion = match (job.is_none(), completion) {
+            (false, completion) => completion,
+            (true, completion) => match self.compacting(ticket, completion) {
+                Some(completion) => completion,
+                None => return,
+            },
+        };
         match (job, completion) {
             (_, Completion::Ready(info)) => {
                 turn.others.push(Output::Ready(info.clone()));
@@ -329,10 +363,17 @@ impl Host {
                 let posts = self.committed(now, handle, outcome, posts, turn);
                 self.deliver(now, posts, turn);
             }
+            (_, Completion::Woken(due)) => self.woken(due, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }
+    }
+
+    /// Others' actors that have no living owner any more, or never had one. Those that are loaded have found out.
+    fn woken(&mut self, due: Vec<Due>, turn: &mut Turn) {
+        let ours = due.into_iter().filter(|due| *due.actor.namespace == *self.namespace);
+        turn.others.extend(ours.map(|due| Output::Wake { name: due.actor.name.to_string() }));
     }
 
     /// Actors with work now are named at once, and those that older code could not go on with; the others when their time
@@ -373,7 +414,8 @@ impl Host {
 
     fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {
         match self.table.get_mut(handle) {
-            Some(Entry::Recovering(recovery)) if error.retryable => {
+            // Who owns it now goes on with it.
+            Some(Entry::Recovering(recovery)) if error.retryable && error.code != Code::Owned => {
                 let at = now + recovery.next_backoff_ms();
                 self.timers.call_at(at, handle);
             }
