@@ -19,7 +19,7 @@ interface Report {
   }[];
 }
 
-describe.each(["testing.md", "workflows.md", "embedding.md"])("docs/%s", (name) => {
+describe.each(["testing.md", "workflows.md", "messages.md", "embedding.md"])("docs/%s", (name) => {
   const guide = programsOf(readFileSync(join(PACKAGE, "../../docs", name), "utf8")).join("\n");
   let folder: string;
   let file: string;
