@@ -113,6 +113,7 @@ fn opening_behind_batches(factory: &Factory) {
         let batch = driver.batch(&actor("order/1"), vec![change(seq)]);
         driver.submit_batch(batch);
         driver.submit(Request::Open { actor: actor("order/1"), scopes: Scopes::Open });
+        driver.forget(&actor("order/1"));
     }
     let counts: Vec<_> = driver
         .finish()
@@ -154,6 +155,7 @@ fn order(factory: &Factory) {
     }
     let finished: Vec<_> = driver.finish().into_iter().map(|(ticket, _)| ticket).collect();
     assert_eq!(finished, submitted);
+    driver.forget(&actor("order/1"));
     let refused = driver.refused(&actor("order/1"), vec![change(1)], Code::Conflict);
     assert!(refused.message.contains("expected"), "{refused}");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pawl_store::{
     ActorId, Batch, Change, Code, Completion, Due, OPENING, OpenOptions, Opened, Outcome, Request, Scopes, Status,
-    Store, StoreError, StoreInfo, Ticket,
+    Store, StoreError, StoreInfo, Ticket, WOKEN,
 };
 
 pub type Factory = dyn Fn() -> Place;
@@ -198,6 +198,11 @@ impl Driver {
         self.info().epoch
     }
 
+    /// Opens `actor` again before its next batch, if opening it again means a new epoch.
+    pub fn forget(&mut self, actor: &ActorId) {
+        self.epochs.remove(actor);
+    }
+
     /// The epoch that batches of `actor` must bear. A shared store gives it for opening the actor, which is done here if it
     /// has not been.
     pub fn epoch_of(&mut self, actor: &ActorId) -> u64 {
@@ -244,6 +249,7 @@ impl Driver {
         self.store.drain(&mut finished);
         // Those of different actors come in any order.
         finished.sort_by_key(|(ticket, _)| *ticket);
+        finished.retain(|(ticket, _)| *ticket != WOKEN);
         finished
     }
 

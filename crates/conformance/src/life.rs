@@ -3,7 +3,7 @@
 use pawl_store::{Code, Completion, OPENING, Outcome, Request, Scopes};
 
 use super::Case;
-use crate::driver::{Factory, actor, bodies, change, refusal};
+use crate::driver::{Factory, Owners, actor, bodies, change, refusal};
 
 pub const CASES: &[Case] = &[
     ("the first completion is that of the opening, with id, URL and epoch", first_completion),
@@ -24,7 +24,11 @@ fn first_completion(factory: &Factory) {
     let place = factory();
     let driver = place.open();
     let info = driver.info();
-    assert_eq!(&*info.url, place.url);
+    match place.owners {
+        Owners::One => assert_eq!(&*info.url, place.url),
+        // A URL may hold a password; what is shown of it does not.
+        Owners::Many => assert!(info.url.starts_with("postgres://"), "{}", info.url),
+    }
     assert_ne!(info.id, [0; 16]);
     assert!(info.epoch > 0);
     let other = factory().open();
@@ -65,8 +69,13 @@ fn second_opening(factory: &Factory) {
 }
 
 fn wake(factory: &Factory) {
-    let mut driver = factory().open();
+    let place = factory();
+    let mut driver = place.open();
     driver.signal.wait_beyond(0);
+    if place.owners == Owners::Many {
+        driver.epoch_of(&actor("order/1"));
+        driver.signal.wait_beyond(1);
+    }
     for seq in 1..=20 {
         let batch = driver.batch(&actor("order/1"), vec![change(seq)]);
         let before = driver.signal.calls();

@@ -6,7 +6,7 @@ use crate::answers::Answers;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, OUTSIDE, Purpose};
-use crate::input::{CallId, Create, Input, OpId, Outcome, Send, Time, Writes};
+use crate::input::{CallId, CellWrites, Create, Input, OpId, Outcome, Send, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
@@ -152,6 +152,21 @@ impl Actor {
         self.overlay.inbox.messages()
     }
 
+    /// How many attempts had to run again, because another one came between, since the actor was loaded.
+    pub fn conflicts(&self) -> u64 {
+        self.overlay.conflict_count()
+    }
+
+    /// What an attempt that is still running has read or written and another change has written since its pin, for people.
+    pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
+        self.overlay.overtaken(touched)
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees; none if there is no such cell.
+    pub fn floor(&self, cell: &str) -> Option<u64> {
+        self.overlay.floor(cell)
+    }
+
     /// When the actor next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         let run = self.run.as_ref().and_then(Run::deadline);
@@ -162,9 +177,7 @@ impl Actor {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.overlay.now = self.overlay.now.max(now);
         self.route(input);
-        while let Some(held) = self.overlay.released_turn() {
-            self.route(held.input);
-        }
+        self.release_held();
         self.overlay.inbox.ripen(self.overlay.now);
         let arrived = self.overlay.inbox.arrived();
         if let Some(run) = &mut self.run {
@@ -178,7 +191,17 @@ impl Actor {
             if run.deadline().is_some_and(|deadline| deadline <= self.overlay.now) {
                 run.handle(&mut self.overlay, Input::Tick);
             }
+        }
+        // An attempt that ran alone may have been too late.
+        self.release_held();
+        if let Some(run) = &mut self.run {
             run.settle_down(&mut self.overlay);
+        }
+    }
+
+    fn release_held(&mut self) {
+        while let Some(held) = self.overlay.released_turn() {
+            self.route(held.input);
         }
     }
 

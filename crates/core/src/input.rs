@@ -138,6 +138,11 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
     },
+    /// It is the turn of an exclusive attempt, which waited for another one to end. Only the overlay says so.
+    Alone {
+        op: OpId,
+        attempt: u32,
+    },
     /// The body of an action has ended.
     Acted {
         call: CallId,
@@ -263,6 +268,8 @@ pub struct StepTraits {
     pub undo: bool,
     /// There is a handler that undoes it if it was tried and never committed.
     pub undo_attempted: bool,
+    /// Its attempts run alone: none of the actor's others commits meanwhile.
+    pub exclusive: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

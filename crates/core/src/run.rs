@@ -144,6 +144,8 @@ struct BranchRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StepPhase {
     Waiting,
+    /// To run, once no other attempt runs alone.
+    Queued,
     Executing,
     /// Settled; its change is not durable yet, or its failure is being reported.
     Settled,
@@ -490,6 +492,7 @@ impl Run {
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
+            Input::Alone { op, attempt } => self.alone(overlay, op, attempt),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
             Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),

@@ -166,6 +166,24 @@ impl Engine {
         })
     }
 
+    /// What an attempt that is still running has read or written and another change has written since its pin, for people;
+    /// none: it may still commit. `touched` is what a settle call carries for one cell.
+    #[napi(catch_unwind)]
+    pub fn overtaken(&self, handle: f64, touched: Uint8Array) -> Result<Option<String>> {
+        with(&self.slot, |inner| {
+            let touched = Reader::new(&touched).cell_writes().map_err(|error| misuse(&error.to_string()))?;
+            Ok(inner.host.actor(handle as u64).and_then(|actor| actor.overtaken(&touched)))
+        })
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees; 0 if there is no such cell.
+    #[napi(catch_unwind)]
+    pub fn cell_floor(&self, handle: f64, cell: String) -> Result<f64> {
+        with(&self.slot, |inner| {
+            Ok(inner.host.actor(handle as u64).and_then(|actor| actor.floor(&cell)).unwrap_or(0) as f64)
+        })
+    }
+
     /// Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that.
     #[napi(catch_unwind)]
     pub fn is_behind(&self, actor: String) -> Result<bool> {
@@ -254,7 +272,7 @@ impl Inner {
     fn inspect(&self, handle: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
-            write_inspection(&actor.entries(), &actor.inbox(), &mut bytes);
+            write_inspection(&actor.entries(), &actor.inbox(), actor.conflicts(), &mut bytes);
         }
         bytes
     }

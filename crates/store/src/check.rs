@@ -15,13 +15,13 @@ const SENDER_BYTES: usize = 1024;
 const LARGEST: u64 = i64::MAX as u64;
 
 /// Whether `actor` can be stored at all.
-pub(crate) fn actor(actor: &ActorId) -> Result<(), StoreError> {
+pub fn actor(actor: &ActorId) -> Result<(), StoreError> {
     length("a namespace", &actor.namespace, NAMESPACE_BYTES)?;
     name(&actor.name)
 }
 
 /// Whether every part of `batch` is well formed and within `limits`; says nothing of what is stored.
-pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
+pub fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
     actor(&batch.actor)?;
     let Some(first) = batch.changes.first() else {
         return Err(StoreError::bad_argument(format!("a batch of {} has no change", batch.actor)));
@@ -54,7 +54,7 @@ pub(crate) fn shape(batch: &Batch, limits: &Limits) -> Result<(), StoreError> {
 }
 
 /// Whether `batch` is of the present `epoch` and follows `seq`, the actor's newest change (0: none).
-pub(crate) fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
+pub fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
     if batch.epoch != epoch {
         return Err(StoreError::fenced(&batch.actor, batch.epoch, epoch));
     }
@@ -65,7 +65,7 @@ pub(crate) fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreErro
 }
 
 /// Whether `changes` are those after `after` up to `up_to`, without a gap. `oldest`: the oldest snapshot.
-pub(crate) fn kept(
+pub fn kept(
     actor: &ActorId,
     after: u64,
     up_to: u64,
@@ -88,15 +88,15 @@ pub(crate) fn kept(
 
 /// What is stored of an actor, as far as a compaction must fit it.
 #[derive(Clone, Copy)]
-pub(crate) struct Stored {
+pub struct Stored {
     /// The newest change.
-    pub(crate) seq: u64,
+    pub seq: u64,
     /// The changes of the oldest and newest snapshot.
-    pub(crate) snapshots: Option<(u64, u64)>,
+    pub snapshots: Option<(u64, u64)>,
 }
 
 /// Whether a compaction is of the present `epoch` and fits what is stored, so that nothing is lost by it.
-pub(crate) fn compaction(piece: &Compaction, epoch: u64, stored: Stored) -> Result<(), StoreError> {
+pub fn compaction(piece: &Compaction, epoch: u64, stored: Stored) -> Result<(), StoreError> {
     actor(&piece.actor)?;
     let refused = |found: String, expected: String| Err(StoreError::bad_compaction(&piece.actor, found, expected));
     if piece.epoch != epoch {

@@ -5,20 +5,20 @@ use crate::contract::{Completion, Ticket, Wake};
 /// Completions in order. Whoever appends calls the wake that [`Completions::push`] hands out, after letting go of any
 /// lock that guards the queue.
 #[derive(Default)]
-pub(crate) struct Completions {
+pub struct Completions {
     finished: Vec<(Ticket, Completion)>,
 }
 
 /// Whether the queue was empty before, so that the wake is due.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Notice {
+pub enum Notice {
     Wake,
     Nothing,
 }
 
 impl Notice {
-    pub(crate) fn call(self, wake: &Wake) {
+    pub fn call(self, wake: &Wake) {
         if self == Self::Wake {
             wake();
         }
@@ -26,17 +26,17 @@ impl Notice {
 }
 
 impl Completions {
-    pub(crate) fn push(&mut self, completions: impl IntoIterator<Item = (Ticket, Completion)>) -> Notice {
+    pub fn push(&mut self, completions: impl IntoIterator<Item = (Ticket, Completion)>) -> Notice {
         let was_empty = self.finished.is_empty();
         self.finished.extend(completions);
         if was_empty && !self.finished.is_empty() { Notice::Wake } else { Notice::Nothing }
     }
 
-    pub(crate) fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
+    pub fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
         into.append(&mut self.finished);
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.finished.clear();
     }
 }

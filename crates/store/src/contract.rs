@@ -15,6 +15,9 @@ pub type Ticket = u64;
 /// another one each time it has reopened itself.
 pub const OPENING: Ticket = 0;
 
+/// The ticket of [`Completion::Woken`], for which nobody asked.
+pub const WOKEN: Ticket = Ticket::MAX;
+
 /// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
 /// `submit` on the caller's. It must only leave word: it must not call the store, nor wait for a lock that a caller of
 /// the store may hold. It comes after the completions: whoever drained them meanwhile is woken for nothing.
@@ -29,12 +32,27 @@ pub struct OpenOptions {
     /// How long to try when another program (`sqlite3`, a backup) holds the database's own write lock (5 s).
     pub busy_patience: Duration,
     pub limits: Limits,
+    /// Of a shared store: how long a process that has gone quiet owns its actors (10 s).
+    pub lease: Duration,
+    /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
+    /// lease is no longer renewed (60 s).
+    pub stall_limit: Duration,
+    /// Of a shared store: whether processes tell each other of work (yes). Without it they find it by looking, each second.
+    pub hints: bool,
 }
 
 impl OpenOptions {
     pub fn new(wake: Wake) -> Self {
         let patience = Duration::from_secs(5);
-        Self { wake, lock_patience: patience, busy_patience: patience, limits: Limits::default() }
+        Self {
+            wake,
+            lock_patience: patience,
+            busy_patience: patience,
+            limits: Limits::default(),
+            lease: Duration::from_secs(10),
+            stall_limit: Duration::from_secs(60),
+            hints: true,
+        }
     }
 }
 
@@ -91,7 +109,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn read(&mut self, chunks: &[(u64, Bytes)], changes: &[(u64, Bytes)]) {
+    pub fn read(&mut self, chunks: &[(u64, Bytes)], changes: &[(u64, Bytes)]) {
         for (_, body) in chunks.iter().chain(changes) {
             self.rows_read += 1;
             self.bytes_read += body.len() as u64;
@@ -99,7 +117,7 @@ impl Stats {
     }
 
     /// Adds what a transaction has read and compacted.
-    pub(crate) fn add(&mut self, done: Stats) {
+    pub fn add(&mut self, done: Stats) {
         self.rows_read += done.rows_read;
         self.bytes_read += done.bytes_read;
         self.snapshots += done.snapshots;
@@ -107,7 +125,7 @@ impl Stats {
         self.chunk_bytes += done.chunk_bytes;
     }
 
-    pub(crate) fn compacted(&mut self, piece: &Compaction) {
+    pub fn compacted(&mut self, piece: &Compaction) {
         self.snapshots += u64::from(piece.put_snapshot.is_some());
         self.chunks_put += piece.put_chunks.len() as u64;
         self.chunk_bytes += piece.put_chunks.iter().map(|(_, body)| body.len() as u64).sum::<u64>();
@@ -118,12 +136,12 @@ impl Stats {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Everything of an actor, and the epoch under which it may be written. Passes through the queue behind the actor's
-    /// earlier batches.
+    /// earlier batches. In a shared store it makes the caller the owner, under a new epoch, or fails with `actor_owned`.
     Open { actor: ActorId, scopes: Scopes },
     /// What is kept of an actor up to a change (`u64::MAX`: up to its newest), without its epoch: it may be open elsewhere.
     /// Fails with `state_unavailable` if not every change is kept that this takes.
     Read { actor: ActorId, up_to: u64, scopes: Scopes },
-    /// Makes a batch durable, if its epoch is the store's present one and its first seq follows the actor's newest.
+    /// Makes a batch durable, if its epoch is the actor's present one and its first seq follows the actor's newest.
     Commit(Batch),
     /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
     /// says about what is stored is checked: `conflict`.
@@ -134,7 +152,8 @@ pub enum Request {
 }
 
 impl Request {
-    pub(crate) fn asked(&self) -> Asked {
+    /// What must be known to answer it without looking into it.
+    pub fn asked(&self) -> Asked {
         match self {
             Self::Commit(_) | Self::Compact(_) => Asked::Commit,
             Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } => Asked::Read,
@@ -144,14 +163,14 @@ impl Request {
 
 /// What must be known of a request to answer it without looking into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub enum Asked {
     Commit,
     Read,
 }
 
 impl Asked {
     /// The answer to a request of which nothing was done.
-    pub(crate) fn refused(self, error: StoreError) -> Completion {
+    pub fn refused(self, error: StoreError) -> Completion {
         match self {
             Self::Commit => Completion::Committed(Outcome::No(error)),
             Self::Read => Completion::Failed(error),
@@ -159,7 +178,7 @@ impl Asked {
     }
 
     /// The answer to a request of which it is not known what was done. Reading does nothing, so that is known.
-    pub(crate) fn lost(self, error: StoreError) -> Completion {
+    pub fn lost(self, error: StoreError) -> Completion {
         match self {
             Self::Commit => Completion::Committed(Outcome::Unknown(error)),
             Self::Read => Completion::Failed(error),
@@ -177,6 +196,8 @@ pub enum Completion {
     Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
+    /// Of a shared store, unasked: actors that have work now and no living owner.
+    Woken(Vec<Due>),
     /// The opening, an `Open`, a `Read` or an `Alarms` failed. Nothing happened.
     Failed(StoreError),
 }
@@ -249,6 +270,15 @@ pub struct Due {
 pub trait Store: Send {
     /// Takes a request; never waits for input or output.
     fn submit(&mut self, ticket: Ticket, request: Request);
+
+    /// Gives up an actor, behind what was submitted for it: another process may open it. A store with one owner has nothing
+    /// to give up. Not answered.
+    fn release(&mut self, _actor: &ActorId) {}
+
+    /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
+    fn holds(&self) -> bool {
+        true
+    }
 
     /// Appends what has finished since, in order.
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>);

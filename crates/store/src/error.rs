@@ -81,18 +81,18 @@ impl StoreError {
         Self { code, message, retryable, data: Vec::new() }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.data.push((name, value.to_string()));
         self
     }
 
-    pub(crate) fn not_retryable(mut self) -> Self {
+    pub fn not_retryable(mut self) -> Self {
         self.retryable = false;
         self
     }
 
     /// The same, of a commit that may have been written nevertheless.
-    pub(crate) fn into_unknown(self) -> Self {
+    pub fn into_unknown(self) -> Self {
         let message = format!(
             "it is not known whether a commit was written: {}\n  then      open the actor again, and look whether the \
              change is there",
@@ -101,19 +101,19 @@ impl StoreError {
         Self { code: Code::OutcomeUnknown, message, retryable: false, data: self.data }.with("cause", self.code)
     }
 
-    pub(crate) fn bad_argument(message: String) -> Self {
+    pub fn bad_argument(message: String) -> Self {
         Self::new(Code::BadArgument, message)
     }
 
-    pub(crate) fn unavailable(message: String) -> Self {
+    pub fn unavailable(message: String) -> Self {
         Self::new(Code::StoreUnavailable, message)
     }
 
-    pub(crate) fn closed(url: &str) -> Self {
+    pub fn closed(url: &str) -> Self {
         Self::unavailable(format!("{url} has been closed.\n  do        open it again")).not_retryable()
     }
 
-    pub(crate) fn fenced(actor: &ActorId, found: u64, present: u64) -> Self {
+    pub fn fenced(actor: &ActorId, found: u64, present: u64) -> Self {
         let message = format!(
             "a batch of {actor} was refused: its owner has been succeeded.\n  found     epoch {found}\n  expected  epoch \
              {present}\n  do        open the actor again, and go on from what is stored"
@@ -121,7 +121,7 @@ impl StoreError {
         Self::new(Code::Fenced, message).with("found", found).with("expected", present)
     }
 
-    pub(crate) fn bad_compaction(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
+    pub fn bad_compaction(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let message = format!(
             "a compaction of {actor} was refused: it does not fit what is stored.\n  found     {found}\n  expected  \
              {expected}\n  do        leave it; what is stored is as it was"
@@ -129,12 +129,12 @@ impl StoreError {
         Self::new(Code::Conflict, message)
     }
 
-    pub(crate) fn no_chunk(actor: &ActorId, number: u64) -> Self {
+    pub fn no_chunk(actor: &ActorId, number: u64) -> Self {
         Self::corrupt(actor, format!("no chunk {number}"), "every chunk that its snapshot refers to")
     }
 
     /// `oldest`: the oldest change up to which everything can still be read.
-    pub(crate) fn not_kept(actor: &ActorId, up_to: u64, oldest: u64) -> Self {
+    pub fn not_kept(actor: &ActorId, up_to: u64, oldest: u64) -> Self {
         let message = format!(
             "{actor} as it was after change {up_to} is no longer kept.\n  found     what is kept begins after change \
              {oldest}\n  do        raise `retention` to keep more"
@@ -142,7 +142,7 @@ impl StoreError {
         Self::new(Code::StateUnavailable, message).with("found", oldest).with("expected", up_to)
     }
 
-    pub(crate) fn out_of_order(actor: &ActorId, found: u64, expected: u64) -> Self {
+    pub fn out_of_order(actor: &ActorId, found: u64, expected: u64) -> Self {
         let message = format!(
             "a batch of {actor} was refused: it does not follow the newest change.\n  found     seq {found}\n  expected  \
              seq {expected}\n  do        open the actor again, and go on from what is stored"
@@ -150,7 +150,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("found", found).with("expected", expected)
     }
 
-    pub(crate) fn not_in_inbox(actor: &ActorId, sender: &str, seq: u64) -> Self {
+    pub fn not_in_inbox(actor: &ActorId, sender: &str, seq: u64) -> Self {
         let message = format!(
             "a batch of {actor} was refused: it takes a message that is not in the inbox.\n  found     nothing from \
              {sender} with seq {seq}\n  expected  a message that was put and not yet taken\n  do        open the actor \
@@ -159,7 +159,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("sender", sender).with("sender_seq", seq)
     }
 
-    pub(crate) fn other_message(receiver: &str, sender: &str, seq: u64) -> Self {
+    pub fn other_message(receiver: &str, sender: &str, seq: u64) -> Self {
         let message = format!(
             "a message from {sender} to {receiver} was refused: another one has its number.\n  found     a different \
              body with seq {seq}\n  expected  each number once per sender and receiver"
@@ -167,7 +167,7 @@ impl StoreError {
         Self::new(Code::Conflict, message).with("sender", sender).with("sender_seq", seq)
     }
 
-    pub(crate) fn corrupt(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
+    pub fn corrupt(actor: &ActorId, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let message = format!(
             "what is stored of {actor} contradicts itself; the actor is left as it is.\n  found     {found}\n  expected  \
              {expected}\n  do        keep the file, and check it: npx pawl doctor"
@@ -175,7 +175,7 @@ impl StoreError {
         Self::new(Code::RecordCorrupt, message)
     }
 
-    pub(crate) fn too_large(actor: &ActorId, what: &str, found: usize, limit: usize) -> Self {
+    pub fn too_large(actor: &ActorId, what: &str, found: usize, limit: usize) -> Self {
         let message = format!(
             "{what} of {actor} is too large to be stored.\n  found     {found}\n  expected  at most {limit}\n  do        \
              store less at once, or raise the limit"

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::completions::Completions;
 use crate::contract::{Completion, OPENING, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake};
 use crate::error::StoreError;
-use crate::record::Batch;
+use crate::record::{ActorId, Batch};
 
 /// What happens to the chosen batch. Everything submitted before it is finished first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +188,14 @@ impl Store for FaultStore {
             Request::Commit(batch) => self.commit(ticket, batch),
             request => self.inner.submit(ticket, request),
         }
+    }
+
+    fn release(&mut self, actor: &ActorId) {
+        self.inner.release(actor);
+    }
+
+    fn holds(&self) -> bool {
+        self.inner.holds()
     }
 
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {

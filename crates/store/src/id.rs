@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 /// 16 bytes, from the keys that the operating system seeds the standard library's hash maps with.
-pub(crate) fn random() -> [u8; 16] {
+pub fn random() -> [u8; 16] {
     let half = || RandomState::new().hash_one(0u8).to_le_bytes();
     let mut id = [0; 16];
     id[..8].copy_from_slice(&half());

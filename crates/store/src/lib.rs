@@ -21,20 +21,21 @@
 //! # Ok::<(), pawl_store::StoreError>(())
 //! ```
 
-mod check;
+pub mod check;
 mod completions;
 mod contract;
 mod error;
 pub mod fault;
-mod id;
+pub mod id;
 mod memory;
 mod record;
 mod sqlite;
 mod url;
 
+pub use completions::{Completions, Notice};
 pub use contract::{
-    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo, Ticket,
-    Wake,
+    Asked, Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo,
+    Ticket, WOKEN, Wake,
 };
 pub use error::{Code, StoreError};
 pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};

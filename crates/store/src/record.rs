@@ -167,7 +167,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The numbers of the chunks that are read for `scopes`, in order.
-    pub(crate) fn read_for(&self, scopes: Scopes) -> impl Iterator<Item = &u64> {
+    pub fn read_for(&self, scopes: Scopes) -> impl Iterator<Item = &u64> {
         let closed = if scopes == Scopes::All { &self.closed[..] } else { &[] };
         self.open.iter().chain(closed)
     }

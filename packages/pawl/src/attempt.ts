@@ -3,18 +3,27 @@
  * the body to the verdict.
  */
 import { createHash } from "node:crypto";
-import { PawlError } from "./errors.ts";
 import { type Logger, withFields } from "./log.ts";
+import * as say from "./messages.ts";
 import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
 import type { Peers } from "./peers.ts";
+import type { Pump } from "./pump.ts";
 import { AttemptRef } from "./ref.ts";
 import type { MessageKind } from "./schema.ts";
 import { type Receiver, type SendOptions, Sends } from "./sends.ts";
-import { AttemptVars, type Draft, type Mirror } from "./state/index.ts";
+import { AttemptVars, type Draft, type DraftListener, type Mirror, OVERTAKEN } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
 import type { Actor, AttemptContext, Types } from "./types.ts";
 import { encode, ValueError } from "./values/index.ts";
-import { type CellWrites, type HostRow, NOTHING_WRITTEN, STATE, type Verdict, type Writes } from "./wire.ts";
+import {
+  type CellWrites,
+  encodeTouched,
+  type HostRow,
+  NOTHING_WRITTEN,
+  STATE,
+  type Verdict,
+  type Writes,
+} from "./wire.ts";
 
 /** What an attempt needs of its actor. */
 export interface AttemptOwner {
@@ -22,6 +31,9 @@ export interface AttemptOwner {
   readonly key: string;
   /** `type/key`, for messages. */
   readonly name: string;
+  /** What the engine knows the actor by. */
+  readonly handle: number;
+  readonly pump: Pump;
   /** None: the actor has no state. */
   readonly mirror: Mirror | undefined;
   readonly vars: unknown;
@@ -40,6 +52,14 @@ type Phase = "running" | "sealed" | "succeeded" | "failed";
 /** The engine numbers the attempts of handlers from here on. */
 const UNDOES = 2 ** 31;
 
+const RESOLVED = Promise.resolve();
+
+/** What is kept when only the second half of an attempt, `apply`, has to run again. */
+interface FirstHalf {
+  readonly sends: number;
+  readonly callbacks: number;
+}
+
 export class Attempt {
   readonly owner: AttemptOwner;
   /** What the engine knows it by. */
@@ -57,10 +77,21 @@ export class Attempt {
   #afterCommit: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
+  /** Whether it has been told that it cannot commit what it does: whatever its body ends with, it runs again. */
+  #isDoomed = false;
+  #willCheck = false;
+  /** Whether other attempts had committed between its first look at the state and the end of its body. */
+  #wasBehind = false;
+  #firstHalf: FirstHalf | undefined;
+  readonly #readOnly: string | undefined;
 
-  /** `keyOf` is asked at most once, and gives nothing once the attempt is over. `undoes`: of a handler that undoes a step. */
-  constructor(owner: AttemptOwner, number: number, keyOf: () => string | undefined, undoes = false) {
+  /**
+   * `keyOf` is asked at most once, and gives nothing once the attempt is over. `undoes`: of a handler that undoes a step.
+   * `readOnly`: the name of a step whose `run` may not write state, because it has an `apply`.
+   */
+  constructor(owner: AttemptOwner, number: number, keyOf: () => string | undefined, undoes = false, readOnly?: string) {
     this.owner = owner;
+    this.#readOnly = readOnly;
     this.number = number;
     this.#keyOf = keyOf;
     this.context = (undoes ? new UndoContext(this) : new Context(this)) as AttemptContext<Types>;
@@ -92,15 +123,90 @@ export class Attempt {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+      else this.#check();
     }
     return this.#controller.signal;
+  }
+
+  #listener(): DraftListener {
+    const step = this.#firstHalf === undefined ? this.#readOnly : undefined;
+    const readOnly = step === undefined ? undefined : () => say.writtenInRun(step, this.owner.name);
+    return { overtaken: () => this.#noticed(), readOnly };
+  }
+
+  /** Another attempt has committed. Whoever listens to the signal is told if this one cannot commit any more. */
+  #noticed(): void {
+    if (this.#controller === undefined || this.#willCheck) return;
+    this.#willCheck = true;
+    // Not at once: other verdicts of the same turn come before any code of users.
+    void RESOLVED.then(() => {
+      this.#willCheck = false;
+      this.#check();
+    });
+  }
+
+  #check(): void {
+    if (this.#phase !== "running" || this.#abortReason !== undefined) return;
+    const place = this.#overtakenAt();
+    if (place === undefined) return;
+    this.#isDoomed = true;
+    this.abort(say.overtaken(this.owner.name, place));
+  }
+
+  /** What another attempt has written that this one, which wrote something, has read or written. */
+  #overtakenAt(): string | undefined {
+    if (!this.#some((draft) => draft.wrote)) return undefined;
+    if (this.#some((draft) => draft.isLost)) return say.TOO_MUCH;
+    const { pump, handle } = this.owner;
+    for (const [cell, draft] of this.#touched()) {
+      const soFar = draft.soFar();
+      const place = soFar && pump.engine.overtaken(handle, encodeTouched({ cell, ...soFar }));
+      if (typeof place === "string") return place;
+    }
+    return undefined;
+  }
+
+  /** Whether it is known that what it did cannot be committed. It is settled, whatever its body ended with, and runs again. */
+  get isDoomed(): boolean {
+    return this.#isDoomed || this.#some((draft) => draft.isLost);
+  }
+
+  /** Whether it has to run again although its body had waited for something: what it did outside is done twice. */
+  get hadAwaited(): boolean {
+    return this.#wasBehind;
+  }
+
+  /**
+   * `run` of a step with `apply` has ended well: what it saw stands at its pin, and `apply` begins on the newest state. Throws
+   * if `run` has written state.
+   */
+  beginApply(step: string): void {
+    if (this.#some((draft) => draft.hasWritten())) throw say.writtenInRun(step, this.owner.name);
+    this.#forgetDrafts();
+    this.#firstHalf = { sends: this.#sends?.list.length ?? 0, callbacks: this.#afterCommit?.length ?? 0 };
+    this.#vars?.save();
+  }
+
+  /** Another attempt came between: what `apply` did is taken back, and it runs again, alone without `run`. */
+  #goBack({ sends, callbacks }: FirstHalf): void {
+    this.#forgetDrafts();
+    this.#sends?.takeBack(sends);
+    if (this.#afterCommit !== undefined) this.#afterCommit.length = callbacks;
+    this.#vars?.goBack();
+    this.#phase = "running";
+  }
+
+  #forgetDrafts(): void {
+    this.#each((draft) => draft.drop());
+    this.#draft = undefined;
+    this.#drafts = undefined;
   }
 
   get draft(): Draft {
     this.mustRun("c.state");
     const { mirror } = this.owner;
     if (mirror === undefined) throw noState(this.owner.type);
-    this.#draft ??= mirror.open();
+    this.#draft ??= mirror.open(this.#listener());
     return this.#draft;
   }
 
@@ -110,7 +216,7 @@ export class Attempt {
     this.#drafts ??= new Map();
     const known = this.#drafts.get(cell);
     if (known !== undefined) return known;
-    const draft = mirror.open();
+    const draft = mirror.open(this.#listener());
     this.#drafts.set(cell, draft);
     return draft;
   }
@@ -174,6 +280,12 @@ export class Attempt {
   /** The body has ended well: what it did, for the settle call. Throws `ValueError` if a part of the state cannot be stored. */
   seal(queuedBefore: () => number): Writes {
     const cells: CellWrites[] = [];
+    this.#wasBehind = this.#some((draft) => draft.behind);
+    if (this.isDoomed) {
+      queuedBefore();
+      this.#phase = "sealed";
+      for (const [cell] of this.#touched()) return { cells: [{ cell, ...OVERTAKEN }], sends: [], rows: [] };
+    }
     if (this.#draft !== undefined || this.#drafts !== undefined) {
       let before: number | undefined;
       for (const [cell, draft] of this.#touched()) {
@@ -190,6 +302,12 @@ export class Attempt {
   *#touched(): Generator<[string, Draft]> {
     if (this.#draft?.touched === true) yield [STATE, this.#draft];
     for (const [cell, draft] of this.#drafts ?? []) if (draft.touched) yield [cell, draft];
+  }
+
+  #some(test: (draft: Draft) => boolean): boolean {
+    if (this.#draft !== undefined && test(this.#draft)) return true;
+    for (const draft of this.#drafts?.values() ?? []) if (test(draft)) return true;
+    return false;
   }
 
   #each(use: (draft: Draft) => void): void {
@@ -210,12 +328,11 @@ export class Attempt {
         this.#succeed();
         return false;
       case "conflict":
-        this.fail(
-          new PawlError(
-            "conflict",
-            `an attempt of ${this.owner.name} was overtaken: another one changed ${verdict.path}`,
-          ),
-        );
+        if (this.#firstHalf !== undefined) {
+          this.#goBack(this.#firstHalf);
+          return false;
+        }
+        this.fail(say.overtaken(this.owner.name, verdict.path));
         return true;
       case "stale":
         this.fail(undefined);
@@ -257,6 +374,14 @@ export class Attempt {
   }
 }
 
+/** Warns of an attempt that runs again although its body had waited: what it did outside is done twice. */
+export function noteRerun(attempt: Attempt, what: string, verdict: Verdict): void {
+  if (!attempt.hadAwaited || verdict.kind !== "conflict") return;
+  const { owner, count } = attempt;
+  const fields = { actor: owner.name, attempt: count, place: verdict.path, alone: verdict.alone };
+  owner.log.warn(fields, `${what} runs again: while it waited, another attempt changed what it had read or written`);
+}
+
 /** Calls user code, which may return a promise or a value, or throw. */
 export function callUser(
   run: () => unknown,
@@ -276,7 +401,7 @@ export function callUser(
   else returned(result);
 }
 
-function isThenable(value: unknown): boolean {
+export function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 

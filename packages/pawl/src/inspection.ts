@@ -12,6 +12,8 @@ export interface Inspection {
   readonly outcome: RunOutcome | undefined;
   readonly history: readonly EntryRecord[];
   readonly inbox: readonly MessageRecord[];
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
 }
 
 /** One row of the history. */
@@ -46,12 +48,12 @@ export interface MessageRecord {
 }
 
 /** Reads what `Engine.inspect` gives. */
-export function readInspection(bytes: Uint8Array): Pick<Inspection, "history" | "inbox"> {
-  if (bytes.length === 0) return { history: [], inbox: [] };
+export function readInspection(bytes: Uint8Array): Pick<Inspection, "history" | "inbox" | "conflicts"> {
+  if (bytes.length === 0) return { history: [], inbox: [], conflicts: 0 };
   const reader = new OutputReader(bytes, bytes.length);
   const history = Array.from({ length: reader.number() }, () => readEntry(reader));
   const inbox = Array.from({ length: reader.number() }, () => readMessage(reader));
-  return { history, inbox };
+  return { history, inbox, conflicts: reader.number() };
 }
 
 function readEntry(reader: OutputReader): EntryRecord {

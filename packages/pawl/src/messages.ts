@@ -193,7 +193,13 @@ export function stale(what: string, actor: string): PawlError {
   );
 }
 
-export function detached(what: string, actor: string): PawlError {
+/** A part of the state that cannot be used. `overtaken`: the version that its attempt sees is not kept any longer. */
+export function unusable(what: string, actor: string, why: "ended" | "detached" | "overtaken"): PawlError {
+  if (why === "overtaken") return overtaken(actor, TOO_MUCH);
+  return why === "ended" ? stale(what, actor) : detached(what, actor);
+}
+
+function detached(what: string, actor: string): PawlError {
   return new PawlError(
     "stale_value",
     `${what} of ${actor} is no longer part of the state.
@@ -201,6 +207,35 @@ export function detached(what: string, actor: string): PawlError {
   expected  a part that is there: nothing has changed
   do        read it again from c.state, or work on a copy: raw(c.state.part)${at()}`,
   );
+}
+
+/** What has changed, where too much has for it to be told. */
+export const TOO_MUCH = "more than is kept for an attempt that is behind: 100000 slots, or 16 MiB";
+
+/** `place`: what another attempt has changed. */
+export function overtaken(actor: string, place: string): PawlError {
+  return new PawlError(
+    "conflict",
+    `an attempt of ${actor} was overtaken: another one changed ${place}.
+  then      what this one did is dropped, and it runs again on the newest state, under the same key
+  do        touch state after the last await, not before it; or write it in \`apply\`, or make the step \`exclusive\``,
+    { retryable: true, data: { place } },
+  );
+}
+
+/** A step whose `run` wrote state although it has an `apply`. */
+export function writtenInRun(step: string, actor: string): PawlError {
+  return badArgument(`\`run\` of step "${step}" of ${actor} writes state, but the step has an \`apply\`.
+  found     a write to c.state in \`run\`: nothing has changed
+  expected  \`run\` to read state at most, and \`apply(c, output)\` to write it${at()}`);
+}
+
+/** `apply` must be over when it returns: its writes are part of the commit. */
+export function applyWaits(step: string, actor: string): PawlError {
+  return badArgument(`\`apply\` of step "${step}" of ${actor} returned a promise.
+  found     an asynchronous function
+  expected  a synchronous one: it runs in the order of commits, and nothing may come between
+  do        await in \`run\`, and give \`apply\` what came of it`);
 }
 
 export function unknownMember(

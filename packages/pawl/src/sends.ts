@@ -45,6 +45,13 @@ export class Sends {
     return this.#list;
   }
 
+  /** Drops all but the first so many. */
+  takeBack(length: number): void {
+    for (const { to } of this.#list.splice(length)) {
+      if (to !== undefined) this.#counts.set(to, (this.#counts.get(to) ?? 1) - 1);
+    }
+  }
+
   /** A message. Throws `unknown_message`, `invalid_payload`, `value_not_storable`, `value_too_large` or `inbox_full`. */
   message(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
     refuseUnknown(options, SEND_OPTIONS, "send");

@@ -91,6 +91,16 @@ export interface StepOptions<T extends Types, R> extends StepPolicy {
   run: (c: AttemptContext<T>) => R | Promise<R>;
   /** Whether its result may be used before it is durable: it becomes so with the next entry. Default: false. */
   ephemeral?: boolean;
+  /**
+   * Whether its attempts run alone: what other attempts of the actor want to commit waits until this one has ended. Only for
+   * what is short; actions that have waited 10 s fail with `actor_busy`. Default: false.
+   */
+  exclusive?: boolean;
+  /**
+   * Writes what `run` returned into the state: synchronous, in the order of commits, on the newest state. `run` may then only
+   * read state, and is never repeated because of other attempts. What it throws is a failure of the attempt.
+   */
+  apply?: (c: AttemptContext<T>, output: R) => void;
   /** Undoes the step, once it has committed, if the workflow fails, is cancelled or calls `ctx.rollback`. Newest first. */
   rollback?: (c: RollbackContext<T>, output: R) => unknown;
   /** Undoes the step if it was tried and never committed: its effect is unknown. */

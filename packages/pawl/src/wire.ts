@@ -9,3 +9,4 @@ export * from "./wire/input.ts";
 export * from "./wire/output.ts";
 export * from "./wire/records.ts";
 export * from "./wire/sinks.ts";
+export * from "./wire/touched.ts";

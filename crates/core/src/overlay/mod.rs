@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, SELF};
-use crate::input::{Send, Time, Writes};
+use crate::input::{CellWrites, Send, Time, Writes};
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
@@ -225,6 +225,34 @@ impl Overlay {
     /// Notes that an attempt has ended without writing anything.
     pub fn gave_up(&mut self, attempt: Attempt) {
         self.turns.done(attempt);
+    }
+
+    /// An exclusive attempt is about to begin. False: not now; it is told when it is its turn, by [`Input::Alone`].
+    ///
+    /// [`Input::Alone`]: crate::input::Input::Alone
+    pub fn claim(&mut self, attempt: Attempt) -> bool {
+        self.turns.claim(attempt, self.now)
+    }
+
+    /// How many attempts had to run again since the actor was loaded.
+    pub fn conflict_count(&self) -> u64 {
+        self.turns.conflict_count()
+    }
+
+    /// What an attempt has read or written of a cell that another change has written since its pin, for people. It is not
+    /// settled by this.
+    pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
+        let only_read = Delta::default();
+        let delta = touched.delta.as_ref().unwrap_or(&only_read);
+        match self.cell(&touched.cell)?.check(touched.pin, Some(delta), touched.reads.as_ref()) {
+            CellVerdict::Conflict { path, .. } => Some(path),
+            CellVerdict::Pass => None,
+        }
+    }
+
+    /// The oldest pin of a cell whose attempt can still be told what it sees.
+    pub fn floor(&self, cell: &str) -> Option<u64> {
+        self.cell(cell).map(Cell::floor)
     }
 
     /// Keeps an input back until the attempt that runs alone has ended.

@@ -1,7 +1,8 @@
-//! Who may commit: everyone, unless an attempt that conflicted too often runs alone.
+//! Who may commit: everyone, unless an attempt runs alone, because it conflicted too often or because it is exclusive.
 //!
 //! An attempt that runs alone holds the *commits*, not the bodies, of the others; they are judged after it, in the order
-//! in which they came.
+//! in which they came. An exclusive attempt that comes while another runs alone waits in the same line, and its body begins
+//! when it is its turn.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,17 +14,20 @@ pub const MAX_CONFLICTS: u32 = 3;
 /// How long an action is held before it gives up, in milliseconds.
 const PATIENCE_MS: i64 = 10_000;
 
-/// A settled attempt that waits for its turn.
+/// An attempt that waits for its turn.
 #[derive(Debug)]
 pub struct Held {
     pub attempt: Attempt,
     pub since: Time,
+    /// What is routed again then: how a body has ended, or [`Input::Alone`] for one that is to begin.
     pub input: Input,
 }
 
 #[derive(Debug, Default)]
 pub struct Turns {
     conflicts: BTreeMap<Attempt, u32>,
+    /// Of all attempts since the actor was loaded.
+    conflict_count: u64,
     alone: Option<Attempt>,
     held: VecDeque<Held>,
 }
@@ -33,14 +37,32 @@ impl Turns {
         self.alone.is_some_and(|alone| alone != attempt)
     }
 
+    /// How many attempts had to run again since the actor was loaded.
+    pub fn conflict_count(&self) -> u64 {
+        self.conflict_count
+    }
+
     /// Counts a conflict; tells whether the attempt runs alone from now on.
     pub fn conflicted(&mut self, attempt: Attempt) -> bool {
+        self.conflict_count += 1;
         let count = self.conflicts.entry(attempt).or_default();
         *count += 1;
         if *count >= MAX_CONFLICTS && self.alone.is_none() {
             self.alone = Some(attempt);
         }
         self.alone == Some(attempt)
+    }
+
+    /// An exclusive attempt is about to begin. False: not before its turn, which [`Turns::release`] tells.
+    pub fn claim(&mut self, attempt: Attempt, now: Time) -> bool {
+        if !self.must_wait(attempt) {
+            self.alone = Some(attempt);
+            return true;
+        }
+        if let Attempt::Step { op, attempt: number } = attempt {
+            self.held.push_back(Held { attempt, since: now, input: Input::Alone { op, attempt: number } });
+        }
+        false
     }
 
     pub fn done(&mut self, attempt: Attempt) {
@@ -55,7 +77,14 @@ impl Turns {
     }
 
     pub fn release(&mut self) -> Option<Held> {
-        if self.alone.is_some() { None } else { self.held.pop_front() }
+        if self.alone.is_some() {
+            return None;
+        }
+        let held = self.held.pop_front()?;
+        if matches!(held.input, Input::Alone { .. }) {
+            self.alone = Some(held.attempt);
+        }
+        Some(held)
     }
 
     pub fn patience(&self) -> Option<Time> {
@@ -110,5 +139,23 @@ mod tests {
         let gone: Vec<_> = turns.impatient(11_000).into_iter().map(|held| held.attempt).collect();
         assert_eq!(gone, [A]);
         assert_eq!(turns.release().map(|held| held.attempt), Some(STEP));
+    }
+
+    #[test]
+    fn an_exclusive_attempt_waits_in_line_behind_what_came_before_it_and_holds_what_came_after() {
+        let mut turns = Turns::default();
+        assert!(turns.claim(STEP, 0), "nobody else is there");
+        turns.hold(held(A, 1));
+        let other = Attempt::Step { op: 2, attempt: 1 };
+        assert!(!turns.claim(other, 2));
+        turns.hold(held(B, 3));
+        assert!(turns.release().is_none());
+        turns.done(STEP);
+        assert_eq!(turns.release().map(|held| held.attempt), Some(A));
+        assert_eq!(turns.release().map(|held| held.input), Some(Input::Alone { op: 2, attempt: 1 }));
+        assert!(turns.must_wait(B) && !turns.must_wait(other));
+        assert!(turns.release().is_none());
+        turns.done(other);
+        assert_eq!(turns.release().map(|held| held.attempt), Some(B));
     }
 }

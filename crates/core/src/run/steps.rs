@@ -79,9 +79,14 @@ impl Run {
     fn execute(&mut self, overlay: &mut Overlay, op: OpId, attempts: u32) {
         let Some(pending) = self.ops.get_mut(&op) else { return };
         let place = pending.place;
-        let Kind::Step { policy, phase, undoes, .. } = &mut pending.kind else { return };
-        *phase = StepPhase::Executing;
+        let Kind::Step { policy, phase, undoes, traits, .. } = &mut pending.kind else { return };
         let (timeout, undoes) = (policy.timeout_ms, *undoes);
+        if traits.exclusive && !undoes && !overlay.claim(Attempt::Step { op, attempt: attempts }) {
+            *phase = StepPhase::Queued;
+            self.set_wake(op, Wake::Now);
+            return self.disarm(op);
+        }
+        *phase = StepPhase::Executing;
         overlay.outputs.push_back(if undoes {
             let (attempted, output) = self.to_undo(place);
             Output::Undo { op, attempt: attempts | UNDOES, attempted, output }
@@ -92,6 +97,22 @@ impl Run {
         match timeout {
             Some(timeout) => self.arm(op, overlay.now.saturating_add(timeout)),
             None => self.disarm(op),
+        }
+    }
+
+    /// It is the turn of an exclusive attempt, if there still is one.
+    pub(super) fn alone(&mut self, overlay: &mut Overlay, op: OpId, attempt: u32) {
+        let waits = self.ops.get(&op).is_some_and(|pending| {
+            matches!(pending.kind, Kind::Step { step: Step::Running { attempts, .. }, phase: StepPhase::Queued, .. }
+                if attempts == attempt)
+        });
+        if waits {
+            if let Some(Kind::Step { step, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
+                *step = Step::Running { attempts: attempt, started_at: overlay.now };
+            }
+            self.execute(overlay, op, attempt);
+        } else {
+            overlay.gave_up(Attempt::Step { op, attempt });
         }
     }
 

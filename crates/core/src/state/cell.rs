@@ -66,6 +66,11 @@ impl Cell {
         self.head
     }
 
+    /// The oldest pin that can still be served: what was changed before it is not kept.
+    pub fn floor(&self) -> u64 {
+        self.log.floor()
+    }
+
     /// About how many bytes the value has when encoded.
     pub fn size(&self) -> u64 {
         self.size

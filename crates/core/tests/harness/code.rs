@@ -266,7 +266,7 @@ impl Code {
         vec![match next.plain().clone() {
             Do::Step(..) => step(StepTraits::default()),
             Do::Undoable(..) => step(StepTraits { undo: true, ..StepTraits::default() }),
-            Do::Attempted(..) => step(StepTraits { undo: true, undo_attempted: true, ephemeral: false }),
+            Do::Attempted(..) => step(StepTraits { undo: true, undo_attempted: true, ..StepTraits::default() }),
             Do::Ephemeral(..) => step(StepTraits { ephemeral: true, ..StepTraits::default() }),
             Do::Sleep(_, ms) => Input::Sleep { scope, op, name, until: Until::After(ms) },
             Do::Next(_, timeout_ms) => wait(1, timeout_ms, false),

@@ -222,7 +222,12 @@ impl<'a> Reader<'a> {
 
     fn traits(&mut self) -> Result<StepTraits> {
         let bits = self.byte()?;
-        Ok(StepTraits { ephemeral: bits & 1 != 0, undo: bits & 2 != 0, undo_attempted: bits & 4 != 0 })
+        Ok(StepTraits {
+            ephemeral: bits & 1 != 0,
+            undo: bits & 2 != 0,
+            undo_attempted: bits & 4 != 0,
+            exclusive: bits & 8 != 0,
+        })
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
@@ -286,7 +291,7 @@ impl<'a> Reader<'a> {
         Ok(Send { to, name, body, delay_ms, purpose })
     }
 
-    fn cell_writes(&mut self) -> Result<CellWrites> {
+    pub fn cell_writes(&mut self) -> Result<CellWrites> {
         let cell = self.text()?;
         let pin = self.number()?;
         let delta = self.optional(Self::delta)?;

@@ -44,13 +44,15 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
-/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages.
-pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], out: &mut Vec<u8>) {
+/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; then how many attempts
+/// had to run again.
+pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], conflicts: u64, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
     inbox.iter().for_each(|message| writer.message(message));
+    writer.number(conflicts);
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);

@@ -79,9 +79,10 @@ export class ActorCells {
     const source = {
       read: () => engine.readCell(handle, cell, NO_VIEW),
       readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(handle, cell, viewOf(pin, delta)),
+      floor: () => engine.cellFloor(handle, cell),
     };
     return new Mirror(source, head, {
-      stale: (what, why) => (why === "ended" ? say.stale(what, key) : say.detached(what, key)),
+      stale: (what, why) => say.unusable(what, key, why),
       refused: (error) => say.notStorable(`something was put into a cell of ${key}`, error, undefined),
       maxValueBytes: limits.valueBytes,
     });

@@ -288,6 +288,7 @@ export class EngineContext {
           resolve: settler.resolve,
           reject: settler.reject,
           kind: "step",
+          apply: undefined,
           name,
           body: config.run as (c: unknown) => unknown,
           handlers: committed === undefined ? undefined : { committed, attempted: undefined },

@@ -219,20 +219,24 @@ export class HostedActor implements AttemptOwner {
   #attempt(call: number, transaction: Transaction): void {
     const attempt = new Attempt(this, 1, () => transaction.idempotencyKey);
     transaction.attempt = attempt;
+    const settle = () => {
+      const writes = attempt.seal(() => this.pump.settling(this.handle));
+      this.pump.input.acted(this.handle, call, writes);
+      this.pump.schedule();
+    };
     const returned = (value: unknown) => {
       if (!attempt.isRunning) return;
       try {
         // A proxy of a cell is of no use after the attempt.
         transaction.result = { value: nodeOf(value) === undefined ? value : raw(value) };
-        const writes = attempt.seal(() => this.pump.settling(this.handle));
-        this.pump.input.acted(this.handle, call, writes);
-        this.pump.schedule();
+        settle();
       } catch (error) {
         threw(error);
       }
     };
     const threw = (error: unknown) => {
       if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
       const { pin } = attempt;
       attempt.fail(undefined);
       transaction.result = { error };

@@ -3,7 +3,7 @@
  *
  * One law: an answer leaves when the engine says that what it rests on is durable, and not before.
  */
-import { Attempt, callUser, encodeGiven } from "../attempt.ts";
+import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
@@ -71,6 +71,12 @@ export class Calls {
       ...args: unknown[]
     ) => unknown;
     const args = decode(action.args) as unknown[];
+    const settle = (): void => {
+      const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
+      call.submitted = true;
+      this.#owner.pump.input.acted(this.#owner.handle, id, writes);
+      this.#owner.pump.schedule();
+    };
     const returned = (output: unknown): void => {
       if (!attempt.isRunning) return;
       try {
@@ -80,16 +86,14 @@ export class Calls {
               ? undefined
               : this.#encode(output, `action "${action.name}" of ${this.#owner.name} returned something`),
         };
-        const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
-        call.submitted = true;
-        this.#owner.pump.input.acted(this.#owner.handle, id, writes);
-        this.#owner.pump.schedule();
+        settle();
       } catch (error) {
         threw(error);
       }
     };
     const threw = (error: unknown): void => {
       if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
       const { pin } = attempt;
       attempt.fail(undefined);
       const failure = toRecord(error);
@@ -113,6 +117,7 @@ export class Calls {
     const action = call?.action;
     if (call === undefined || action?.attempt === undefined) return;
     if (!action.attempt.verdict(verdict)) return;
+    noteRerun(action.attempt, `action "${action.name}"`, verdict);
     // Another attempt came between: run it again, on fresh state, under the same key.
     call.submitted = false;
     call.answer = undefined;

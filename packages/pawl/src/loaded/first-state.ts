@@ -66,10 +66,10 @@ export function mirrorAt(owner: RunOwner, head: number): Mirror {
   const source = {
     read: () => engine.readCell(owner.handle, STATE, NO_VIEW),
     readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(owner.handle, STATE, viewOf(pin, delta)),
+    floor: () => engine.cellFloor(owner.handle, STATE),
   };
   return new Mirror(source, head, {
-    stale: (what, why) =>
-      why === "ended" ? say.stale(`c.${what}`, owner.name) : say.detached(`c.${what}`, owner.name),
+    stale: (what, why) => say.unusable(`c.${what}`, owner.name, why),
     refused: (error) => say.notStorable(`something was put into the state of ${owner.name}`, error, undefined),
     maxValueBytes: owner.limits.valueBytes,
   });

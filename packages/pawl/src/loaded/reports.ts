@@ -1,5 +1,5 @@
 /** Failures that are being reported to the hook: each an attempt of its own. */
-import { Attempt, callUser } from "../attempt.ts";
+import { Attempt, callUser, noteRerun } from "../attempt.ts";
 import { toFailure, toRecord } from "../failure.ts";
 import type { AttemptContext, ErrorEvent, Types } from "../types.ts";
 import type { EventRecord, Verdict } from "../wire.ts";
@@ -31,8 +31,10 @@ export class Reports {
   verdict(id: number, verdict: Verdict): void {
     const report = this.#reports.get(id);
     if (report?.attempt === undefined) return;
-    if (report.attempt.verdict(verdict)) queueMicrotask(() => this.#runReport(id, report));
-    else if (verdict.kind === "stale") this.#endReport(id);
+    if (report.attempt.verdict(verdict)) {
+      noteRerun(report.attempt, "onError", verdict);
+      queueMicrotask(() => this.#runReport(id, report));
+    } else if (verdict.kind === "stale") this.#endReport(id);
   }
 
   reported(id: number): void {
@@ -49,18 +51,22 @@ export class Reports {
     if (onError === undefined || this.#reports.get(id) !== report) return;
     const attempt = new Attempt(this.#owner, 1, () => report.idempotencyKey);
     report.attempt = attempt;
+    const settle = (): void => {
+      const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
+      this.#owner.pump.input.reported(this.#owner.handle, id, writes);
+      this.#owner.pump.schedule();
+    };
     const returned = (): void => {
       if (!attempt.isRunning) return;
       try {
-        const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
-        this.#owner.pump.input.reported(this.#owner.handle, id, writes);
-        this.#owner.pump.schedule();
+        settle();
       } catch (error) {
         threw(error);
       }
     };
     const threw = (error: unknown): void => {
       if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
       attempt.fail(undefined);
       this.#endReport(id);
       this.#owner.log.error({ actor: this.#owner.name, err: error }, "onError threw; what it wrote is dropped");

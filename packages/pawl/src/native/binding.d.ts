@@ -28,6 +28,13 @@ export declare class Engine {
   stepKey(handle: number, op: number): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
+  /**
+   * What an attempt that is still running has read or written and another change has written since its pin, for people;
+   * none: it may still commit. `touched` is what a settle call carries for one cell.
+   */
+  overtaken(handle: number, touched: Uint8Array): string | null
+  /** The oldest pin of a cell whose attempt can still be told what it sees; 0 if there is no such cell. */
+  cellFloor(handle: number, cell: string): number
   /** Whether another engine has written to an embedding host's actor since Pawl did, so that its cells are as old as that. */
   isBehind(actor: string): boolean
   /** How many messages wait in the inbox of the actor of this name, as far as is known in this process. */

@@ -12,8 +12,8 @@ export function adminIn(host: HandleHost): Admin {
   };
   return {
     show: async (type, key) => {
-      const { history, state, inbox } = await loaded(type, key, (actor) => actor.inspect());
-      return { type, key, history, actorState: state, inbox };
+      const { history, state, inbox, conflicts } = await loaded(type, key, (actor) => actor.inspect());
+      return { type, key, history, actorState: state, inbox, conflicts };
     },
     retry: (type, key) => loaded(type, key, (actor) => actor.retry()),
     cancel: (type, key) => loaded(type, key, (actor) => actor.cancel(true, undefined)),

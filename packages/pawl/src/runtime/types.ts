@@ -64,6 +64,8 @@ export interface Shown {
   readonly history: readonly EntryRecord[];
   readonly actorState: unknown;
   readonly inbox: readonly MessageRecord[];
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
 }
 
 /** One actor, from outside. */

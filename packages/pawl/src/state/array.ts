@@ -138,7 +138,8 @@ export class ArrayNode extends StateNode {
     }
     const length = this.length;
     this.#set(index, raw);
-    if (index >= length) this.#resize(index + 1);
+    // No more than that: another draft may have let it grow further.
+    if (index >= length) this.#length = index + 1;
   }
 
   /** Makes a hole. */
@@ -287,7 +288,8 @@ export class ArrayNode extends StateNode {
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
     const before = base.length;
-    const length = this.#slots?.length ?? this.#length ?? base.length;
+    const isCut = this.#floor !== Infinity;
+    const length = this.#slots?.length ?? Math.max(this.#length ?? 0, isCut ? 0 : before);
     if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
     if (this.#slots !== undefined) {
       if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);

@@ -9,7 +9,7 @@ import { decodeStored } from "./codec.ts";
 import type { Head } from "./head.ts";
 import { StateNode } from "./place.ts";
 import { encodeReads } from "./reads.ts";
-import type { StateOptions } from "./tree.ts";
+import type { DraftListener, StateOptions } from "./tree.ts";
 import { DraftTree } from "./tree.ts";
 
 /** What the settle call carries for one cell. */
@@ -25,10 +25,17 @@ export interface Sealed {
 export interface DraftOrigin {
   readonly source: CellSource;
   readonly options: StateOptions;
+  readonly listener: DraftListener | undefined;
   /** Seq of the newest queued change, without materialising anything. */
   readonly seq: () => number;
   readonly materialise: () => Head;
 }
+
+/** The operations of an attempt that cannot be committed: none. A settle call with these and pin 0 is a conflict. */
+const NO_OPERATIONS = new Uint8Array([1]);
+
+/** What the settle call of an attempt carries that is known to have been overtaken. */
+export const OVERTAKEN: Sealed = { pin: 0, delta: NO_OPERATIONS, reads: undefined };
 
 /** One attempt's view of one cell. It is pinned at its first touch, and sees that version and its own writes until it ends. */
 export class Draft {
@@ -55,6 +62,29 @@ export class Draft {
     return this.#tree?.delta.wrote === true;
   }
 
+  /** True once other drafts were committed after its pin. */
+  get behind(): boolean {
+    return this.#tree?.behind === true;
+  }
+
+  /** True if its past is not kept any longer, and it wrote something, or wanted to go on reading. */
+  get isLost(): boolean {
+    return this.#tree?.isLost === true && (this.wrote || this.#tree.missed);
+  }
+
+  /** What it would settle with now, if other drafts were committed after its pin. Changes nothing. */
+  soFar(): Sealed | undefined {
+    const tree = this.#tree;
+    if (this.#stage !== "open" || tree?.behind !== true) return undefined;
+    return { pin: tree.pin, delta: tree.delta.bytes(), reads: encodeReads(tree.pinnedRoot, tree.wide) };
+  }
+
+  /** Whether anything was written, leaves that user code has changed included. */
+  hasWritten(): boolean {
+    if (this.#tree?.closed === false) this.#tree.flush();
+    return this.wrote;
+  }
+
   /** The root: a proxy for a plain object or an array. */
   get value(): unknown {
     const tree = this.#touch();
@@ -63,7 +93,9 @@ export class Draft {
 
   /** Replaces the root by a copy of `next`; changes nothing if it is refused. */
   set value(next: unknown) {
-    this.#touch().assignRoot(next);
+    const tree = this.#touch();
+    tree.mayWrite();
+    tree.assignRoot(next);
   }
 
   /** A plain, detached copy read back from the native handle, own writes included. Counts as reading everything. */
@@ -83,6 +115,10 @@ export class Draft {
   seal(queuedBefore: number): Sealed {
     this.#open();
     const tree = this.#tree;
+    if (tree?.isLost === true) {
+      this.#stage = "sealed";
+      return this.isLost ? OVERTAKEN : { pin: tree.pin, delta: undefined, reads: undefined };
+    }
     tree?.flush();
     this.#stage = "sealed";
     if (tree === undefined) return { pin: this.pin, delta: undefined, reads: undefined };
@@ -101,6 +137,7 @@ export class Draft {
     tree?.head.leave(tree);
     tree?.apply(seq);
     this.drop();
+    tree?.head.committed(() => this.#origin.source.floor?.() ?? 0);
   }
 
   /** It failed, or has nothing to commit: nothing of it remains. */
@@ -117,9 +154,13 @@ export class Draft {
 
   #touch(): DraftTree {
     this.#open();
-    if (this.#tree !== undefined) return this.#tree;
+    if (this.#tree !== undefined) {
+      this.#tree.mayRead();
+      return this.#tree;
+    }
+    const { options, listener } = this.#origin;
     const head = this.#origin.materialise();
-    const tree = new DraftTree(head, this.#origin.options);
+    const tree = new DraftTree(head, options, listener);
     head.enter(tree);
     this.#tree = tree;
     return tree;

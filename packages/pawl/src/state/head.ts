@@ -10,6 +10,10 @@ import { History } from "./history.ts";
 /** A draft as the head sees it. */
 export interface Reader {
   readonly pin: number;
+  /** Another draft was committed: what this one has read or written may be of the past. */
+  overtaken(): void;
+  /** What it needs of the past is not kept any longer: it can read nothing more. */
+  lose(): void;
 }
 
 /** Decoded value, seq and undo lists of one cell. */
@@ -46,6 +50,21 @@ export class Head {
     const { oldestPin } = this;
     this.history.cut(oldestPin);
     this.graves.cut(oldestPin);
+  }
+
+  /**
+   * A draft was committed: the others hear of it, and those that need more of the past than may be kept lose it, the oldest
+   * first. `floor` is the oldest pin that the engine keeps the past for.
+   */
+  committed(floor: () => number): void {
+    if (this.#readers.size === 0) return;
+    const oldest = floor();
+    for (const reader of this.#readers) {
+      if (reader.pin === this.seq || (reader.pin >= oldest && !this.history.isOverfull)) break;
+      reader.lose();
+      this.leave(reader);
+    }
+    for (const reader of this.#readers) if (reader.pin !== this.seq) reader.overtaken();
   }
 
   /** The newest pin of an open draft, or -1: what is overwritten now is kept for pins up to this one. */

@@ -5,6 +5,11 @@
  * first entry whose seq is above `p`, and where there is none, what the mirror holds now.
  */
 
+/** The most old slots that are kept for attempts with an older pin. */
+export const MOST_SLOTS: number = 100_000;
+/** The most bytes of old values that are kept for them: of what can be told at a glance, texts, buffers and orders of keys. */
+export const MOST_BYTES: number = 16 * 1024 * 1024;
+
 /** Stands for a slot that is not there: an absent key, or a hole. */
 export const ABSENT: unique symbol = Symbol("absent");
 /** Says that no later commit touched the slot: the mirror's value is the pin's. */
@@ -27,6 +32,7 @@ interface Logged {
   readonly seq: number;
   readonly container: object;
   readonly slot: Slot;
+  readonly bytes: number;
 }
 
 /** The undo lists of one mirror. */
@@ -35,6 +41,12 @@ export class History {
   /** Every entry in the order of commits, so that a cut costs what it forgets. */
   #log: Logged[] = [];
   #forgotten = 0;
+  #bytes = 0;
+
+  /** Whether more is held than may be. */
+  get isOverfull(): boolean {
+    return this.size > MOST_SLOTS || this.#bytes > MOST_BYTES;
+  }
 
   /** Number of old slots that are held. */
   get size(): number {
@@ -115,6 +127,7 @@ export class History {
       this.#lists.clear();
       this.#log = [];
       this.#forgotten = 0;
+      this.#bytes = 0;
       return;
     }
     for (
@@ -138,10 +151,13 @@ export class History {
     if (list === undefined) lists.set(slot, [{ seq, old }]);
     else if (lastSeq(list) > newestPin) return;
     else list.push({ seq, old });
-    this.#log.push({ seq, container, slot });
+    const bytes = bytesOf(old);
+    this.#bytes += bytes;
+    this.#log.push({ seq, container, slot, bytes });
   }
 
-  #forget({ container, slot }: Logged): void {
+  #forget({ container, slot, bytes }: Logged): void {
+    this.#bytes -= bytes;
     const lists = this.#lists.get(container);
     const list = lists?.get(slot);
     list?.shift();
@@ -149,6 +165,16 @@ export class History {
     lists?.delete(slot);
     if (lists?.size === 0) this.#lists.delete(container);
   }
+}
+
+const SLOT_BYTES = 8;
+
+/** About how much memory an old value keeps, without looking into objects: the engine's own log counts those. */
+function bytesOf(old: unknown): number {
+  if (typeof old === "string") return old.length * 2;
+  if (Array.isArray(old)) return old.length * SLOT_BYTES;
+  if (ArrayBuffer.isView(old) || old instanceof ArrayBuffer) return old.byteLength;
+  return SLOT_BYTES;
 }
 
 /** An entry written after every open pin makes a further one useless: each reader takes the earlier. */

@@ -8,7 +8,7 @@ import type { CellSource } from "./cell.ts";
 import { decodeStored } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { Head } from "./head.ts";
-import type { StateOptions } from "./tree.ts";
+import type { DraftListener, StateOptions } from "./tree.ts";
 
 /** The JavaScript half of one cell. */
 export class Mirror {
@@ -44,11 +44,12 @@ export class Mirror {
     return this.#head?.oldestPin;
   }
 
-  /** Begins an attempt. Costs nothing until the attempt touches the state. */
-  open(): Draft {
+  /** Begins an attempt. Costs nothing until the attempt touches the state. `listener` hears what becomes of its version. */
+  open(listener?: DraftListener): Draft {
     return new Draft({
       source: this.#source,
       options: this.#options,
+      listener,
       seq: () => this.head,
       materialise: () => this.#materialise(),
     });

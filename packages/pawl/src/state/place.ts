@@ -18,8 +18,8 @@ export const NODE: unique symbol = Symbol("pawl.node");
 
 /** Something of the state that was handed out. */
 export abstract class Place {
-  /** True once another value has taken the slot it came from. */
-  gone = false;
+  /** True once another value has taken the slot it came from, or that of what it is in. */
+  gone: boolean;
   readonly tree: DraftTree;
   parent: StateNode | undefined;
   /**
@@ -40,6 +40,7 @@ export abstract class Place {
     this.key = key;
     this.owned = owned;
     this.isKey = isKey;
+    this.gone = parent?.gone === true;
     this.unit = parent?.unit ?? (isKey ? this : undefined);
   }
 
@@ -64,6 +65,7 @@ export abstract class Place {
   writable(): void {
     if (this.tree.closed) throw this.tree.stale(this.describe(), "ended");
     if (this.gone) throw this.tree.stale(this.describe(), "detached");
+    if (this.tree.readOnly !== undefined) throw this.tree.readOnly();
   }
 }
 
@@ -73,6 +75,10 @@ export abstract class StateNode extends Place {
   readonly depth: number;
   /** The places below that were handed out, detached ones included. */
   children: Place[] | undefined;
+  /** The node that this one took over from. */
+  #predecessor: StateNode | undefined;
+  /** Of one that another took over from: places below it that were themselves taken over later, by what they stand for. */
+  #past: Map<object, Place> | undefined;
   /** True once an operation was written for this container. */
   wrote = false;
 
@@ -122,6 +128,19 @@ export abstract class StateNode extends Place {
     next.children = this.children;
     this.children = undefined;
     for (const child of next.children ?? []) child.parent = next;
+    next.#predecessor = this;
+    let past = parent === undefined ? undefined : parent.#predecessor;
+    for (; past !== undefined; past = past.#predecessor) past.#remember(this);
+  }
+
+  #remember(child: StateNode): void {
+    this.#past ??= new Map();
+    if (!this.#past.has(child.base)) this.#past.set(child.base, child);
+  }
+
+  /** The place that stood for a raw value when this node was taken over, if another stands for it now. */
+  pastOf(raw: object): Place | undefined {
+    return this.#past?.get(raw);
   }
 
   /** Counts a place among those below. */

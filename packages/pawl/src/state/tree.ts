@@ -25,8 +25,16 @@ const ROOT_AFTER = 1024;
 /** A hole takes at least this many bytes once it is encoded. */
 const HOLE_BYTES = 4;
 
-/** Why a place cannot be used: its attempt has ended, or another value has taken its slot. */
-export type Staleness = "ended" | "detached";
+/** Why a place cannot be used: its attempt has ended, another value has taken its slot, or its version is not kept any longer. */
+export type Staleness = "ended" | "detached" | "overtaken";
+
+/** Whoever has opened a draft. */
+export interface DraftListener {
+  /** Other drafts were committed after its pin, or its past is not kept any longer. */
+  readonly overtaken: () => void;
+  /** Makes the error for a write, if this draft may only read. */
+  readonly readOnly: (() => Error) | undefined;
+}
 
 /** What a draft is told by its owner. */
 export interface StateOptions {
@@ -64,6 +72,10 @@ export class DraftTree {
   #changedUnits = new Set<StateNode>();
   /** True once the draft takes no more reads and writes. */
   closed = false;
+  /** True once the past that it sees is not kept any longer. */
+  isLost = false;
+  /** True once something of that past was asked for. */
+  missed = false;
   /** True once so much was read that the root counts as read. */
   wide = false;
   /** The root, once the draft has replaced it. */
@@ -76,8 +88,14 @@ export class DraftTree {
   #leavesAsWritten = false;
   readonly #options: StateOptions;
 
-  constructor(head: Head, options: StateOptions) {
+  /** Makes the error for a write, if the draft may only read. */
+  readonly readOnly: (() => Error) | undefined;
+  readonly #listener: DraftListener | undefined;
+
+  constructor(head: Head, options: StateOptions, listener?: DraftListener) {
     this.head = head;
+    this.#listener = listener;
+    this.readOnly = listener?.readOnly;
     this.pin = head.seq;
     this.#options = options;
     this.name = options.name ?? "state";
@@ -186,7 +204,7 @@ export class DraftTree {
 
   /** What user code holds for a container or leaf in a slot of `parent`: the same for every read. */
   handle(parent: StateNode | undefined, key: unknown, raw: object): object {
-    const known = this.#places.get(raw);
+    const known = parent?.gone === true ? this.#placeIn(parent, raw) : this.#places.get(raw);
     if (known === undefined) return this.place(parent, key, raw).handle;
     known.key = key;
     return known.handle;
@@ -205,6 +223,10 @@ export class DraftTree {
     const place = this.#made(parent, key, { owned, isKey }, raw);
     this.#places.set(raw, place);
     return place;
+  }
+
+  #placeIn(parent: StateNode, raw: object): StateNode | Leaf | undefined {
+    return (parent.pastOf(raw) as StateNode | Leaf | undefined) ?? this.#places.get(raw);
   }
 
   /** The place of a raw value, if it was handed out. */
@@ -323,7 +345,36 @@ export class DraftTree {
   }
 
   stale(what: string, why: Staleness): Error {
-    return this.#options.stale(what, why);
+    if (!this.isLost) return this.#options.stale(what, why);
+    this.missed = true;
+    return this.#options.stale(what, "overtaken");
+  }
+
+  overtaken(): void {
+    this.#listener?.overtaken();
+  }
+
+  lose(): void {
+    // One that has settled reads nothing more: the engine judges it.
+    if (this.closed) return;
+    try {
+      this.flush();
+    } catch {
+      // What cannot be stored is told to the attempt that comes after it.
+    }
+    this.isLost = true;
+    this.closed = true;
+    this.#listener?.overtaken();
+  }
+
+  /** Throws unless what it sees is still kept. */
+  mayRead(): void {
+    if (this.isLost) throw this.stale(this.name, "overtaken");
+  }
+
+  /** Throws if the draft may only read. */
+  mayWrite(): void {
+    if (this.readOnly !== undefined) throw this.readOnly();
   }
 
   /** Counts one more container that was read; says whether reads are still recorded one by one. */
@@ -413,7 +464,7 @@ export class DraftTree {
 
   #copiedSlot(parent: StateNode, key: unknown, raw: unknown, isKey = false): unknown {
     if (typeof raw !== "object" || raw === null) return raw;
-    const known = this.#places.get(raw);
+    const known = this.#placeIn(parent, raw);
     if (known === undefined && this.#atHead) return copyStored(raw);
     const place = known ?? this.place(parent, key, raw, isKey);
     if (!(place instanceof Leaf)) return this.#copied(place);

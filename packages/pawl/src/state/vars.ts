@@ -21,6 +21,8 @@ interface Written {
   after: PropertyDescriptor | undefined;
 }
 
+type Journal = Map<Container, Map<string | symbol, Written>>;
+
 /** What each proxy of any attempt stands for. */
 const targets = new WeakMap<object, Container>();
 
@@ -28,7 +30,9 @@ const targets = new WeakMap<object, Container>();
 export class AttemptVars {
   #state: "running" | "succeeded" | "failed" = "running";
   readonly #proxies = new WeakMap<object, Container>();
-  #journal = new Map<Container, Map<string | symbol, Written>>();
+  #journal: Journal = new Map();
+  /** What was written before the point that the attempt may go back to. */
+  #before: Journal | undefined;
   readonly #traps: ProxyHandler<Container>;
   readonly #root: unknown;
   readonly #options: VarsOptions;
@@ -50,12 +54,32 @@ export class AttemptVars {
     if (this.#state !== "running") return;
     this.#state = "succeeded";
     this.#journal = new Map();
+    this.#before = undefined;
   }
 
   /** The attempt has failed: undoes what still holds, and refuses every further use. */
   fail(): void {
     if (this.#state !== "running") return;
     this.#state = "failed";
+    this.#undo();
+    this.#journal = this.#before ?? this.#journal;
+    this.#undo();
+    this.#before = undefined;
+  }
+
+  /** A point that `goBack` leads to. There is one at most. */
+  save(): void {
+    if (this.#state !== "running") return;
+    this.#before = this.#journal;
+    this.#journal = new Map();
+  }
+
+  /** Undoes what was written since `save`, where it still holds. */
+  goBack(): void {
+    this.#undo();
+  }
+
+  #undo(): void {
     for (const [target, slots] of this.#journal) undo(target, slots);
     this.#journal = new Map();
   }

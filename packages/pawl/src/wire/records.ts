@@ -65,6 +65,7 @@ export interface EmbeddedRecord {
 export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
+export const EXCLUSIVE = 8;
 
 export interface LoopRecord {
   readonly name: string;

@@ -8,6 +8,12 @@ import type { ScopeContext } from "./scope-context.ts";
 /** A value on its way to the engine and back: what user code gave is never what it gets. */
 export type Kept = { readonly value: unknown } | { readonly bytes: Uint8Array };
 
+/** What a body gave: for the engine, and to be given back. */
+export interface Ran {
+  readonly bytes: Uint8Array | undefined;
+  readonly kept: Kept;
+}
+
 export const NOTHING: Kept = { value: undefined };
 
 export interface Settler {
@@ -29,6 +35,10 @@ export interface StepOperation extends Settler {
   /** What is called with the attempt's context. */
   readonly body: (c: unknown) => unknown;
   readonly handlers: Handlers | undefined;
+  /** What writes the output into the newest state; none: the body does all. */
+  readonly apply: ((c: unknown, output: unknown) => unknown) | undefined;
+  /** What the body gave, while `apply` follows it. */
+  ran?: Ran | undefined;
   /** Whether its outcome may be told before it is durable. */
   readonly ephemeral: boolean;
   /** Makes of a failure for good a result, if it is one that is asked for. */

@@ -8,8 +8,15 @@ import type { Logger } from "../log.ts";
 import * as say from "../messages.ts";
 import type { Body, Wait } from "../seam.ts";
 import type { EntryKind, StepOptions, Types } from "../types.ts";
-import { EPHEMERAL, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
-import { type CaughtFailure, type ForkOperation, type Handlers, type LoopOperation, NOTHING } from "./operation.ts";
+import { EPHEMERAL, EXCLUSIVE, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
+import {
+  type CaughtFailure,
+  type ForkOperation,
+  type Handlers,
+  type LoopOperation,
+  NOTHING,
+  type StepOperation,
+} from "./operation.ts";
 import type { RunOwner } from "./run.ts";
 import { type Begun, NO_ROWS, refused, type ScopeContext } from "./scope-context.ts";
 
@@ -254,6 +261,7 @@ export class PawlContext {
       name,
       body: (context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown,
       handlers,
+      apply: options === undefined ? undefined : applyOf(options, name),
       ephemeral: options?.ephemeral === true,
       caught: tried ? caughtStep : undefined,
       wrap: tried ? succeeded : undefined,
@@ -442,15 +450,22 @@ function handlersOf(options: StepOptions<Types, unknown>, name: string): Handler
   return { committed: rollback, attempted: rollbackAttempted } as unknown as Handlers;
 }
 
+function applyOf({ apply }: StepOptions<Types, unknown>, name: string): StepOperation["apply"] {
+  if (apply !== undefined) mustRun(`apply of step "${name}"`, apply);
+  return apply as unknown as StepOperation["apply"];
+}
+
 function traitsOf(options: StepOptions<Types, unknown> | undefined, handlers: Handlers | undefined): number {
   if (options === undefined) return 0;
-  const { ephemeral = false } = options;
-  if (typeof ephemeral !== "boolean")
-    throw say.badArgument(`ephemeral of step "${options.name}" is neither true nor false.
-  found     ${say.shown(ephemeral)}
+  const { ephemeral = false, exclusive = false } = options;
+  for (const [name, value] of Object.entries({ ephemeral, exclusive }))
+    if (typeof value !== "boolean")
+      throw say.badArgument(`${name} of step "${options.name}" is neither true nor false.
+  found     ${say.shown(value)}
   expected  true or false`);
   const undo = handlers?.committed === undefined ? 0 : UNDO;
-  return (ephemeral ? EPHEMERAL : 0) | undo | (handlers?.attempted === undefined ? 0 : UNDO_ATTEMPTED);
+  const attempted = handlers?.attempted === undefined ? 0 : UNDO_ATTEMPTED;
+  return (ephemeral ? EPHEMERAL : 0) | undo | attempted | (exclusive ? EXCLUSIVE : 0);
 }
 
 type Each = (ctx: unknown, item: unknown, index: number) => unknown;
@@ -491,7 +506,16 @@ const NEXT_OPTIONS = ["names", "timeout"];
 const BATCH_OPTIONS = ["names", "timeout", "count"];
 /** A wait's rows (engine behaviour 4.4.7): the first message, how many there were, and the deadline. */
 const WAIT_ROWS = [":0", ":count", ":deadline"];
-const STEP_OPTIONS = ["name", "run", "ephemeral", "rollback", "rollbackAttempted", ...POLICY_MEMBERS];
+const STEP_OPTIONS = [
+  "name",
+  "run",
+  "exclusive",
+  "ephemeral",
+  "apply",
+  "rollback",
+  "rollbackAttempted",
+  ...POLICY_MEMBERS,
+];
 const ENTRY_KINDS: readonly EntryKind[] = [
   "step",
   "loop",

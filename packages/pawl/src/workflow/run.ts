@@ -5,11 +5,11 @@
  * Owns the resolvers of pending operations, and nobody else does: an operation of a run that has been dropped never settles.
  */
 import type { AnyDefinition, Policy } from "../actor.ts";
-import { Attempt, type AttemptOwner, callUser, encodeGiven } from "../attempt.ts";
+import { Attempt, type AttemptOwner, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
 import { PawlError } from "../errors.ts";
 import { attribute, attributed, type FailureRecord, toFailure } from "../failure.ts";
-import type { Pump } from "../pump.ts";
+import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
 import type { ResolvedValue, Terminal, Told, Verdict, WorkflowCall } from "../wire.ts";
@@ -23,6 +23,7 @@ import {
   type LoopOperation,
   NOTHING,
   type Operation,
+  type Ran,
   type Settler,
   type StepOperation,
   type TryOperation,
@@ -32,8 +33,6 @@ import { type Begun, ScopeContext } from "./scope-context.ts";
 
 /** What a run needs of its actor. */
 export interface RunOwner extends AttemptOwner {
-  readonly handle: number;
-  readonly pump: Pump;
   readonly definition: AnyDefinition;
   /** The policy of steps that have none of their own. */
   readonly policy: Policy;
@@ -55,7 +54,7 @@ interface Undo {
   attempt: Attempt | undefined;
 }
 
-type Encoded = { readonly bytes: Uint8Array | undefined; readonly kept: Kept } | { readonly error: unknown };
+type Encoded = Ran | { readonly error: unknown };
 
 const EFFECT = "the body had finished; what it did outside has happened. It is not run again.";
 
@@ -267,7 +266,12 @@ export class Run {
   execute(op: number, number: number): void {
     const operation = this.#operations.get(op);
     if (operation?.kind !== "step") return;
-    const attempt = new Attempt(this.owner, number, () => this.#keyOf(op));
+    // Another attempt came between, and only `apply` runs again.
+    if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning)
+      return this.#apply(op, operation, operation.attempt, operation.ran);
+    operation.ran = undefined;
+    const readOnly = operation.apply === undefined ? undefined : operation.name;
+    const attempt = new Attempt(this.owner, number, () => this.#keyOf(op), false, readOnly);
     operation.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.attempt(attempt);
@@ -310,7 +314,30 @@ export class Run {
     const encoded = this.#encode(output, () => `step "${operation.name}" of ${this.owner.name} returned something`);
     if ("error" in encoded) return this.#attemptThrew(op, operation.name, attempt, encoded.error, "critical");
     operation.kept = encoded.kept;
-    this.#attemptDone(op, attempt, encoded.bytes, operation.name);
+    if (operation.apply === undefined || attempt.isDoomed)
+      return this.#attemptDone(op, attempt, encoded.bytes, operation.name);
+    try {
+      attempt.beginApply(operation.name);
+    } catch (error) {
+      return this.#attemptThrew(op, operation.name, attempt, error, "critical");
+    }
+    operation.ran = encoded;
+    this.#apply(op, operation, attempt, encoded);
+  }
+
+  /** The second half of a step that has one: writes what came of the first into the newest state. */
+  #apply(op: number, operation: StepOperation, attempt: Attempt, ran: Ran): void {
+    const { name, apply, callersContext } = operation;
+    try {
+      const returned = callersContext.run(() => apply?.(this.owner.dialect.attempt(attempt), this.#unkept(ran.kept)));
+      if (isThenable(returned)) {
+        Promise.resolve(returned).catch(nothing);
+        return this.#attemptThrew(op, name, attempt, say.applyWaits(name, this.owner.name), "critical");
+      }
+    } catch (error) {
+      return this.#attemptThrew(op, name, attempt, error);
+    }
+    this.#attemptDone(op, attempt, ran.bytes, name);
   }
 
   #attemptDone(op: number, attempt: Attempt, output: Uint8Array | undefined, step: string): void {
@@ -328,6 +355,8 @@ export class Run {
   /** `kind` is given where trying again would repeat the body's effects only to fail again. */
   #attemptThrew(op: number, step: string, attempt: Attempt, error: unknown, kind?: "critical"): void {
     if (!attempt.isRunning) return;
+    // It was told that it has to run again: what it ends with is of no interest.
+    if (attempt.isDoomed) return this.#attemptDone(op, attempt, undefined, step);
     this.#end(attempt, undefined);
     const operation = this.#operations.get(op);
     if (operation?.kind === "step") operation.thrown = error;
@@ -353,6 +382,7 @@ export class Run {
     const found = this.#attemptOf(op, number);
     if (found === undefined) return;
     const again = found.attempt.verdict(verdict);
+    if (again) noteRerun(found.attempt, `step "${found.name}"`, verdict);
     if (again || verdict.kind === "stale") this.#end(found.attempt, undefined);
   }
 

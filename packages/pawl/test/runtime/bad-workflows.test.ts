@@ -266,8 +266,8 @@ describe("options and arguments that are wrong are refused: bad_argument", () =>
       { found: /retries/, expected: /maxRetries/ },
     ],
     "an option of a later version": [
-      (ctx) => ctx["step"]?.({ name: "s", run: nothing, exclusive: true }),
-      { found: /exclusive/ },
+      (ctx) => ctx["step"]?.({ name: "s", run: nothing, priority: 1 }),
+      { found: /priority/ },
     ],
     "an unknown option of a loop": [
       (ctx) => ctx["loop"]?.({ name: "l", run: nothing, sate: 0 }),

@@ -361,6 +361,35 @@ describe("stale parts", () => {
     expect(sameValue(draft.raw(), state)).toBe(true);
   });
 
+  test("what is first read of a part that is gone is gone, too", () => {
+    const { draft, state } = opened(sample());
+    const { nested, items } = state;
+    Reflect.deleteProperty(state, "nested");
+    state.items = [];
+    expect(ended(() => (nested.deep.n = 5))).toBe("state.nested.deep detached");
+    expect(ended(() => items[0] && (items[0].price = 5))).toBe("state.items[0] detached");
+    expect([nested.deep.n, items[0]?.price, draft.raw()]).toEqual([1, 1, { name: "a", items: [], list: [3, 1, 2] }]);
+  });
+
+  test("what was replaced by something built of it is read as it was, also below", () => {
+    const { draft, state } = opened(sample());
+    const { items } = state;
+    const [first] = items;
+    state.items = items.map((item, i) => (i === 0 ? { ...item, price: 9 } : item));
+    const rows = { ...state, nested: { ...state.nested, deep: { ...state.nested.deep, n: 5 } } };
+    const { nested } = state;
+    draft.value = rows;
+    expect([first?.price, items[0]?.price, raw(items)[0], nested.deep.n, raw(nested)]).toEqual([
+      1,
+      1,
+      { price: 1 },
+      1,
+      { deep: { n: 1 } },
+    ]);
+    expect((draft.value as typeof rows).nested.deep.n).toBe(5);
+    expect(sameValue(draft.raw(), draft.value)).toBe(true);
+  });
+
   test("what was deleted and returned is read as it was", () => {
     const { draft, state } = opened<Record<string, { n: number }>>({ a: { n: 1 }, b: { n: 2 } });
     const take = (key: string): unknown => {

@@ -31,12 +31,14 @@ export const arrays: Record<string, (at: unknown[], step: Step, side: Side) => u
     if (at.every((one) => typeof one !== "object" || one === null)) at.sort();
   },
   fill: (at, step, side) => {
-    at.fill(fresh(step), indexIn(at, step), indexIn(at, step, 2));
-    if (isPlain(side)) separate(at);
+    const [from, to] = [indexIn(at, step), indexIn(at, step, 2)];
+    at.fill(fresh(step), from, to);
+    if (isPlain(side)) separate(at, from, to);
   },
   copyWithin: (at, step, side) => {
-    at.copyWithin(indexIn(at, step), indexIn(at, step, 2), indexIn(at, step, 3));
-    if (isPlain(side)) separate(at);
+    const [target, from, to] = [indexIn(at, step), indexIn(at, step, 2), indexIn(at, step, 3)];
+    at.copyWithin(target, from, to);
+    if (isPlain(side)) separate(at, target, target + Math.min(to - from, at.length - target));
   },
   "set an index": (at, step) => {
     at[indexIn(at, step)] = fresh(step);
@@ -155,8 +157,9 @@ export const arrays: Record<string, (at: unknown[], step: Step, side: Side) => u
     return count;
   },
   "copyWithin by call": (at, step, side) => {
-    Array.prototype.copyWithin.call(at, indexIn(at, step), indexIn(at, step, 2));
-    if (isPlain(side)) separate(at);
+    const [target, from] = [indexIn(at, step), indexIn(at, step, 2)];
+    Array.prototype.copyWithin.call(at, target, from);
+    if (isPlain(side) && target !== from) separate(at, target, target + Math.min(at.length - from, at.length - target));
   },
   "Reflect.set at an index": (at, step) => Reflect.set(at, String(indexIn(at, step)), fresh(step)),
   destructure: (at) => {

@@ -74,10 +74,8 @@ export function put(at: Bag, key: string, value: unknown): void {
 }
 
 /** What the state does at once: no two slots hold one object. */
-export function separate(at: unknown[]): void {
-  at.forEach((one, i) => {
-    at[i] = copy(one);
-  });
+export function separate(at: unknown[], from: number, to: number): void {
+  for (let i = from; i < to; i++) if (i in at) at[i] = copy(at[i]);
 }
 
 export function isBag(value: unknown): value is Bag {

@@ -1,0 +1,66 @@
+//! Reaching the server: one session, with what every session of ours has set.
+
+use std::sync::Arc;
+
+use pawl_store::StoreError;
+use tokio::sync::Notify;
+use tokio_postgres::{AsyncMessage, Client, Statement};
+
+use crate::url::Place;
+use crate::{group, open, tls, trouble};
+
+/// A session that serves the queue, with its statements.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) group: [Statement; group::STATEMENTS.len()],
+    pub(crate) open: [Statement; open::STATEMENTS.len()],
+}
+
+/// Connects to the first of the hosts that can be written to. `hint` is told of every notification.
+pub(crate) async fn connect(place: &Place, hint: Option<Arc<Notify>>) -> Result<Client, StoreError> {
+    let tls = tls::connector(place).map_err(|why| trouble::no_trust(&place.shown, &why))?;
+    let connected = place.config.connect(tls).await;
+    let (client, mut connection) = connected.map_err(|error| trouble::describe(&place.shown, &error))?;
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            if let (AsyncMessage::Notification(_), Some(hint)) = (message, &hint) {
+                hint.notify_one();
+            }
+        }
+    });
+    let set = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '5s'; SET statement_timeout = '60s'; \
+               SELECT set_config('synchronous_commit', 'on', false) \
+               WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
+    client.batch_execute(set).await.map_err(|error| trouble::describe(&place.shown, &error))?;
+    Ok(client)
+}
+
+impl Session {
+    pub(crate) async fn begin(place: &Place) -> Result<Session, StoreError> {
+        Self::on(connect(place, None).await?, place).await
+    }
+
+    /// On a connection to a database that has the tables.
+    pub(crate) async fn on(client: Client, place: &Place) -> Result<Session, StoreError> {
+        let session = Self::prepare(client, place).await;
+        session.map_err(|error| trouble::describe(&place.shown, &error))
+    }
+
+    async fn prepare(client: Client, place: &Place) -> Result<Session, tokio_postgres::Error> {
+        client.batch_execute(&format!("SET search_path TO {}", place.schema)).await?;
+        let group = prepare_all(&client, &group::STATEMENTS).await?;
+        let open = prepare_all(&client, &open::STATEMENTS).await?;
+        Ok(Session { client, group, open })
+    }
+}
+
+async fn prepare_all<const N: usize>(
+    client: &Client,
+    sql: &[&str; N],
+) -> Result<[Statement; N], tokio_postgres::Error> {
+    let mut prepared = Vec::with_capacity(N);
+    for text in sql {
+        prepared.push(client.prepare(text).await?);
+    }
+    Ok(prepared.try_into().unwrap_or_else(|_| unreachable!("as many as there are texts")))
+}

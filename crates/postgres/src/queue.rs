@@ -1,0 +1,361 @@
+//! The queue between whoever drives the store and the thread that serves it.
+//!
+//! The one law: every request leaves by exactly one completion, those of one actor in the order of submission, unless the
+//! store was abandoned.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pawl_store::{
+    ActorId, Asked, Batch, Compaction, Completion, Completions, Limits, Notice, OPENING, Outcome, Request, Scopes,
+    Stats, StoreError, Ticket, WOKEN, Wake, check,
+};
+use tokio::sync::Notify;
+
+/// At most this many requests go into one transaction,
+const GROUP_REQUESTS: usize = 1_000;
+/// and no further one once their bodies have this many bytes (a larger one goes alone).
+const GROUP_BYTES: usize = 16 << 20;
+
+pub(crate) enum Work {
+    Asked(Ticket, Request),
+    Release(ActorId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Close,
+    Abandon,
+}
+
+/// The batches of one actor in a group: each follows the one before it.
+pub(crate) struct Unit {
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) batches: Vec<Batch>,
+}
+
+/// What is served together: first the commits, then what is given up, then the openings, then the list.
+#[derive(Default)]
+pub(crate) struct Group {
+    /// In order of id.
+    pub(crate) units: BTreeMap<ActorId, Unit>,
+    pub(crate) releases: Vec<ActorId>,
+    pub(crate) opens: Vec<(Ticket, ActorId, Scopes)>,
+    /// What comes last and alone.
+    pub(crate) last: Option<(Ticket, Last)>,
+    /// Answered without asking the database.
+    pub(crate) refused: Vec<(Ticket, Completion)>,
+}
+
+pub(crate) enum Last {
+    List { after: Option<ActorId>, limit: usize },
+    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    Compact(Compaction),
+}
+
+pub(crate) enum Next {
+    Group(Group),
+    End(End),
+}
+
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// For the thread: something waits, or the end has come.
+    work: Notify,
+    /// For `flush`: nothing is pending.
+    idle: Condvar,
+    wake: Wake,
+}
+
+struct State {
+    waiting: VecDeque<Work>,
+    in_hand: HashMap<Ticket, Asked>,
+    completions: Completions,
+    opened: bool,
+    end: Option<End>,
+    shut: Option<StoreError>,
+    stats: Stats,
+    /// When whoever drives the store last called it.
+    called: Instant,
+    /// Until when our lease is sure to hold.
+    holds_until: Option<Instant>,
+}
+
+/// The side of the caller.
+impl Queue {
+    pub(crate) fn new(wake: Wake) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            in_hand: HashMap::new(),
+            completions: Completions::default(),
+            opened: false,
+            end: None,
+            shut: None,
+            stats: Stats::default(),
+            called: Instant::now(),
+            holds_until: None,
+        };
+        Self { state: Mutex::new(state), work: Notify::new(), idle: Condvar::new(), wake }
+    }
+
+    pub(crate) fn submit(&self, work: Work) {
+        let mut state = self.state();
+        if state.end == Some(End::Abandon) {
+            return;
+        }
+        match (work, state.shut.clone()) {
+            (work, None) => {
+                state.waiting.push_back(work);
+                drop(state);
+                self.work.notify_one();
+            }
+            (Work::Asked(ticket, request), Some(error)) => {
+                let notice = state.completions.push([(ticket, request.asked().refused(error))]);
+                self.leave(state, notice);
+            }
+            (Work::Release(_), Some(_)) => {}
+        }
+    }
+
+    pub(crate) fn drain(&self, into: &mut Vec<(Ticket, Completion)>) {
+        let mut state = self.state();
+        state.called = Instant::now();
+        state.completions.drain(into);
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.state().pending()
+    }
+
+    pub(crate) fn flush(&self) {
+        let busy = |state: &mut State| {
+            state.shut.is_none() && state.end != Some(End::Abandon) && (state.pending() > 0 || !state.opened)
+        };
+        drop(self.idle.wait_while(self.state(), busy).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.state().stats
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.state().holds_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Tells the thread to end. An abandoned store stays abandoned.
+    pub(crate) fn end(&self, end: End) {
+        let mut state = self.state();
+        if state.end != Some(End::Abandon) {
+            state.end = Some(end);
+        }
+        if end == End::Abandon {
+            state.waiting.clear();
+            state.in_hand.clear();
+            state.completions.clear();
+        }
+        drop(state);
+        self.work.notify_one();
+        self.idle.notify_all();
+    }
+}
+
+/// The side of the thread.
+impl Queue {
+    /// Waits for a group, or for the end.
+    pub(crate) async fn next(&self, limits: &Limits) -> Next {
+        loop {
+            if let Some(next) = self.state().next(limits) {
+                return next;
+            }
+            self.work.notified().await;
+        }
+    }
+
+    /// Waits for `time`, or less if the end comes; says how the store is to end, if it is.
+    pub(crate) async fn pause(&self, time: Duration) -> Option<End> {
+        let until = tokio::time::Instant::now() + time;
+        while self.ending().is_none() && tokio::time::timeout_at(until, self.work.notified()).await.is_ok() {}
+        // What was heard meanwhile is looked at by the next `next`.
+        self.work.notify_one();
+        self.ending()
+    }
+
+    pub(crate) fn ending(&self) -> Option<End> {
+        self.state().end
+    }
+
+    /// How long nobody has called.
+    pub(crate) fn quiet(&self) -> Duration {
+        self.state().called.elapsed()
+    }
+
+    /// Calls whoever drives the store, who is to show that it is alive.
+    pub(crate) fn knock(&self) {
+        (self.wake)();
+    }
+
+    pub(crate) fn hold_until(&self, until: Instant) {
+        self.state().holds_until = Some(until);
+    }
+
+    pub(crate) fn announce(&self, completion: Completion) {
+        let mut state = self.state();
+        state.opened = true;
+        let notice = state.complete([(OPENING, completion)]);
+        self.leave(state, notice);
+    }
+
+    /// Tells of actors that nobody has asked for.
+    pub(crate) fn tell(&self, completion: Completion) {
+        let mut state = self.state();
+        if state.shut.is_some() || state.end.is_some() {
+            return;
+        }
+        let notice = state.complete([(WOKEN, completion)]);
+        self.leave(state, notice);
+    }
+
+    pub(crate) fn finish(&self, mut completions: Vec<(Ticket, Completion)>, stats: Stats) {
+        completions.sort_by_key(|(ticket, _)| *ticket);
+        let mut state = self.state();
+        state.stats = stats;
+        for (ticket, _) in &completions {
+            state.in_hand.remove(ticket);
+        }
+        let notice = state.complete(completions);
+        self.leave(state, notice);
+    }
+
+    /// Ends the queue: what is in hand is lost, what waits or comes later is refused.
+    pub(crate) fn shut(&self, error: StoreError) {
+        let mut state = self.state();
+        let opening = (!state.opened).then(|| (OPENING, Completion::Failed(error.clone())));
+        let unknown = error.clone().into_unknown();
+        let mut lost: Vec<_> =
+            state.in_hand.drain().map(|(ticket, asked)| (ticket, asked.lost(unknown.clone()))).collect();
+        lost.sort_by_key(|(ticket, _)| *ticket);
+        let first = state.complete(opening.into_iter().chain(lost));
+        let second = state.refuse_waiting(&error);
+        state.opened = true;
+        state.holds_until = None;
+        state.shut = Some(error);
+        self.leave(state, if first == Notice::Wake { first } else { second });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of the state, then of whoever waits for it.
+    fn leave(&self, state: MutexGuard<'_, State>, notice: Notice) {
+        let idle = state.pending() == 0;
+        drop(state);
+        if idle {
+            self.idle.notify_all();
+        }
+        notice.call(&self.wake);
+    }
+}
+
+impl State {
+    fn pending(&self) -> usize {
+        self.waiting.len() + self.in_hand.len()
+    }
+
+    fn next(&mut self, limits: &Limits) -> Option<Next> {
+        match self.end {
+            Some(End::Abandon) => Some(Next::End(End::Abandon)),
+            _ if !self.waiting.is_empty() => Some(Next::Group(self.gather(limits))),
+            end => end.map(Next::End),
+        }
+    }
+
+    fn gather(&mut self, limits: &Limits) -> Group {
+        let mut group = Group::default();
+        // Actors that are given up or opened by this group: their next request is for the next one.
+        let mut done = HashSet::new();
+        let (mut requests, mut bytes) = (0, 0);
+        while let Some(work) = self.waiting.front() {
+            bytes += if let Work::Asked(_, Request::Commit(batch)) = work { batch.bytes() } else { 0 };
+            let full = requests == GROUP_REQUESTS || (bytes > GROUP_BYTES && requests > 0);
+            if full || group.last.is_some() || !fits(&group, &done, work) {
+                break;
+            }
+            requests += 1;
+            let Some(work) = self.waiting.pop_front() else { break };
+            if let Work::Asked(ticket, request) = &work {
+                self.in_hand.insert(*ticket, request.asked());
+            }
+            group.add(work, limits, &mut done);
+        }
+        group
+    }
+
+    fn refuse_waiting(&mut self, error: &StoreError) -> Notice {
+        let waiting = std::mem::take(&mut self.waiting);
+        let refused = waiting.into_iter().filter_map(|work| match work {
+            Work::Asked(ticket, request) => Some((ticket, request.asked().refused(error.clone()))),
+            Work::Release(_) => None,
+        });
+        self.complete(refused)
+    }
+
+    fn complete(&mut self, completions: impl IntoIterator<Item = (Ticket, Completion)>) -> Notice {
+        if self.end == Some(End::Abandon) {
+            return Notice::Nothing;
+        }
+        self.completions.push(completions)
+    }
+}
+
+/// Whether `work` can be served with `group` and still find what was asked before it done.
+fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
+    match work {
+        Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
+        Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
+        Work::Asked(_, Request::Commit(batch)) => {
+            let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
+            let follows = before.is_none_or(|before| {
+                let next = before.changes.last().map(|change| change.seq + 1);
+                before.epoch == batch.epoch && next == batch.changes.first().map(|change| change.seq)
+            });
+            follows && !done.contains(&batch.actor)
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, work: Work, limits: &Limits, done: &mut HashSet<ActorId>) {
+        match work {
+            Work::Release(actor) => {
+                done.insert(actor.clone());
+                self.releases.push(actor);
+            }
+            Work::Asked(ticket, Request::Alarms { after, limit }) => {
+                self.last = Some((ticket, Last::List { after, limit }));
+            }
+            Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
+                Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
+                Err(error) => self.refused.push((ticket, Completion::Failed(error))),
+            },
+            Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),
+            Work::Asked(ticket, Request::Open { actor, scopes }) => match check::actor(&actor) {
+                Ok(()) => {
+                    done.insert(actor.clone());
+                    self.opens.push((ticket, actor, scopes));
+                }
+                Err(error) => self.refused.push((ticket, Completion::Failed(error))),
+            },
+            Work::Asked(ticket, Request::Commit(batch)) => match check::shape(&batch, limits) {
+                Ok(()) => {
+                    let empty = || Unit { tickets: Vec::new(), batches: Vec::new() };
+                    let unit = self.units.entry(batch.actor.clone()).or_insert_with(empty);
+                    unit.tickets.push(ticket);
+                    unit.batches.push(batch);
+                }
+                Err(error) => self.refused.push((ticket, Completion::Committed(Outcome::No(error)))),
+            },
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The tables. The store makes them and brings them up to date; what is newer than it knows, it leaves alone.
+
+use pawl_store::{StoreError, id};
+use tokio_postgres::{Client, Error as PgError};
+
+use crate::trouble::{self, Kind};
+use crate::url::Place;
+
+/// The format of the tables that this version writes.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
+/// row last, so that what follows in it finds what has passed the fence.
+const TABLES: &str = r#"
+CREATE TABLE meta (
+    key   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);
+CREATE TABLE process (
+    id      BIGINT NOT NULL PRIMARY KEY,
+    name    TEXT NOT NULL,
+    expires TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE actor (
+    namespace     TEXT COLLATE "C" NOT NULL,
+    id            TEXT COLLATE "C" NOT NULL,
+    epoch         BIGINT NOT NULL,
+    seq           BIGINT NOT NULL,
+    alarm         BIGINT,
+    status        TEXT NOT NULL,
+    state_version BIGINT NOT NULL,
+    owner         BIGINT,
+    mark          BIGINT NOT NULL,
+    PRIMARY KEY (namespace, id)
+);
+CREATE INDEX actor_alarm ON actor (alarm) WHERE alarm IS NOT NULL;
+CREATE INDEX actor_owner ON actor (owner) WHERE owner IS NOT NULL;
+CREATE TABLE change (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    seq       BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    PRIMARY KEY (namespace, actor, seq)
+);
+CREATE TABLE snapshot (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    seq       BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    open      BIGINT[] NOT NULL,
+    closed    BIGINT[] NOT NULL,
+    PRIMARY KEY (namespace, actor, seq)
+);
+CREATE TABLE chunk (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    number    BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    PRIMARY KEY (namespace, actor, number)
+);
+CREATE TABLE inbox (
+    namespace  TEXT COLLATE "C" NOT NULL,
+    receiver   TEXT COLLATE "C" NOT NULL,
+    sender     TEXT COLLATE "C" NOT NULL,
+    sender_seq BIGINT NOT NULL,
+    body       BYTEA NOT NULL,
+    PRIMARY KEY (namespace, receiver, sender, sender_seq)
+);
+"#;
+
+/// Which store this is, as its tables say.
+pub(crate) struct Identity {
+    pub(crate) id: [u8; 16],
+    /// The number of this opening: higher than any before it.
+    pub(crate) process: u64,
+}
+
+/// Makes the tables if there are none, and enters a new process.
+pub(crate) async fn enter(client: &Client, place: &Place) -> Result<Identity, StoreError> {
+    let said = |error: &PgError| trouble::describe(&place.shown, error);
+    for _ in 0..20 {
+        match format(client, &place.schema).await {
+            Ok(Some(found)) if found.parse::<u32>().is_ok_and(|found| found <= FORMAT) => {
+                return number(client, &place.schema).await.map_err(|error| said(&error));
+            }
+            Ok(Some(found)) => return Err(trouble::newer(&place.shown, &found, FORMAT)),
+            Ok(None) => return Err(trouble::foreign(&place.shown)),
+            Err(error) if trouble::kind(&error) == Kind::Missing => {}
+            Err(error) => return Err(said(&error)),
+        }
+        // Several processes may come to an empty database at once: one of them makes the tables.
+        match make(client, &place.schema).await {
+            Err(error) if !matches!(trouble::kind(&error), Kind::Exists | Kind::Conflict) => return Err(said(&error)),
+            _ => {}
+        }
+    }
+    Err(StoreError::unavailable(format!("{}: its tables could not be made", place.shown)))
+}
+
+async fn format(client: &Client, schema: &str) -> Result<Option<String>, PgError> {
+    let row = client.query_opt(&format!("SELECT value FROM {schema}.meta WHERE key = 'format'"), &[]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+async fn make(client: &Client, schema: &str) -> Result<(), PgError> {
+    let id: String = id::random().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sql = format!(
+        "BEGIN; CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path TO {schema}; {TABLES} \
+         INSERT INTO meta (key, value) VALUES ('id', '{id}'), ('processes', '0'), ('format', '{FORMAT}'); COMMIT"
+    );
+    let made = client.batch_execute(&sql).await;
+    if made.is_err() {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    made
+}
+
+async fn number(client: &Client, schema: &str) -> Result<Identity, PgError> {
+    let id = format!("SELECT value FROM {schema}.meta WHERE key = 'id'");
+    let id: String = client.query_one(&id, &[]).await?.get(0);
+    let next = format!(
+        "UPDATE {schema}.meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'processes' \
+         RETURNING CAST(value AS BIGINT)"
+    );
+    let process: i64 = loop {
+        match client.query_one(&next, &[]).await {
+            Err(error) if trouble::kind(&error) == Kind::Conflict => {}
+            other => break other?.get(0),
+        }
+    };
+    let byte = |n: usize| u8::from_str_radix(id.get(2 * n..2 * n + 2).unwrap_or("00"), 16).unwrap_or(0);
+    Ok(Identity { id: std::array::from_fn(byte), process: process.cast_unsigned() })
+}

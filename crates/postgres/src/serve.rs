@@ -1,0 +1,379 @@
+//! The thread: serves the queue over one session, and gets another when that one breaks.
+//!
+//! | the transaction               | its batches                   | then                      |
+//! | ----------------------------- | ----------------------------- | ------------------------- |
+//! | is committed                  | `Yes`; the fenced ones `No`   | the next group            |
+//! | met another (40001, 40P01)    | wait                          | again, for a while        |
+//! | failed on one of several      | wait                          | each alone                |
+//! | failed on its only one        | `No`                          | the next group            |
+//! | broke before its COMMIT       | `No`                          | a new session             |
+//! | broke without an answer       | `Unknown`                     | a new session             |
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pawl_store::{
+    ActorId, Batch, Compaction, Completion, OpenOptions, Outcome, Scopes, Stats, StoreError, StoreInfo, Ticket, check,
+};
+use tokio::sync::Notify;
+use tokio_postgres::Error as PgError;
+
+use crate::connect::{Session, connect};
+use crate::group::{Transacted, transact};
+use crate::lease::Lease;
+use crate::open::Claim;
+use crate::queue::{End, Group, Last, Next, Queue, Unit};
+use crate::trouble::{self, Kind};
+use crate::url::Place;
+use crate::{messages, open, past, schema};
+
+/// Between two tries to connect: from the first to the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How long the closing of a store waits for the server to hear of it.
+const PARTING: Duration = Duration::from_secs(5);
+
+pub(crate) struct Server {
+    place: Place,
+    options: OpenOptions,
+    queue: Arc<Queue>,
+    stats: Stats,
+    /// The number of this opening.
+    process: u64,
+    /// How many claims and transactions were numbered.
+    numbered: u64,
+    session: Option<Session>,
+    /// Others may have work from us.
+    tell: Arc<Notify>,
+}
+
+type Answers = Vec<(Ticket, Completion)>;
+
+impl Server {
+    pub(crate) fn new(place: Place, options: OpenOptions, queue: Arc<Queue>) -> Server {
+        let tell = Arc::default();
+        Server { place, options, queue, stats: Stats::default(), process: 0, numbered: 0, session: None, tell }
+    }
+
+    /// The body of the thread.
+    pub(crate) fn run(mut self) {
+        let queue = self.queue.clone();
+        let closed = StoreError::closed(&self.place.shown);
+        let panicked = trouble::panicked(&self.place.shown);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| StoreError::unavailable(error.to_string()))?;
+            runtime.block_on(self.live())
+        }));
+        let reason = match ended {
+            Ok(Ok(())) => closed,
+            Ok(Err(error)) => error,
+            Err(_) => panicked,
+        };
+        // Whatever panics here is the caller's wake; there is nobody left to be told.
+        drop(catch_unwind(AssertUnwindSafe(|| queue.shut(reason))));
+    }
+
+    async fn live(&mut self) -> Result<(), StoreError> {
+        let client = connect(&self.place, None).await?;
+        let identity = schema::enter(&client, &self.place).await?;
+        self.process = identity.process;
+        let lease = Lease::new(&self.place, self.process, &self.queue, &self.options);
+        self.tell = lease.tell.clone();
+        let said = |error: PgError| trouble::describe(&self.place.shown, &error);
+        lease.renew(&client).await.map_err(said)?;
+        lease.sweep(&client).await.map_err(said)?;
+        self.session = Some(Session::on(client, &self.place).await?);
+        let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
+        let renewing = tokio::spawn(lease.run());
+        let url: Arc<str> = self.place.shown.as_str().into();
+        self.queue.announce(Completion::Ready(StoreInfo { id: identity.id, url, epoch: self.process }));
+        let end = self.serve().await;
+        renewing.abort();
+        if end == End::Close
+            && let Ok(session) = self.session().await
+        {
+            // What is not told is found out when the lease has run out.
+            drop(tokio::time::timeout(PARTING, parting.end(&session.client)).await);
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            let limits = self.options.limits;
+            match self.queue.clone().next(&limits).await {
+                Next::End(end) => return end,
+                Next::Group(group) => self.group(group).await,
+            }
+        }
+    }
+
+    /// A session that works, for as long as it is worth trying.
+    async fn session(&mut self) -> Result<&Session, StoreError> {
+        if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
+            self.session = None;
+            let started = Instant::now();
+            let (mut pause, longest) = PAUSES;
+            let session = loop {
+                match Session::begin(&self.place).await {
+                    Ok(session) => break session,
+                    Err(error) if !error.retryable || started.elapsed() > self.options.busy_patience => {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        if self.queue.pause(pause).await.is_some() && started.elapsed() > PARTING / 5 {
+                            return Err(error);
+                        }
+                    }
+                }
+                pause = longest.min(pause * 2);
+            };
+            self.stats.reopenings += 1;
+            self.session = Some(session);
+        }
+        self.session.as_ref().ok_or_else(|| StoreError::unavailable(self.place.shown.clone()))
+    }
+
+    /// Serves a group, and answers it.
+    async fn group(&mut self, group: Group) {
+        let Group { units, releases, opens, last, refused } = group;
+        let mut answers = refused;
+        let sends = units.values().flat_map(|unit| &unit.batches).any(sends_to_others);
+        if !units.is_empty() {
+            answers.extend(self.commit(&units).await);
+        }
+        if sends {
+            self.tell.notify_one();
+        }
+        if !releases.is_empty() {
+            let process = self.process;
+            if let Ok(session) = self.session().await {
+                // Those that this does not reach are given up with the lease.
+                drop(open::release(session, process, &releases).await);
+            }
+        }
+        if !opens.is_empty() {
+            answers.extend(self.open(opens).await);
+        }
+        match last {
+            None => {}
+            Some((ticket, Last::List { after, limit })) => answers.push((ticket, self.list(after, limit).await)),
+            Some((ticket, Last::Read { actor, up_to, scopes })) => {
+                answers.push((ticket, self.read(&actor, up_to, scopes).await));
+            }
+            Some((ticket, Last::Compact(piece))) => {
+                answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
+            }
+        }
+        self.queue.finish(answers, self.stats);
+    }
+
+    /// Commits units, together if that can be, otherwise batch by batch.
+    async fn commit(&mut self, units: &BTreeMap<ActorId, Unit>) -> Answers {
+        let all: Vec<(&ActorId, &Unit)> = units.iter().collect();
+        let several = units.values().map(|unit| unit.batches.len()).sum::<usize>() > 1;
+        if let Some(answers) = self.transaction(&all, several).await {
+            return answers;
+        }
+        let mut answers = Answers::new();
+        for (actor, unit) in units {
+            for (ticket, batch) in unit.tickets.iter().zip(&unit.batches) {
+                let alone = Unit { tickets: vec![*ticket], batches: vec![batch.clone()] };
+                answers.extend(self.transaction(&[(actor, &alone)], false).await.unwrap_or_default());
+            }
+        }
+        answers
+    }
+
+    /// One transaction, as often as it takes. None: its batches are to be tried alone.
+    async fn transaction(&mut self, units: &[(&ActorId, &Unit)], several: bool) -> Option<Answers> {
+        let started = Instant::now();
+        loop {
+            let mark = self.number().cast_signed();
+            let transacted = match self.session().await {
+                Ok(session) => transact(session, units, mark).await,
+                Err(error) => return Some(refuse(units, &error)),
+            };
+            let shown = self.place.shown.clone();
+            let error = match transacted {
+                Transacted::Done(passed) => return Some(self.done(units, &passed).await),
+                Transacted::Conflict(_) if started.elapsed() < 2 * self.options.busy_patience => continue,
+                Transacted::Spoiled(_) if several => return None,
+                Transacted::Spoiled(error) => return Some(self.spoiled(units, &error).await),
+                Transacted::Conflict(error) => trouble::describe(&shown, &error),
+                Transacted::Broken(error) => {
+                    self.session = None;
+                    trouble::describe(&shown, &error)
+                }
+                Transacted::Unknown(error) => {
+                    self.session = None;
+                    let unknown = trouble::describe(&shown, &error).into_unknown();
+                    return Some(answer(units, |_| Outcome::Unknown(unknown.clone())));
+                }
+            };
+            return Some(refuse(units, &error));
+        }
+    }
+
+    /// The answers of a transaction that is durable, but for those whose fence has not held.
+    async fn done(&mut self, units: &[(&ActorId, &Unit)], passed: &std::collections::HashSet<ActorId>) -> Answers {
+        let written = units.iter().filter(|(actor, _)| passed.contains(actor)).flat_map(|(_, unit)| &unit.batches);
+        let changes: Vec<u64> = written.map(|batch| batch.changes.len() as u64).collect();
+        self.stats.batches += changes.len() as u64;
+        self.stats.changes += changes.iter().sum::<u64>();
+        self.stats.transactions += u64::from(!changes.is_empty());
+        let mut answers = Answers::new();
+        for (actor, unit) in units {
+            if passed.contains(actor) {
+                answers.extend(answer(&[(actor, unit)], |_| Outcome::Yes));
+                continue;
+            }
+            let standing = match self.session().await {
+                Ok(session) => open::standing(session, actor).await.ok().flatten(),
+                Err(_) => None,
+            };
+            answers.extend(answer(&[(actor, unit)], |batch| Outcome::No(fenced(batch, standing))));
+        }
+        answers
+    }
+
+    /// The answer to the one batch of a transaction that was refused.
+    async fn spoiled(&mut self, units: &[(&ActorId, &Unit)], error: &PgError) -> Answers {
+        let mut refusal = trouble::describe(&self.place.shown, error).not_retryable();
+        if let Ok(session) = self.session().await
+            && let Some(batch) = units.first().and_then(|(_, unit)| unit.batches.first())
+            && let Ok(Some(misfit)) = messages::misfit(&session.client, batch).await
+        {
+            refusal = misfit;
+        }
+        refuse(units, &refusal)
+    }
+
+    async fn open(&mut self, opens: Vec<(Ticket, ActorId, Scopes)>) -> Answers {
+        let started = Instant::now();
+        loop {
+            let mut claim = |scopes| Claim { epoch: self.number(), scopes };
+            let claims: BTreeMap<ActorId, Claim> =
+                opens.iter().map(|(_, actor, scopes)| (actor.clone(), claim(*scopes))).collect();
+            let process = self.process;
+            let opened = match self.session().await {
+                Ok(session) => open::open(session, process, &claims).await,
+                Err(error) => return fail(&opens, &error),
+            };
+            match opened {
+                Ok(mut opened) => {
+                    let stats = &mut self.stats;
+                    let found = |(ticket, actor, _): &(Ticket, ActorId, Scopes)| {
+                        let answer = opened.remove(actor)?;
+                        answer.iter().for_each(|opened| stats.read(&opened.chunks, &opened.changes));
+                        Some((*ticket, answer.map_or_else(Completion::Failed, Completion::Opened)))
+                    };
+                    return opens.iter().filter_map(found).collect();
+                }
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return fail(&opens, &trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn list(&mut self, after: Option<ActorId>, limit: usize) -> Completion {
+        let started = Instant::now();
+        loop {
+            let process = self.process;
+            let listed = match self.session().await {
+                Ok(session) => open::due(session, process, after.as_ref(), limit).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match listed {
+                Ok(due) => return Completion::Alarms(due),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {
+        let started = Instant::now();
+        loop {
+            let read = match self.session().await {
+                Ok(session) => past::read(&session.client, actor, up_to, scopes).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match read {
+                Ok(Ok(past)) => {
+                    self.stats.read(&past.chunks, &past.changes);
+                    return Completion::Read(past);
+                }
+                Ok(Err(error)) => return Completion::Failed(error),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn compact(&mut self, piece: &Compaction) -> Outcome {
+        let started = Instant::now();
+        loop {
+            let mark = self.number().cast_signed();
+            let compacted = match self.session().await {
+                Ok(session) => past::compact(&session.client, piece, mark).await,
+                Err(error) => return Outcome::No(error),
+            };
+            let shown = self.place.shown.clone();
+            match compacted {
+                Ok(Ok(())) => {
+                    self.stats.compacted(piece);
+                    return Outcome::Yes;
+                }
+                Ok(Err(refusal)) => return Outcome::No(refusal),
+                Err((true, error)) if !trouble::is_certain(&error) => {
+                    let unknown = trouble::describe(&shown, &error).into_unknown();
+                    self.session = None;
+                    return Outcome::Unknown(unknown);
+                }
+                Err((_, error)) if self.may_try_again(&error, started) => {}
+                Err((_, error)) => return Outcome::No(trouble::describe(&shown, &error)),
+            }
+        }
+    }
+
+    /// Whether what only reads, or claims, is worth another try; a broken session is left behind.
+    fn may_try_again(&mut self, error: &PgError, started: Instant) -> bool {
+        let kind = trouble::kind(error);
+        if kind == Kind::Broken {
+            self.session = None;
+        }
+        matches!(kind, Kind::Broken | Kind::Conflict) && started.elapsed() < 2 * self.options.busy_patience
+    }
+
+    /// A number that no process has used before: for a claim, or for a transaction.
+    fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        (self.process << 32) | self.numbered
+    }
+}
+
+fn sends_to_others(batch: &Batch) -> bool {
+    batch.changes.iter().flat_map(|change| &change.put).any(|put| put.receiver != batch.actor.name)
+}
+
+fn answer(units: &[(&ActorId, &Unit)], outcome: impl Fn(&Batch) -> Outcome) -> Answers {
+    let batches = units.iter().flat_map(|(_, unit)| unit.tickets.iter().zip(&unit.batches));
+    batches.map(|(ticket, batch)| (*ticket, Completion::Committed(outcome(batch)))).collect()
+}
+
+fn refuse(units: &[(&ActorId, &Unit)], error: &StoreError) -> Answers {
+    answer(units, |_| Outcome::No(error.clone()))
+}
+
+fn fail(opens: &[(Ticket, ActorId, Scopes)], error: &StoreError) -> Answers {
+    opens.iter().map(|(ticket, ..)| (*ticket, Completion::Failed(error.clone()))).collect()
+}
+
+/// Why a fence has not held, as far as can be told afterwards.
+fn fenced(batch: &Batch, standing: Option<(u64, u64)>) -> StoreError {
+    let (epoch, seq) = standing.unwrap_or((0, 0));
+    check::fence(batch, epoch, seq).err().unwrap_or_else(|| StoreError::fenced(&batch.actor, batch.epoch, epoch))
+}

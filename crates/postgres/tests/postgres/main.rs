@@ -1,0 +1,5 @@
+//! The store in PostgreSQL, against a real server.
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod contract;
+mod server;
