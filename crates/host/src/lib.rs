@@ -19,7 +19,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
-use pawl_store::{ActorId, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
+use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
@@ -228,6 +228,9 @@ impl Host {
                 self.timers.wake_at(alarm, name.to_string());
             }
         }
+        if let Some(name) = self.table.name(handle) {
+            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
+        }
         self.table.remove(handle);
     }
 
@@ -329,10 +332,17 @@ impl Host {
                 let posts = self.committed(now, handle, outcome, posts, turn);
                 self.deliver(now, posts, turn);
             }
+            (_, Completion::Woken(due)) => self.woken(due, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }
+    }
+
+    /// Others' actors that have no living owner any more, or never had one. Those that are loaded have found out.
+    fn woken(&mut self, due: Vec<Due>, turn: &mut Turn) {
+        let ours = due.into_iter().filter(|due| *due.actor.namespace == *self.namespace);
+        turn.others.extend(ours.map(|due| Output::Wake { name: due.actor.name.to_string() }));
     }
 
     /// Actors with work now are named at once, and those that older code could not go on with; the others when their time
@@ -373,7 +383,8 @@ impl Host {
 
     fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {
         match self.table.get_mut(handle) {
-            Some(Entry::Recovering(recovery)) if error.retryable => {
+            // Who owns it now goes on with it.
+            Some(Entry::Recovering(recovery)) if error.retryable && error.code != Code::Owned => {
                 let at = now + recovery.next_backoff_ms();
                 self.timers.call_at(at, handle);
             }

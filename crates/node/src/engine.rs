@@ -26,11 +26,13 @@ type WakeFunction = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 /// How to open an engine. Every field is present, `null` for none.
 #[napi(object)]
 pub struct EngineOptions {
-    /// `memory:`, `memory:NAME` or `sqlite:PATH`.
+    /// `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`.
     pub url: String,
     pub namespace: String,
     /// How long to try for the lock of a store that is in use, in milliseconds; none: 5,000.
     pub lock_patience: Option<f64>,
+    /// Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000.
+    pub stall_limit: Option<f64>,
     /// What ids are drawn from; none: chance.
     pub seed: Option<f64>,
     /// For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`.
@@ -342,7 +344,11 @@ fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dy
     if let Some(patience) = options.lock_patience {
         opening.lock_patience = Duration::from_millis(patience.max(0.0) as u64);
     }
-    let store = pawl_store::open(&options.url, opening).map_err(|error| misuse(&error.message))?;
+    if let Some(limit) = options.stall_limit {
+        opening.stall_limit = Duration::from_millis(limit.max(1.0) as u64);
+    }
+    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { pawl_store::open };
+    let store = open(&options.url, opening).map_err(|error| misuse(&error.message))?;
     let Some(fault) = options.fault.as_deref().map(fault_of).transpose()? else { return Ok((store, None)) };
     let at = options.fault_at.unwrap_or(0.0) as u64;
     let (store, gauge) = FaultStore::new(store, wake, at, fault);

@@ -42,9 +42,9 @@ impl Lease {
             place: place.clone(),
             process,
             queue: queue.clone(),
-            lease: options.lease,
+            lease: place.lease.unwrap_or(options.lease),
             stall_limit: options.stall_limit,
-            hints: options.hints,
+            hints: place.hints,
             heard: Arc::default(),
             tell: Arc::default(),
         }

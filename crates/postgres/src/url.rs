@@ -30,6 +30,10 @@ pub(crate) struct Place {
     pub(crate) trust: Trust,
     /// A file with the authorities to trust; none: those of the system.
     pub(crate) roots: Option<PathBuf>,
+    /// How long a process that has gone quiet owns its actors; none: the default.
+    pub(crate) lease: Option<Duration>,
+    /// Whether processes tell each other of work. Without it they find it by looking, each second.
+    pub(crate) hints: bool,
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -39,12 +43,15 @@ impl Place {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let mut schema = "pawl".to_owned();
         let mut mode = "prefer".to_owned();
-        let mut roots = None;
+        let (mut roots, mut lease, mut hints) = (None, None, true);
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("schema", value) => schema = value.to_owned(),
                 ("sslmode", value) => mode = value.to_owned(),
+                ("lease", value) => lease = Some(lease_of(value)?),
+                ("hints", "on") => hints = true,
+                ("hints", "off") => hints = false,
                 ("sslrootcert", value) => roots = (value != "system").then(|| value.into()),
                 _ => rest.push(pair),
             }
@@ -66,7 +73,15 @@ impl Place {
         if config.get_hosts().is_empty() {
             return Err(refuse("it names no host"));
         }
-        Ok(Place { shown: shown(&config, &schema), config, schema, trust, roots })
+        Ok(Place { shown: shown(&config, &schema), config, schema, trust, roots, lease, hints })
+    }
+}
+
+/// From half a second, so that renewals keep up, to an hour.
+fn lease_of(value: &str) -> Result<Duration, StoreError> {
+    match value.parse() {
+        Ok(ms @ 500..=3_600_000) => Ok(Duration::from_millis(ms)),
+        _ => Err(refuse(&format!("lease is {value:?}; expected milliseconds from 500 to 3600000"))),
     }
 }
 
@@ -116,7 +131,8 @@ fn shown(config: &Config, schema: &str) -> String {
 fn refuse(why: &str) -> StoreError {
     StoreError::bad_argument(format!(
         "the URL of a PostgreSQL store was not understood: {why}.\n  form      postgres://user:password@host:5432/database\n  \
-         options   schema=pawl, sslmode=verify-full, sslrootcert=FILE, connect_timeout=5; several hosts: host1,host2"
+         options   schema=pawl, sslmode=verify-full, sslrootcert=FILE, connect_timeout=5, lease=10000, hints=on; several \
+         hosts: host1,host2"
     ))
 }
 

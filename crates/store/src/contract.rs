@@ -32,13 +32,11 @@ pub struct OpenOptions {
     /// How long to try when another program (`sqlite3`, a backup) holds the database's own write lock (5 s).
     pub busy_patience: Duration,
     pub limits: Limits,
-    /// Of a shared store: how long a process that has gone quiet owns its actors (10 s).
+    /// Of a shared store: how long a process that has gone quiet owns its actors (10 s), unless its URL says so.
     pub lease: Duration,
     /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
     /// lease is no longer renewed (60 s).
     pub stall_limit: Duration,
-    /// Of a shared store: whether processes tell each other of work (yes). Without it they find it by looking, each second.
-    pub hints: bool,
 }
 
 impl OpenOptions {
@@ -51,7 +49,6 @@ impl OpenOptions {
             limits: Limits::default(),
             lease: Duration::from_secs(10),
             stall_limit: Duration::from_secs(60),
-            hints: true,
         }
     }
 }

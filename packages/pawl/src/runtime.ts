@@ -261,12 +261,13 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default" } = this.#options;
+    const { store, namespace = "default", stallLimit } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
+      ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(seed === undefined ? {} : { seed }),
       ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
     };
@@ -315,6 +316,8 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
         () => this.#resumed.delete(name),
         (error: unknown) => {
           if (this.#closing !== undefined) return;
+          // Another process was quicker: it is that one's now, and woken again if that one dies.
+          if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
           this.#log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",

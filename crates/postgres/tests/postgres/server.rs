@@ -1,11 +1,12 @@
 //! A PostgreSQL of this test run: in a temporary folder, on loopback, ended with the process that started it.
 //!
-//! `PAWL_TEST_POSTGRES` names one that runs already (a URL without a query); otherwise `initdb` and `postgres` are taken
+//! `PAWL_TEST_POSTGRES` names one that runs already (a URL without a query, of an empty database); otherwise `initdb` and `postgres` are taken
 //! from PATH or from Debian's folders.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,29 @@ pub struct Server {
     child: Mutex<Option<Child>>,
 }
 
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
 /// The URL of a database with a schema of its own name.
 pub fn url(schema: &str) -> String {
     match std::env::var("PAWL_TEST_POSTGRES") {
-        Ok(url) => format!("{url}?schema={schema}_{}", std::process::id()),
+        Ok(url) => format!("{url}?schema={schema}"),
         Err(_) => SERVER.url(schema),
     }
+}
+
+/// Runs statements on the server of this test run.
+pub fn sql(text: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = url("public");
+        let address = url.split('?').next().unwrap();
+        let (client, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(text).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
 }
 
 /// The command `program`, as a user that PostgreSQL runs under: it refuses root.
@@ -52,7 +68,11 @@ fn find(program: &str) -> Option<PathBuf> {
 impl Server {
     pub fn start() -> Server {
         let (Some(initdb), Some(_)) = (find("initdb"), find("postgres")) else { panic!("{MISSING}") };
-        let folder = std::env::temp_dir().join(format!("pawl-postgres-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!(
+            "pawl-postgres-{}-{}",
+            std::process::id(),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ));
         let _ = std::fs::remove_dir_all(&folder);
         let made = command(Path::new("mkdir")).arg(&folder).status();
         assert!(made.is_ok_and(|status| status.success()), "{} cannot be made", folder.display());

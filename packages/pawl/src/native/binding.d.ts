@@ -61,11 +61,13 @@ export declare function abi(): number
 
 /** How to open an engine. Every field is present, `null` for none. */
 export interface EngineOptions {
-  /** `memory:`, `memory:NAME` or `sqlite:PATH`. */
+  /** `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`. */
   url: string
   namespace: string
   /** How long to try for the lock of a store that is in use, in milliseconds; none: 5,000. */
   lockPatience?: number
+  /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
+  stallLimit?: number
   /** What ids are drawn from; none: chance. */
   seed?: number
   /** For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`. */

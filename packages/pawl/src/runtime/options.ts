@@ -5,7 +5,9 @@ import type { Limits } from "../loaded.ts";
 import * as say from "../messages.ts";
 import type { RuntimeOptions } from "./types.ts";
 
-const OPTIONS: ReadonlySet<string> = new Set("actors store namespace codeVersion logger grace limits".split(" "));
+const OPTIONS: ReadonlySet<string> = new Set(
+  "actors store namespace codeVersion logger grace limits stallLimit".split(" "),
+);
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
 /** What stores take: a change of 256 MiB, a message of 1 MiB. */
 const MOST: Limits = { valueBytes: 256 << 20, messageBytes: 1 << 20 };
@@ -20,12 +22,13 @@ export function checkOptions(options: RuntimeOptions): void {
   if (!Array.isArray(options.actors))
     throw say.badArgument("createRuntime() was given no actors.\n  expected  actors: [...], what actor() returned");
   const { store, namespace = "default" } = options;
-  if (typeof store !== "string" || !/^(sqlite:.+|memory:)/s.test(store)) {
+  if (typeof store !== "string" || !/^(sqlite:.+|memory:|postgres(ql)?:\/\/.+)/s.test(store)) {
     throw say.badArgument(`createRuntime() was given a store that it does not know.
   found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
-  expected  "sqlite:./app.db", or "memory:"`);
+  expected  "sqlite:./app.db", "postgres://user@host/database", or "memory:"`);
   }
   if (options.grace !== undefined) milliseconds(options.grace, "grace");
+  if (options.stallLimit !== undefined) milliseconds(options.stallLimit, "stallLimit");
   checkLogAndVersion(options);
   if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
     throw say.badArgument(

@@ -8,7 +8,7 @@ import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, Types
 
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   actors: A;
-  /** `sqlite:PATH`, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
   store: string;
   /** Default: `"default"`. */
   namespace?: string;
@@ -18,6 +18,11 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   logger?: Logger;
   /** How long `close` lets running bodies go on. Default: 15 s. */
   grace?: Duration;
+  /**
+   * On a shared store: how long this process may be stuck before it is taken for dead, and others go on with its actors.
+   * Default: 60 s.
+   */
+  stallLimit?: Duration;
   limits?: Partial<Limits>;
 }
 
