@@ -318,6 +318,19 @@ impl Run {
         self.phase == Phase::Idle && self.input.is_none() && self.history.entries_in(History::ROOT) == 0
     }
 
+    /// Takes up what is recorded in closed scopes.
+    pub fn take_up_closed(&mut self, whole: Stored) {
+        let states = whole.iteration_states.iter();
+        let states: Vec<_> =
+            states.map(|((at, round), state)| (whole.history.location(*at).clone(), *round, state.clone())).collect();
+        self.history.take_up_closed(whole.history);
+        for (location, round, state) in states {
+            if let Some(at) = self.history.at(&location).filter(|at| self.history.get(*at).is_some()) {
+                self.iteration_states.entry((at, round)).or_insert(state);
+            }
+        }
+    }
+
     pub fn set_input(&mut self, input: Option<Bytes>) {
         self.input = input;
     }

@@ -3,6 +3,7 @@
 //! Owns entries and names as of the newest queued change; knows no machines. Entries form a tree whose edges are the
 //! segments of locations, so that finding an entry costs one lookup in its scope, whatever the length of the history.
 
+mod closed;
 mod divergence;
 mod listing;
 mod names;
@@ -12,6 +13,7 @@ use std::hash::BuildHasherDefault;
 use indexmap::IndexMap;
 use rustc_hash::FxHasher;
 
+use closed::Closed;
 pub use divergence::{Divergence, Mismatch, Operation, kind_word as divergence_word};
 pub use listing::Listed;
 pub use names::Names;
@@ -80,11 +82,18 @@ pub struct History {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
     births: u64,
+    closed: Closed,
 }
 
 impl Default for History {
     fn default() -> History {
-        History { names: Names::default(), nodes: vec![Node::default()], free: Vec::new(), births: 0 }
+        History {
+            names: Names::default(),
+            nodes: vec![Node::default()],
+            free: Vec::new(),
+            births: 0,
+            closed: Closed::default(),
+        }
     }
 }
 
@@ -203,6 +212,7 @@ impl History {
     /// of what was recorded before it. `dropped` hears of every entry.
     pub fn drop_below(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
         if self.node(at).rows == 0 {
+            self.note_gone(at, None);
             self.drop_children(at, &|_| true, &mut dropped);
         }
     }
@@ -211,6 +221,7 @@ impl History {
     pub fn drop_iterations(&mut self, at: NodeId, from: u32, to: u32, mut dropped: impl FnMut(&Entry)) {
         let within =
             |segment: &Segment| matches!(segment, Segment::Iteration { iteration: n, .. } if (from..to).contains(n));
+        self.note_gone(at, Some((from, to)));
         self.drop_children(at, &within, &mut dropped);
     }
 
@@ -220,7 +231,7 @@ impl History {
             Segment::Iteration { iteration, .. } => Some(*iteration),
             Segment::Name(_) => None,
         };
-        self.node(at).children.keys().filter_map(number).min()
+        self.node(at).children.keys().filter_map(number).chain(self.first_closed(at)).min()
     }
 
     fn drop_children(&mut self, at: NodeId, which: &dyn Fn(&Segment) -> bool, dropped: &mut dyn FnMut(&Entry)) {
@@ -238,6 +249,7 @@ impl History {
     /// Drops an entry with everything below it, stack or not.
     pub fn erase(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
         let Some(parent) = self.node(at).parent else { return };
+        self.note_gone(at, None);
         let rows = self.node(at).rows;
         let mut next = Some(parent);
         while let (Some(above), true) = (next, rows > 0) {
