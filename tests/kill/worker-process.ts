@@ -52,9 +52,9 @@ export class WorkerProcess {
   #stderr = "";
   reports = 0;
 
-  constructor(store: string, notebook: Notebook) {
+  constructor(store: string, notebook: Notebook, script = "worker.mjs") {
     this.#notebook = notebook;
-    this.#child = fork(fileURLToPath(new URL("worker.mjs", import.meta.url)), [store], {
+    this.#child = fork(fileURLToPath(new URL(script, import.meta.url)), [store], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       execArgv: [],
       serialization: "advanced",

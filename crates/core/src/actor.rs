@@ -142,6 +142,20 @@ impl Actor {
         self.run.as_ref().map_or_else(Vec::new, |run| run.history.names.iter().collect())
     }
 
+    /// Whether something recorded in closed scopes was not read: [`Actor::entries`] lacks it, and no control may go there.
+    pub fn is_partial(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.history.is_partial())
+    }
+
+    /// Takes up what is recorded in closed scopes: `whole` is all that is stored of the actor.
+    pub fn complete(&mut self, whole: Loaded) -> Result<(), OpenError> {
+        let fold = Fold::run(whole, &mut Overlay::new(Ids::new(0)))?;
+        if let Some(run) = self.run.as_mut().filter(|run| run.history.is_partial()) {
+            run.take_up_closed(fold.stored);
+        }
+        Ok(())
+    }
+
     /// How many messages wait in the inbox.
     pub fn waiting(&self) -> usize {
         self.overlay.inbox.len()

@@ -25,6 +25,11 @@ impl Answers {
         }
     }
 
+    /// Oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Option<Bytes>)> {
+        self.order.iter().filter_map(|id| Some((&**id, self.by_id.get(id)?)))
+    }
+
     /// The encoded reply to a message; `Some(None)`: it was answered with nothing.
     pub fn get(&self, message_id: &str) -> Option<&Option<Bytes>> {
         self.by_id.get(message_id)

@@ -163,6 +163,12 @@ pub enum Input {
         scope: ScopeId,
         outcome: Ended,
     },
+    /// So many of the steps that were handed out last of a scope have been asked for, and answered. Comes before anything else
+    /// that its code does.
+    Took {
+        scope: ScopeId,
+        count: u32,
+    },
     /// The callback of a try block has ended. What it gave stays in the adapter.
     Left {
         scope: ScopeId,

@@ -46,6 +46,7 @@ pub mod overlay;
 pub mod retry;
 mod run;
 pub mod scope;
+pub mod snapshot;
 pub mod state;
 pub mod step;
 pub mod timer;

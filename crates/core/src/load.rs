@@ -20,6 +20,7 @@ use crate::key::Location;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
 use crate::run::{Phase, Run, Stored, UndoFailed};
+use crate::snapshot::Contents;
 use crate::state::{Delta, StateError};
 
 /// A table of places that holds more is not used again.
@@ -28,7 +29,9 @@ const PLACES_KEPT: usize = 64;
 /// What the store has of an actor.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
-    /// Every change, in order, from number 1.
+    /// What there is in the place of older changes.
+    pub snapshot: Option<Contents>,
+    /// Every change after the snapshot, or from number 1, in order.
     pub changes: Vec<(u64, Bytes)>,
     pub inbox: Vec<(MessageKey, Bytes)>,
     /// What the newest change's row says of the run.
@@ -46,6 +49,13 @@ pub enum OpenError {
     Message { seq: u64, source: CodecError },
     #[error("change {seq} does not fit the state before it: {source}")]
     State { seq: u64, source: StateError },
+    #[error("the snapshot of change {seq} cannot be read: {source}")]
+    Snapshot { seq: u64, source: CodecError },
+    #[error("chunk {number} of the snapshot of change {seq} cannot be read: {source}")]
+    Chunk { seq: u64, number: u64, source: CodecError },
+    /// Not damage: what is recorded in closed scopes is needed, too.
+    #[error("change {seq} opens scopes that were closed: they must be read, too")]
+    NeedsAll { seq: u64 },
     #[error("change {seq} {what}")]
     Inconsistent { seq: u64, what: &'static str },
 }
@@ -53,8 +63,13 @@ pub enum OpenError {
 impl OpenError {
     /// Whether only newer code reads what was found.
     pub fn is_newer(&self) -> bool {
-        let (Self::Change { source, .. } | Self::Message { source, .. }) = self else { return false };
-        matches!(source, CodecError::Newer { .. })
+        match self {
+            Self::Change { source, .. }
+            | Self::Message { source, .. }
+            | Self::Snapshot { source, .. }
+            | Self::Chunk { source, .. } => matches!(source, CodecError::Newer { .. }),
+            _ => false,
+        }
     }
 }
 
@@ -71,6 +86,8 @@ pub(crate) struct Fold {
     places: FxHashMap<String, NodeId>,
     /// The entry that was read last, if it is new: what is taken then is what it records.
     newest: Option<NodeId>,
+    /// The entry that was read last.
+    placed: Option<NodeId>,
 }
 
 impl Fold {
@@ -85,8 +102,13 @@ impl Fold {
             last_commit: None,
             places: FxHashMap::default(),
             newest: None,
+            placed: None,
         };
         let mut expected = 1;
+        if let Some(contents) = &loaded.snapshot {
+            fold.restore(overlay, contents)?;
+            expected = contents.snapshot.seq + 1;
+        }
         for (seq, body) in &loaded.changes {
             if *seq != expected {
                 return Err(OpenError::Gap { expected, found: *seq });
@@ -95,6 +117,9 @@ impl Fold {
             overlay.sent_until(change.at);
             fold.forget_places();
             for record in change.records {
+                if matches!(record, Record::Recovered { .. }) && fold.stored.history.is_partial() {
+                    return Err(OpenError::NeedsAll { seq: *seq });
+                }
                 fold.record(overlay, (*seq, change.at), record)?;
             }
             fold.last_commit = Some((*seq, change.id));
@@ -109,6 +134,36 @@ impl Fold {
         messages.into_iter().for_each(|message| overlay.inbox.put(message));
         overlay.load(expected - 1, loaded.standing);
         Ok(fold)
+    }
+
+    /// Takes up what a snapshot holds.
+    fn restore(&mut self, overlay: &mut Overlay, contents: &Contents) -> Result<(), OpenError> {
+        let seq = contents.snapshot.seq;
+        let streams = contents.streams()?;
+        let manifest = streams.manifest;
+        let damaged = |source| OpenError::Snapshot { seq, source };
+        for record in change::read_records(&streams.run).map_err(damaged)? {
+            self.record(overlay, (seq, manifest.created_at), record)?;
+        }
+        let is_partial = streams.closed.is_none() && !contents.snapshot.closed.is_empty();
+        if let Some(closed) = &streams.closed {
+            for record in change::read_records(closed).map_err(damaged)? {
+                self.record(overlay, (seq, manifest.created_at), record)?;
+            }
+            self.stored.history.sort_by_birth();
+        }
+        self.stored.history.set_births(manifest.births);
+        if is_partial {
+            self.stored.history.leave_closed();
+        }
+        self.stored.parks = manifest.parks;
+        overlay.sent_until(manifest.at);
+        for (part, value) in streams.cells {
+            let state = |source| OpenError::State { seq, source };
+            overlay.set_cell(&part.name, value, part.head, manifest.state_version).map_err(state)?;
+        }
+        self.last_commit = Some((seq, manifest.id));
+        Ok(())
     }
 
     /// The run as it was left; none if the actor has no workflow.
@@ -147,6 +202,7 @@ impl Fold {
                 self.forget_details(place);
                 self.places.insert(id, place);
                 self.newest = is_new.then_some(place);
+                self.placed = Some(place);
                 self.stored.parks = 0;
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
@@ -252,6 +308,28 @@ impl Fold {
                 }
             }
             Record::Erased { location } => self.erase(&location),
+            Record::Placed { commit, at, birth } => {
+                if let Some(place) = self.placed {
+                    history.set_place(place, (commit, at), birth);
+                }
+                self.forget_places();
+            }
+            Record::Stacked { location, attempted } => {
+                if let Some(node) = history.at(&location) {
+                    stack.push(Row { node, attempted });
+                    history.mark_row(node, true);
+                }
+            }
+            Record::Undoing { stuck, failed } => {
+                let place = |(location, attempts, at)| Some(UndoFailed { node: history.at(&location)?, attempts, at });
+                let failed = failed.and_then(place);
+                (self.stored.stuck, self.stored.undo_failed) = (stuck, failed);
+            }
+            Record::Closed { location, from } => {
+                if let Some(node) = history.at(&location) {
+                    history.close_rounds(node, from);
+                }
+            }
             Record::Answered { message_id, reply } => self.answers.add(message_id, reply),
             _ => {}
         }

@@ -39,6 +39,9 @@ pub enum Output {
     Halted { reason: Halt },
     /// An operation has its fact.
     Resolve { op: OpId, value: Value, told: Told },
+    /// What is recorded next in a scope whose code has just been told something: the adapter may answer these steps by itself, if
+    /// they are what the code asks for next, in this order. `replaying`: whether more is recorded than these.
+    Ahead { scope: ScopeId, steps: Vec<Ahead>, replaying: bool },
     /// A step has failed for good.
     Reject { op: OpId, terminal: Terminal, attempts: u32, failure: Failure, told: Told },
     /// The loop or try block ends with what its callback threw.
@@ -70,6 +73,15 @@ pub enum Output {
     Due,
     /// The adapter broke its contract.
     Misuse { op: Option<OpId>, misuse: Misuse },
+}
+
+/// A step that has completed, and the outcome of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ahead {
+    pub name: String,
+    pub value: Value,
+    /// When that became a fact.
+    pub at: Time,
 }
 
 /// Set in the numbers of attempts at undoing a step; the rest counts from 1.

@@ -3,6 +3,7 @@
 //! Owns the scopes and pending operations of the code that is running, and the history that it replays. A pending
 //! operation belongs to one scope, and a scope has at most one. What has become durable is released by the overlay.
 
+mod ahead;
 mod branches;
 mod control;
 mod entry;
@@ -318,6 +319,19 @@ impl Run {
         self.phase == Phase::Idle && self.input.is_none() && self.history.entries_in(History::ROOT) == 0
     }
 
+    /// Takes up what is recorded in closed scopes.
+    pub fn take_up_closed(&mut self, whole: Stored) {
+        let states = whole.iteration_states.iter();
+        let states: Vec<_> =
+            states.map(|((at, round), state)| (whole.history.location(*at).clone(), *round, state.clone())).collect();
+        self.history.take_up_closed(whole.history);
+        for (location, round, state) in states {
+            if let Some(at) = self.history.at(&location).filter(|at| self.history.get(*at).is_some()) {
+                self.iteration_states.entry((at, round)).or_insert(state);
+            }
+        }
+    }
+
     pub fn set_input(&mut self, input: Option<Bytes>) {
         self.input = input;
     }
@@ -497,6 +511,7 @@ impl Run {
             Input::Iterated { scope, outcome } => self.iterated(overlay, scope, outcome),
             Input::Branched { scope, outcome } => self.branched(overlay, scope, outcome),
             Input::Left { scope, threw } => self.left(overlay, scope, threw),
+            Input::Took { scope, count } => self.took(scope, count as usize),
             Input::Ended { scope, outcome } => self.ended(overlay, scope, outcome),
             Input::Tick => self.tick(overlay),
             Input::GoOn => self.go_on(overlay),

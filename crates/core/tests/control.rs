@@ -36,7 +36,8 @@ fn then(world: &mut World, program: &[Do], input: Input) -> RunOutcome {
 }
 
 fn id_of(world: &mut World, program: &[Do], path: &str) -> String {
-    let life = world.open(program);
+    let mut life = world.open(program);
+    life.world.complete(&mut life.actor);
     let entries = life.actor.entries();
     entries.iter().find(|entry| entry.path == path).unwrap().recorded.entry.id.clone()
 }

@@ -45,6 +45,10 @@ pub fn life(record: &Record) -> Life<'_> {
         Record::Parked { .. } => Life::Parked,
         Record::Failed(_) | Record::Cancelled { .. } | Record::RollingBack(_) => Life::Ended,
         Record::Dropped { .. } => Life::Pending,
+        // Those of snapshots are in no change.
+        Record::Placed { .. } | Record::Stacked { .. } | Record::Undoing { .. } | Record::Closed { .. } => {
+            Life::Elsewhere
+        }
         Record::IterationState { .. } | Record::EndedBy { .. } | Record::Recovered { .. } => Life::Forever,
     }
 }

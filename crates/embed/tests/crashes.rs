@@ -82,7 +82,9 @@ fn taken(place: usize, index: usize) -> String {
 
 /// What a fold shows: entries with everything beside them, their order, the state and the end.
 fn picture(changes: Vec<(u64, Bytes)>) -> Vec<String> {
-    let actor = Actor::open(Loaded { changes, inbox: Vec::new(), standing: Standing::default() }, 1, 1 << 40).unwrap();
+    let actor =
+        Actor::open(Loaded { snapshot: None, changes, inbox: Vec::new(), standing: Standing::default() }, 1, 1 << 40)
+            .unwrap();
     let mut commits: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     let mut picture = Vec::new();
     for listed in actor.entries() {

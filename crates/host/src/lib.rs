@@ -6,6 +6,7 @@
 //! output waits for the next call.
 
 mod batches;
+mod compaction;
 mod idempotency;
 mod outputs;
 mod recovery;
@@ -27,6 +28,7 @@ pub use outputs::{Facts, Output, Problem, Turn};
 pub use table::Handle;
 
 use batches::{Batches, Post};
+use compaction::Compactor;
 use table::{Entry, Table};
 use timers::Timers;
 
@@ -75,6 +77,8 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    /// None: whatever is appended stays.
+    compactor: Option<Compactor>,
 }
 
 impl Host {
@@ -95,7 +99,13 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            compactor: None,
         }
+    }
+
+    /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
+    pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
+        Host { compactor: Some(Compactor::new(retention, wake)), ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -119,6 +129,7 @@ impl Host {
             self.take(now, input, turn);
         }
         self.run_timers(now, turn);
+        self.take_plans();
         // A store that completes at once (memory) may move actors on within the same call.
         let mut completions = std::mem::take(&mut self.completions);
         loop {
@@ -217,6 +228,9 @@ impl Host {
         self.batches.hurry(handle);
         self.submit();
         self.timers.forget(handle);
+        if let Some(compactor) = &mut self.compactor {
+            compactor.closed(handle);
+        }
         // Embedding hosts wake their own actors.
         if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
             && !self.numbered
@@ -236,6 +250,9 @@ impl Host {
 
     /// Gives an actor an input and gathers what it says.
     fn feed(&mut self, now: Time, handle: Handle, input: ActorInput, turn: &mut Turn) {
+        if matches!(input, ActorInput::Retry { .. } | ActorInput::Replay { .. }) {
+            self.read_closed_scopes(handle);
+        }
         match self.table.get_mut(handle) {
             Some(Entry::Live { actor, .. }) => {
                 actor.handle(now, input);
@@ -291,6 +308,9 @@ impl Host {
             let Some(name) = self.table.name(handle).cloned() else { continue };
             let Some(Entry::Live { in_flight, epoch, .. }) = self.table.get_mut(handle) else { continue };
             let ids = changes.iter().map(|change| (change.seq, change.id)).collect();
+            if let Some(compactor) = &mut self.compactor {
+                changes.iter().for_each(|change| compactor.appended(handle, change.body.len()));
+            }
             let posts = batches::posts(&name, &changes);
             let batch = batches::batch(ActorId::new(self.namespace.clone(), name), *epoch, changes);
             in_flight.push_back(ids);
@@ -307,10 +327,14 @@ impl Host {
     }
 
     fn ask_open(&mut self, handle: Handle) {
+        self.ask_open_with(handle, Scopes::Open);
+    }
+
+    pub(crate) fn ask_open_with(&mut self, handle: Handle, scopes: Scopes) {
         let Some(name) = self.table.name(handle) else { return };
         let actor = ActorId::new(self.namespace.clone(), name.clone());
         let ticket = self.ticket(Job::Open(handle));
-        self.store.submit(ticket, Request::Open { actor, scopes: Scopes::Open });
+        self.store.submit(ticket, Request::Open { actor, scopes });
     }
 
     fn list(&mut self, after: Option<ActorId>) {
@@ -320,6 +344,13 @@ impl Host {
 
     fn complete(&mut self, now: Time, ticket: Ticket, completion: Completion, turn: &mut Turn) {
         let job = self.jobs.remove(&ticket);
+        let completion = match (job.is_none(), completion) {
+            (false, completion) => completion,
+            (true, completion) => match self.compacting(ticket, completion) {
+                Some(completion) => completion,
+                None => return,
+            },
+        };
         match (job, completion) {
             (_, Completion::Ready(info)) => {
                 turn.others.push(Output::Ready(info.clone()));

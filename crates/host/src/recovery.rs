@@ -6,11 +6,12 @@ use pawl_core::inbox::{Message, MessageKey};
 use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
-use pawl_core::{Actor, Loaded};
-use pawl_store::{Opened, Outcome};
+use pawl_core::{Actor, Loaded, OpenError};
+use pawl_store::{ActorId, Completion, Opened, Outcome, Request, Scopes};
 
 use crate::Host;
 use crate::batches::{Post, core_status};
+use crate::compaction;
 use crate::outputs::{Facts, Output, Problem, Turn};
 use crate::table::{Entry, Handle};
 
@@ -67,6 +68,7 @@ impl Host {
                 if let Some(seq) = seq {
                     actor.handle(now, ActorInput::Durable { seq });
                     self.poll(handle, turn);
+                    self.consider_compaction(handle);
                 }
                 return posts;
             }
@@ -119,11 +121,13 @@ impl Host {
             _ => (Vec::new(), 0),
         };
         self.openings += 1;
+        self.note_size(handle, &opened);
         if let Some(name) = self.table.name(handle) {
             self.waiting.remove(name);
         }
         let loaded = match Actor::open(loaded(opened), self.seeds.next_u64(), self.openings << 32) {
             Ok(actor) => actor,
+            Err(OpenError::NeedsAll { .. }) => return self.ask_open_with(handle, Scopes::All),
             Err(error) => {
                 self.table.remove(handle);
                 turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged(error) });
@@ -149,6 +153,36 @@ impl Host {
         }
         self.poll(handle, turn);
         self.deliver(now, posts, turn);
+        self.consider_compaction(handle);
+    }
+
+    fn note_size(&mut self, handle: Handle, opened: &Opened) {
+        let Some(compactor) = &mut self.compactor else { return };
+        let snapshot = compaction::contents(opened.snapshot.clone(), Vec::new());
+        let sizes = snapshot.and_then(|contents| contents.snapshot.sizes().ok()).unwrap_or_default();
+        compactor.opened(handle, opened.changes.iter().map(|(_, body)| body.len()), sizes);
+    }
+
+    /// Reads what is recorded in closed scopes of a loaded actor, if that was not read: whoever shows or controls it needs
+    /// it. It waits for the store.
+    pub fn read_closed_scopes(&mut self, handle: Handle) {
+        let is_partial = self.actor(handle).is_some_and(Actor::is_partial);
+        let (true, Some(name)) = (is_partial, self.table.name(handle).cloned()) else { return };
+        self.submit();
+        let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.next_ticket);
+        self.next_ticket += 1;
+        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::All });
+        self.store.flush();
+        // What else has finished is taken up by the next call.
+        self.store.drain(&mut self.completions);
+        let Some(at) = self.completions.iter().position(|(answered, _)| *answered == ticket) else { return };
+        let (_, completion) = self.completions.remove(at);
+        if let (Completion::Read(past), Some(Entry::Live { actor, .. })) = (completion, self.table.get_mut(handle)) {
+            let snapshot = compaction::contents(past.snapshot, past.chunks);
+            let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
+            // What cannot be read stays away; the next opening says so.
+            drop(actor.complete(Loaded { snapshot, changes, inbox, standing }));
+        }
     }
 }
 
@@ -185,7 +219,8 @@ fn loaded(opened: Opened) -> Loaded {
     let message = |row: pawl_store::InboxRow| {
         (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
     };
-    Loaded { changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+    let snapshot = compaction::contents(opened.snapshot, opened.chunks);
+    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
 }
 
 fn facts(actor: &Actor) -> Facts {

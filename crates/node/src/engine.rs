@@ -102,8 +102,13 @@ impl Engine {
             let host = Host::new(Box::new(store), options.namespace, seed).with_numbered_names();
             (host, Some(desk), None)
         } else {
-            let (store, gauge) = open_store(&options, wake)?;
-            (Host::new(store, options.namespace, seed), None, gauge)
+            let (store, gauge) = open_store(&options, wake.clone())?;
+            (
+                Host::new(store, options.namespace, seed)
+                    .with_compaction(pawl_core::snapshot::Retention::default(), wake),
+                None,
+                gauge,
+            )
         };
         let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));
         close_with(&env, &slot)?;
@@ -271,7 +276,8 @@ impl Inner {
         Ok(())
     }
 
-    fn inspect(&self, handle: u64) -> Vec<u8> {
+    fn inspect(&mut self, handle: u64) -> Vec<u8> {
+        self.host.read_closed_scopes(handle);
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
             write_inspection(&actor.entries(), &actor.inbox(), actor.conflicts(), &mut bytes);

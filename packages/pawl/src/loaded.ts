@@ -389,6 +389,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.resolve(op, value, told);
   }
 
+  ahead(scope: number, steps: Uint8Array, replaying: boolean): void {
+    this.#run?.ahead(scope, steps, replaying);
+  }
+
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
     this.#run?.reject(op, terminal, attempts, failure, told);
   }

@@ -144,6 +144,28 @@ pub enum Record {
         key: Bytes,
         value: Bytes,
     },
+    /// In a snapshot, after an entry with what is kept beside it: the change that wrote it last, its time, and its place in
+    /// the order in which entries came into being.
+    Placed {
+        commit: u64,
+        at: i64,
+        birth: u64,
+    },
+    /// In a snapshot: a step is on the compensation stack, above those before.
+    Stacked {
+        location: Location,
+        attempted: bool,
+    },
+    /// In a snapshot: how far undoing has come. `failed`: the handler's attempts that failed, and when the last one did.
+    Undoing {
+        stuck: bool,
+        failed: Option<(Location, u32, i64)>,
+    },
+    /// In a snapshot: rounds of a loop are closed and kept apart, from this one on.
+    Closed {
+        location: Location,
+        from: u32,
+    },
 }
 
 /// How a run ends once everything is undone.
@@ -332,8 +354,17 @@ impl ChangeWriter {
                 writer.data(key);
                 writer.data(value);
             }
-            _ => {}
+            rest => of_snapshots(writer, rest),
         }
+    }
+
+    /// Writes records behind others, of no change in particular.
+    pub(crate) fn onto(bytes: Vec<u8>) -> ChangeWriter {
+        ChangeWriter(Writer(bytes))
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.0
     }
 
     /// The finished record of change number `seq`.
@@ -342,6 +373,47 @@ impl ChangeWriter {
         self.0.u32(checksum);
         self.0.0.into()
     }
+}
+
+fn of_snapshots(writer: &mut Writer, record: &Record) {
+    match record {
+        Record::Placed { commit, at, birth } => {
+            writer.u8(25);
+            writer.u64(*commit);
+            writer.u64((*at).max(0) as u64);
+            writer.u64(*birth);
+        }
+        Record::Stacked { location, attempted } => {
+            writer.u8(26);
+            write_location(writer, location);
+            writer.u8((*attempted).into());
+        }
+        Record::Undoing { stuck, failed } => {
+            writer.u8(27);
+            writer.u8((*stuck).into());
+            writer.optional(failed.as_ref(), |writer, (location, attempts, at)| {
+                write_location(writer, location);
+                writer.u32(*attempts);
+                writer.u64((*at).max(0) as u64);
+            });
+        }
+        Record::Closed { location, from } => {
+            writer.u8(28);
+            write_location(writer, location);
+            writer.u32(*from);
+        }
+        _ => {}
+    }
+}
+
+/// Reads records that are not those of a change.
+pub(crate) fn read_records(content: &Bytes) -> Result<Vec<Record>, CodecError> {
+    let mut reader = Reader::new(content);
+    let mut records = Vec::new();
+    while reader.offset() < content.len() {
+        records.push(read_record(&mut reader)?);
+    }
+    Ok(records)
 }
 
 /// Reads change number `seq`.
@@ -448,7 +520,20 @@ fn read_control_flow(reader: &mut Reader, tag: u8, offset: usize) -> Result<Reco
         },
         23 => Record::Erased { location: read_location(reader)? },
         24 => Record::HostRow { key: reader.data("a host's key")?, value: reader.data("a host's value")? },
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 24)")),
+        25 => Record::Placed {
+            commit: reader.u64("a change")?,
+            at: read_time(reader)?,
+            birth: reader.u64("a place among entries")?,
+        },
+        26 => Record::Stacked { location: read_location(reader)?, attempted: reader.u8("whether it was tried")? == 1 },
+        27 => Record::Undoing {
+            stuck: reader.u8("whether undoing is stuck")? == 1,
+            failed: reader.optional("a failed handler", |reader| {
+                Ok((read_location(reader)?, reader.u32("attempts")?, read_time(reader)?))
+            })?,
+        },
+        28 => Record::Closed { location: read_location(reader)?, from: reader.u32("an iteration")? },
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 28)")),
     })
 }
 

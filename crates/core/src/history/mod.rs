@@ -3,6 +3,7 @@
 //! Owns entries and names as of the newest queued change; knows no machines. Entries form a tree whose edges are the
 //! segments of locations, so that finding an entry costs one lookup in its scope, whatever the length of the history.
 
+mod closed;
 mod divergence;
 mod listing;
 mod names;
@@ -12,6 +13,7 @@ use std::hash::BuildHasherDefault;
 use indexmap::IndexMap;
 use rustc_hash::FxHasher;
 
+use closed::Closed;
 pub use divergence::{Divergence, Mismatch, Operation, kind_word as divergence_word};
 pub use listing::Listed;
 pub use names::Names;
@@ -80,11 +82,18 @@ pub struct History {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
     births: u64,
+    closed: Closed,
 }
 
 impl Default for History {
     fn default() -> History {
-        History { names: Names::default(), nodes: vec![Node::default()], free: Vec::new(), births: 0 }
+        History {
+            names: Names::default(),
+            nodes: vec![Node::default()],
+            free: Vec::new(),
+            births: 0,
+            closed: Closed::default(),
+        }
     }
 }
 
@@ -187,6 +196,23 @@ impl History {
         std::mem::replace(&mut self.node_mut(at).used_in, scope) != scope
     }
 
+    /// Whether an operation in `scope` has used this place.
+    pub fn is_used_in(&self, at: NodeId, scope: ScopeId) -> bool {
+        self.node(at).used_in == scope
+    }
+
+    /// What stands after a place in its scope, in the order in which the places came into being, up to the first that is no
+    /// entry with a name of its own.
+    pub fn recorded_after(&self, at: NodeId) -> impl Iterator<Item = (NodeId, &str, &Recorded)> {
+        let siblings = self.node(at).parent.map(|parent| &self.node(parent).children);
+        let index = self.location(at).last().and_then(|segment| siblings?.get_index_of(&segment));
+        let after = index.and_then(|index| siblings?.get_range(index + 1..));
+        after.into_iter().flatten().map_while(|(segment, child)| match segment {
+            Segment::Name(name) => Some((*child, self.names.resolve(*name)?, self.get(*child)?)),
+            Segment::Iteration { .. } => None,
+        })
+    }
+
     /// How many entries are recorded directly in a scope; a scope that has no entry of its own (a try block) counts as one
     /// if something is recorded in it.
     pub fn entries_in(&self, scope: NodeId) -> usize {
@@ -203,6 +229,7 @@ impl History {
     /// of what was recorded before it. `dropped` hears of every entry.
     pub fn drop_below(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
         if self.node(at).rows == 0 {
+            self.note_gone(at, None);
             self.drop_children(at, &|_| true, &mut dropped);
         }
     }
@@ -211,6 +238,7 @@ impl History {
     pub fn drop_iterations(&mut self, at: NodeId, from: u32, to: u32, mut dropped: impl FnMut(&Entry)) {
         let within =
             |segment: &Segment| matches!(segment, Segment::Iteration { iteration: n, .. } if (from..to).contains(n));
+        self.note_gone(at, Some((from, to)));
         self.drop_children(at, &within, &mut dropped);
     }
 
@@ -220,7 +248,7 @@ impl History {
             Segment::Iteration { iteration, .. } => Some(*iteration),
             Segment::Name(_) => None,
         };
-        self.node(at).children.keys().filter_map(number).min()
+        self.node(at).children.keys().filter_map(number).chain(self.first_closed(at)).min()
     }
 
     fn drop_children(&mut self, at: NodeId, which: &dyn Fn(&Segment) -> bool, dropped: &mut dyn FnMut(&Entry)) {
@@ -238,6 +266,7 @@ impl History {
     /// Drops an entry with everything below it, stack or not.
     pub fn erase(&mut self, at: NodeId, mut dropped: impl FnMut(&Entry)) {
         let Some(parent) = self.node(at).parent else { return };
+        self.note_gone(at, None);
         let rows = self.node(at).rows;
         let mut next = Some(parent);
         while let (Some(above), true) = (next, rows > 0) {

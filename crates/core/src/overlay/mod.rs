@@ -138,6 +138,15 @@ impl Overlay {
         self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }
 
+    /// The time of the newest change or message.
+    pub fn newest(&self) -> Time {
+        self.newest
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = (&str, &Cell)> {
+        self.cells.iter().map(|(name, cell)| (&**name, cell))
+    }
+
     fn cell_mut(&mut self, name: &str) -> Option<&mut Cell> {
         self.cells.iter_mut().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }

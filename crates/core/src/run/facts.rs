@@ -235,6 +235,9 @@ impl Run {
             }
             What::Rethrow | What::Retry { .. } => Output::Rethrow { op },
         });
+        if told.replaying {
+            self.hand_out(overlay, pending.scope, pending.place);
+        }
         if told_early {
             overlay.leave_whenever(commit, Output::Durable { op });
         }

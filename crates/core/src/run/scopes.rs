@@ -1,5 +1,6 @@
 //! Scopes: the callbacks that are running, each with at most one pending operation.
 
+use super::ahead::HandedOut;
 use super::facts::fact_commit;
 use super::steps::numbered;
 use super::{Kind, Run, Step, StepPhase, Wake};
@@ -18,6 +19,8 @@ pub(super) struct Scope {
     pub unvisited: usize,
     /// Whether the code has gone past everything that is recorded.
     pub at_frontier: bool,
+    /// Recorded steps that the adapter may answer by itself.
+    pub handed_out: HandedOut,
     /// How many callbacks of its own are running.
     children: u32,
     /// Whether it runs side by side with others: then its facts have an order.
@@ -52,7 +55,9 @@ impl Run {
                 self.facts.expect(commit);
             });
         }
-        let scope = Scope { node, parent, pending: None, unvisited, at_frontier: false, children: 0, forked };
+        let handed_out = HandedOut::default();
+        let scope =
+            Scope { node, parent, pending: None, unvisited, at_frontier: false, handed_out, children: 0, forked };
         self.scopes.insert(id, scope);
         id
     }

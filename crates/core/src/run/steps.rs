@@ -361,7 +361,7 @@ pub(super) fn numbered(attempts: u32, undoes: bool) -> u32 {
 }
 
 /// The machine's state of a step that is in the history.
-fn recorded_step(recorded: &Recorded) -> Step {
+pub(super) fn recorded_step(recorded: &Recorded) -> Step {
     let EntryKind::Step { output, .. } = &recorded.entry.kind else { return Step::New };
     let Some(metadata) = &recorded.metadata else {
         return if output.is_some() { Step::Completed } else { Step::New };

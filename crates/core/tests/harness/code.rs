@@ -164,7 +164,7 @@ impl Code {
                 let thrown = self.thrown.remove(&op).expect("what was thrown");
                 self.throw(self.ops[&op].0, thrown)
             }
-            Output::Suspended { .. } | Output::Durable { .. } => vec![],
+            Output::Suspended { .. } | Output::Durable { .. } | Output::Ahead { .. } => vec![],
             output => panic!("unexpected {output:?}"),
         }
     }

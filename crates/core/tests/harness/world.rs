@@ -12,7 +12,8 @@ use pawl_core::input::Embedded;
 use pawl_core::key::{Location, Segment};
 use pawl_core::output::{Change, Put, RunOutcome};
 use pawl_core::overlay::Standing;
-use pawl_core::{Actor, Loaded};
+use pawl_core::snapshot::{Contents, Kept, Retention, compact};
+use pawl_core::{Actor, Loaded, OpenError};
 
 use super::life::Life;
 use super::program::Do;
@@ -66,11 +67,56 @@ impl World {
         World { now: 1_000_000, ..World::default() }
     }
 
-    pub fn load(&self) -> Loaded {
+    /// What the store has, read as after compactions: after some of the loads all of it is read, after others only what
+    /// is open.
+    pub fn open_actor(&self, seed: u64, first_scope: u64) -> Actor {
+        let kept = self.compacted();
+        let closed = kept.is_some() && self.changes.len() % 3 == 0;
+        let opened = Actor::open(self.load(kept.clone(), closed), seed, first_scope);
+        let opened = match opened {
+            Err(OpenError::NeedsAll { .. }) => Actor::open(self.load(kept, true), seed, first_scope),
+            opened => opened,
+        };
+        opened.expect("what was written can be read")
+    }
+
+    /// Takes up what an actor has not read.
+    pub fn complete(&self, actor: &mut Actor) {
+        if actor.is_partial() {
+            actor.complete(self.load(self.compacted(), true)).expect("what was written can be read");
+        }
+    }
+
+    /// The store after two compactions, the second on top of the first, at places that look random.
+    fn compacted(&self) -> Option<Contents> {
+        let mut kept = Kept::default();
+        for part in [3, 2] {
+            let end = self.changes.len() - self.changes.len() / part;
+            let from = kept.newest.as_ref().map_or(0, |newest| newest.snapshot.seq as usize);
+            kept.changes = self.changes.get(from..end).unwrap_or_default().to_vec();
+            let Some(plan) = compact(&kept, Retention::default()).expect("what was written can be read") else {
+                continue;
+            };
+            let mut rows: BTreeMap<u64, Bytes> =
+                kept.newest.take().into_iter().flat_map(|newest| newest.chunks).collect();
+            rows.extend(plan.put_chunks);
+            let numbers = plan.snapshot.open.iter().chain(&plan.snapshot.closed);
+            let chunks = numbers.map(|number| (*number, rows[number].clone())).collect();
+            kept.all_chunks = rows.keys().copied().collect();
+            kept.newest = Some(Contents { snapshot: plan.snapshot, chunks });
+        }
+        kept.newest
+    }
+
+    fn load(&self, mut snapshot: Option<Contents>, closed: bool) -> Loaded {
+        let after = snapshot.as_ref().map_or(0, |contents| contents.snapshot.seq as usize);
+        if let (Some(contents), false) = (&mut snapshot, closed) {
+            contents.chunks.truncate(contents.snapshot.open.len());
+        }
         let inbox = self.inbox.iter();
         let inbox =
             inbox.map(|((seq, sender), body)| (MessageKey { sender: sender.clone(), sender_seq: *seq }, body.clone()));
-        Loaded { changes: self.changes.clone(), inbox: inbox.collect(), standing: self.standing }
+        Loaded { snapshot, changes: self.changes[after..].to_vec(), inbox: inbox.collect(), standing: self.standing }
     }
 
     /// Opens the actor as it is stored, makes it if it is not there, and starts it.
@@ -137,7 +183,8 @@ impl World {
 
     /// History, state, inbox and end as a load finds them, without ids, times and attempt counts.
     pub fn picture(&self) -> Vec<String> {
-        let actor = Actor::open(self.load(), 1, 1 << 60).expect("what was written can be read");
+        let mut actor = self.open_actor(1, 1 << 60);
+        self.complete(&mut actor);
         let mut picture = entries_of(&actor);
         picture.push(format!("state {:?}", actor.read(pawl_core::STATE, None)));
         picture.extend(inbox_of(&actor));

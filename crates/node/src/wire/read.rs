@@ -198,6 +198,7 @@ impl<'a> Reader<'a> {
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })

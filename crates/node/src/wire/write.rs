@@ -306,6 +306,19 @@ impl Writer<'_> {
                 self.number(*op);
             }
             ActorOutput::Due => self.record(35, handle),
+            ActorOutput::Ahead { scope, steps, replaying } => {
+                self.record(36, handle);
+                self.number(*scope);
+                self.byte((*replaying).into());
+                let mut packed = Vec::new();
+                let mut writer = Writer(&mut packed);
+                for step in steps {
+                    writer.text(&step.name);
+                    writer.number(step.at.max(0) as u64);
+                    writer.value(&step.value);
+                }
+                self.bytes(&packed);
+            }
             ActorOutput::Suspended { alarm, names } => {
                 self.record(32, handle);
                 self.optional(alarm.as_ref(), |w, alarm| w.time(*alarm as f64));

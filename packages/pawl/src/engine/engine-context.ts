@@ -283,6 +283,9 @@ export class EngineContext {
       };
       const committed = rollback as ((c: unknown, output: unknown) => unknown) | undefined;
       const traits = (ephemeral ? EPHEMERAL : 0) | (rollback === undefined ? 0 : UNDO);
+      const wrap = kinds === undefined ? undefined : succeeded;
+      const answered = traits === 0 ? this.#context.answered(name, wrap) : undefined;
+      if (answered !== undefined) return answered;
       return this.#context.run.begin(
         (settler) => ({
           resolve: settler.resolve,
@@ -293,7 +296,7 @@ export class EngineContext {
           body: config.run as (c: unknown) => unknown,
           handlers: committed === undefined ? undefined : { committed, attempted: undefined },
           caught: kinds === undefined ? undefined : (failure) => caughtStep(failure, kinds),
-          wrap: kinds === undefined ? undefined : (value) => ({ ok: true, value }),
+          wrap,
           callersContext: new CallersContext(),
           maxRetries,
           retriesTimeouts: policy.retryOnTimeout,
@@ -431,6 +434,10 @@ function interval(count: number): number {
 function finite(value: number, what: string, unit: string): number {
   if (Number.isFinite(value)) return Math.ceil(value);
   throw new RangeError(`${what}: found ${value}, expected a finite number of ${unit}`);
+}
+
+function succeeded(value: unknown): unknown {
+  return { ok: true, value };
 }
 
 function caughtStep(failure: CaughtFailure, kinds: readonly TryStepCatchKind[]): unknown {

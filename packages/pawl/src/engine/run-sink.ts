@@ -57,6 +57,10 @@ export abstract class RunSink {
     this.reading(() => this.run?.resolve(op, value, told));
   }
 
+  ahead(scope: number, steps: Uint8Array, replaying: boolean): void {
+    this.run?.ahead(scope, steps, replaying);
+  }
+
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void {
     this.reading(() => this.run?.reject(op, terminal, attempts, failure, told));
   }

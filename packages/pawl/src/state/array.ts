@@ -35,6 +35,9 @@ export class ArrayNode extends StateNode {
   /** The pin's slots from here on are gone, whatever the length is now. */
   #floor = Infinity;
   #dirty = false;
+  /** Where the first iteration goes on, and how many places it has made; -1: an array that succeeds another one has none. */
+  #scanned = 0;
+  #scannedPlaces = 0;
   /** Counts changes of this array, so that a `sort` sees that its comparator made one. */
   edits = 0;
 
@@ -83,6 +86,12 @@ export class ArrayNode extends StateNode {
       const { base } = this;
       if (index >= base.length) return ABSENT;
       value = base[index];
+      if (index === this.#scanned && typeof value === "object" && value !== null && this.#isScan()) {
+        this.#scanned = index + 1;
+        this.#scannedPlaces += 1;
+        return this.tree.firstHandle(this, index, value);
+      }
+      if (index === this.#scanned) this.#scanned = index + 1;
     } else {
       if (index >= this.length) return ABSENT;
       const found = this.slot(index);
@@ -91,6 +100,11 @@ export class ArrayNode extends StateNode {
     if (typeof value === "object" && value !== null) return this.tree.handle(this, index, value);
     if (this.tracking) this.sawIndex(String(index));
     return value;
+  }
+
+  /** Whether nothing was handed out of this array but by an iteration from its start: then what is behind that was not. */
+  #isScan(): boolean {
+    return !this.gone && (this.children?.length ?? 0) === this.#scannedPlaces;
   }
 
   /** The raw value at an index, or `ABSENT`. Records nothing. */
@@ -257,6 +271,7 @@ export class ArrayNode extends StateNode {
       if (this.#dirty) tree.dirty.push(next);
     }
     next.#dirty = this.#dirty;
+    next.#scanned = -1;
     this.bequeath(next);
     return next;
   }

@@ -25,8 +25,7 @@ export class ObjectNode extends StateNode {
   /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
   #removed: Set<string> | undefined;
   /** The keys that an enumeration in progress is about to ask for one by one, and how many it has asked for. */
-  #listed: readonly string[] | undefined;
-  #asked = 0;
+  #listing: { readonly keys: readonly string[]; asked: number } | undefined;
 
   constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, { owned, isKey }: Traits, base: Slots) {
     super(tree, parent, key, owned, isKey);
@@ -201,9 +200,9 @@ export class ObjectNode extends StateNode {
   /** Begins an enumeration: engines ask for a descriptor of each key next, in this order. */
   list(): readonly string[] {
     this.sawShape();
-    this.#listed = this.keys();
-    this.#asked = 0;
-    return this.#listed;
+    const keys = this.keys();
+    this.#listing = { keys, asked: 0 };
+    return keys;
   }
 
   /**
@@ -211,10 +210,11 @@ export class ObjectNode extends StateNode {
    * accessor that reads when it is used, so that an enumeration reads the shape and not every value.
    */
   descriptor(key: string): PropertyDescriptor | undefined {
-    const enumerating = this.#listed?.[this.#asked] === key;
+    const listing = this.#listing;
+    const enumerating = listing !== undefined && listing.keys[listing.asked] === key;
     if (enumerating) {
-      this.#asked += 1;
-      if (this.#asked === this.#listed?.length) this.#listed = undefined;
+      listing.asked += 1;
+      if (listing.asked === listing.keys.length) this.#listing = undefined;
     }
     const raw = this.slot(key);
     if (raw === ABSENT) {

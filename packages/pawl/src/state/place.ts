@@ -16,10 +16,19 @@ export const LEVEL_AFTER = 64;
 /** Asks a proxy of ours for its node. Never leaves this folder. */
 export const NODE: unique symbol = Symbol("pawl.node");
 
+// What is true of a place, as bits of one number: a scan makes places by the hundred thousand.
+const GONE = 1;
+const OWNED = 2;
+const IS_KEY = 4;
+const WROTE = 8;
+const TRACKING = 16;
+const SHAPE_SEEN = 32;
+const LEVEL_SEEN = 64;
+const SUBTREE_SEEN = 128;
+
 /** Something of the state that was handed out. */
 export abstract class Place {
-  /** True once another value has taken the slot it came from, or that of what it is in. */
-  gone: boolean;
+  #bits: number;
   readonly tree: DraftTree;
   parent: StateNode | undefined;
   /**
@@ -27,21 +36,43 @@ export abstract class Place {
    * `StateNode.locate` corrects it in an array that was reshuffled.
    */
   key: unknown;
-  /** True if this draft put it there: then nothing of the pin is read through it. */
-  readonly owned: boolean;
-  /** The key of a Map, or member of a Set, that it is or is in: what changes there is written by giving that entry another key. */
-  readonly unit: Place | undefined;
-  /** Whether it is a key of a Map or a member of a Set. */
-  readonly isKey: boolean;
-
   constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
     this.tree = tree;
     this.parent = parent;
     this.key = key;
-    this.owned = owned;
-    this.isKey = isKey;
-    this.gone = parent?.gone === true;
-    this.unit = parent?.unit ?? (isKey ? this : undefined);
+    this.#bits = (owned ? OWNED : 0) | (isKey ? IS_KEY : 0) | (parent?.gone === true ? GONE : 0);
+  }
+
+  protected is(bit: number): boolean {
+    return (this.#bits & bit) !== 0;
+  }
+
+  protected mark(bit: number, on: boolean): void {
+    this.#bits = on ? this.#bits | bit : this.#bits & ~bit;
+  }
+
+  /** True once another value has taken the slot it came from, or that of what it is in. */
+  get gone(): boolean {
+    return this.is(GONE);
+  }
+
+  set gone(on: boolean) {
+    this.mark(GONE, on);
+  }
+
+  /** True if this draft put it there: then nothing of the pin is read through it. */
+  get owned(): boolean {
+    return this.is(OWNED);
+  }
+
+  /** Whether it is a key of a Map or a member of a Set. */
+  get isKey(): boolean {
+    return this.is(IS_KEY);
+  }
+
+  /** The key of a Map, or member of a Set, that it is or is in: what changes there is written by giving that entry another key. */
+  get unit(): Place | undefined {
+    return this.parent?.unit ?? (this.isKey ? this : undefined);
   }
 
   /** What user code holds: a proxy, or a detached instance of a leaf. */
@@ -71,31 +102,69 @@ export abstract class Place {
 
 /** What holds other values, as one draft sees it. */
 export abstract class StateNode extends Place {
-  /** Segments on the path from the root. */
-  readonly depth: number;
   /** The places below that were handed out, detached ones included. */
   children: Place[] | undefined;
   /** The node that this one took over from. */
   #predecessor: StateNode | undefined;
   /** Of one that another took over from: places below it that were themselves taken over later, by what they stand for. */
   #past: Map<object, Place> | undefined;
-  /** True once an operation was written for this container. */
-  wrote = false;
-
-  /** False once nothing more need be recorded here: fresh containers, levels and subtrees that count as read. */
-  tracking: boolean;
   slotsSeen: Set<unknown> | undefined;
-  shapeSeen = false;
-  levelSeen = false;
-  subtreeSeen = false;
   #lastSeen: unknown;
 
   constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
     super(tree, parent, key, owned, isKey);
-    this.depth = parent === undefined ? 0 : parent.depth + 1;
-    this.subtreeSeen = !owned && parent?.subtreeSeen === true;
-    this.tracking = !owned && !this.subtreeSeen && !tree.wide;
+    if (!owned) {
+      if (parent?.subtreeSeen === true) this.subtreeSeen = true;
+      else if (!tree.wide) this.tracking = true;
+    }
     parent?.adopt(this);
+  }
+
+  /** Segments on the path from the root. */
+  get depth(): number {
+    return this.parent === undefined ? 0 : this.parent.depth + 1;
+  }
+
+  /** True once an operation was written for this container. */
+  get wrote(): boolean {
+    return this.is(WROTE);
+  }
+
+  set wrote(on: boolean) {
+    this.mark(WROTE, on);
+  }
+
+  /** False once nothing more need be recorded here: fresh containers, levels and subtrees that count as read. */
+  get tracking(): boolean {
+    return this.is(TRACKING);
+  }
+
+  set tracking(on: boolean) {
+    this.mark(TRACKING, on);
+  }
+
+  get shapeSeen(): boolean {
+    return this.is(SHAPE_SEEN);
+  }
+
+  set shapeSeen(on: boolean) {
+    this.mark(SHAPE_SEEN, on);
+  }
+
+  get levelSeen(): boolean {
+    return this.is(LEVEL_SEEN);
+  }
+
+  set levelSeen(on: boolean) {
+    this.mark(LEVEL_SEEN, on);
+  }
+
+  get subtreeSeen(): boolean {
+    return this.is(SUBTREE_SEEN);
+  }
+
+  set subtreeSeen(on: boolean) {
+    this.mark(SUBTREE_SEEN, on);
   }
 
   /** The slot that holds `child` now. */

@@ -82,7 +82,9 @@ export class DraftTree {
   replaced: { root: unknown } | undefined;
   /** The node of the pin's root, which knows what was read. */
   pinnedRoot: StateNode | undefined;
-  #places = new Map<object, StateNode | Leaf>();
+  #known = new Map<object, StateNode | Leaf>();
+  /** Places that a scan has made, which nobody has looked for yet. */
+  #unlisted: (StateNode | Leaf)[] = [];
   #fresh = new Set<object>();
   #containersRead = 0;
   #leavesAsWritten = false;
@@ -208,6 +210,23 @@ export class DraftTree {
     if (known === undefined) return this.place(parent, key, raw).handle;
     known.key = key;
     return known.handle;
+  }
+
+  /** As `handle`, of a raw value that is known not to have been handed out. */
+  firstHandle(parent: StateNode, key: unknown, raw: object): object {
+    const owned = parent.owned || this.#fresh.has(raw);
+    const place = this.#made(parent, key, { owned, isKey: false }, raw);
+    this.#unlisted.push(place);
+    return place.handle;
+  }
+
+  /** Every place by its raw value. */
+  get #places(): Map<object, StateNode | Leaf> {
+    if (this.#unlisted.length > 0) {
+      for (const place of this.#unlisted) this.#known.set(place.base, place);
+      this.#unlisted = [];
+    }
+    return this.#known;
   }
 
   /** What user code holds for a key of a Map, or member of a Set, that is an object. */
@@ -387,7 +406,8 @@ export class DraftTree {
   /** Forgets everything at once. */
   clear(): void {
     this.closed = true;
-    this.#places = new Map();
+    this.#known = new Map();
+    this.#unlisted = [];
     this.#fresh = new Set();
     this.dirty.length = 0;
     this.leaves.length = 0;

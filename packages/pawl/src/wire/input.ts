@@ -327,6 +327,13 @@ export class InputWriter {
     this.#record(36, handle);
   }
 
+  /** So many of the steps that were handed out last of a scope have been asked for, and answered. */
+  took(handle: number, scope: number, count: number): void {
+    this.#record(37, handle);
+    this.out.varint(scope);
+    this.out.varint(count);
+  }
+
   pulse(): void {
     this.#record(19, 0);
   }

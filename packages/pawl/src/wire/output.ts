@@ -179,6 +179,10 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
       const op = reader.number();
       return actor?.durable(op);
     }
+    case 36: {
+      const [scope, replaying, steps] = [reader.number(), reader.flag(), reader.bytes()];
+      return actor?.ahead(scope, steps, replaying);
+    }
     case 35:
       return actor?.due();
     case 32: {

@@ -61,6 +61,8 @@ export interface ActorSink {
   /** The workflow's function is over, whatever it still does. */
   halted(reason: Halt): void;
   resolve(op: number, value: ResolvedValue, told: Told): void;
+  /** Recorded steps that may be answered without asking: each its name, the time at which it became a fact, and its value. */
+  ahead(scope: number, steps: Uint8Array, replaying: boolean): void;
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void;
   rethrow(op: number): void;
   sent(call: number, messageId: string): void;

@@ -250,21 +250,27 @@ export class PawlContext {
     const policy =
       options === undefined ? owner.policy : checkPolicy(options, `step "${name}"`, owner.definition.steps);
     const handlers = options === undefined ? undefined : handlersOf(options, name);
+    const traits = traitsOf(options, handlers);
+    const apply = options === undefined ? undefined : applyOf(options, name);
+    const wrap = tried ? succeeded : undefined;
+    // Whoever replaces bodies is asked at every coming to a step, whether the body runs or not.
+    const played = (context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown;
+    const answered = traits === 0 ? context.answered(name, wrap) : undefined;
+    if (answered !== undefined) return answered;
     const callersContext = new CallersContext();
     const begun = context.run.prepare();
     if (begun.op === 0) return begun;
-    const traits = traitsOf(options, handlers);
     context.run.add(begun.op, {
       resolve: begun.resolve,
       reject: begun.reject,
       kind: "step",
       name,
-      body: (context.run.seam?.body(owner.key, name, run as Body) ?? run) as (c: unknown) => unknown,
+      body: played,
       handlers,
-      apply: options === undefined ? undefined : applyOf(options, name),
+      apply,
       ephemeral: options?.ephemeral === true,
       caught: tried ? caughtStep : undefined,
-      wrap: tried ? succeeded : undefined,
+      wrap,
       callersContext,
       maxRetries: policy.maxRetries,
       retriesTimeouts: policy.retryOnTimeout,

@@ -13,6 +13,7 @@ import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
 import type { ResolvedValue, Terminal, Told, Verdict, WorkflowCall } from "../wire.ts";
+import { Ahead, type Answer } from "./ahead.ts";
 import { Chance } from "./chance.ts";
 import type { Branches, Dialect } from "./dialect.ts";
 import { readNext } from "./loop.ts";
@@ -68,6 +69,8 @@ export class Run {
   readonly #attempts = new Set<Attempt>();
   /** Of ephemeral steps that have succeeded and are not durable yet, by the operation. */
   readonly #unwritten = new Map<number, Attempt>();
+  /** What may be answered without asking; of one scope at most, for it is only handed out while a single callback runs. */
+  #ahead: Ahead | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
   #now = 0;
@@ -146,6 +149,7 @@ export class Run {
     if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return false;
     this.#contexts.delete(context.scope);
     context.close();
+    this.#tellTaken();
     this.owner.pump.schedule();
     return true;
   }
@@ -230,7 +234,39 @@ export class Run {
       resolve = settle;
       reject = fail;
     });
-    return { op: this.isOver ? 0 : this.owner.nextOp(), promise, resolve, reject };
+    if (this.isOver) return { op: 0, promise, resolve, reject };
+    this.#tellTaken();
+    return { op: this.owner.nextOp(), promise, resolve, reject };
+  }
+
+  /** The engine has handed out what is recorded next in a scope. */
+  ahead(scope: number, steps: Uint8Array, replaying: boolean): void {
+    this.#ahead = new Ahead(scope, steps, replaying);
+  }
+
+  /** The outcome of a step without handlers, if it is at hand. What cannot be decoded is left to the engine to answer with. */
+  answer(scope: number, name: string): Answer | undefined {
+    const ahead = this.#ahead;
+    if (ahead === undefined || ahead.scope !== scope || this.isOver) return undefined;
+    try {
+      return ahead.next(name, (bytes) => this.owner.dialect.decode(bytes));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether the function still counts. */
+  get isLive(): boolean {
+    return !this.#halted && !this.#dropped;
+  }
+
+  /** Says what was answered from what was at hand; the rest of it is not used. */
+  #tellTaken(): void {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    this.#ahead = undefined;
+    const { pump, handle } = this.owner;
+    if (ahead.taken > 0) pump.input.took(handle, ahead.scope, ahead.taken);
   }
 
   /** The second half: the engine must be told of the operation now. */
@@ -504,7 +540,7 @@ export class Run {
     if (undo?.attempt !== undefined) return this.#undone(op, undo);
     const operation = this.#take(op);
     if (operation === undefined) return;
-    this.#heard(operation, told);
+    this.heard(operation.context, told);
     switch (operation.kind) {
       case "step":
         return this.#stepResolved(op, operation, value);
@@ -530,9 +566,10 @@ export class Run {
     }
   }
 
-  #heard(operation: Operation, told: Told): void {
+  /** A context's code hears of a fact. */
+  heard(context: ScopeContext | undefined, told: Told): void {
     if (told.at > this.#now) this.#now = told.at;
-    if (operation.context !== undefined) operation.context.replaying = told.replaying;
+    if (context !== undefined) context.replaying = told.replaying;
   }
 
   #stepResolved(op: number, operation: StepOperation, value: ResolvedValue): void {
@@ -567,7 +604,7 @@ export class Run {
     }
     const operation = this.#take(op);
     if (operation?.kind !== "step") return;
-    this.#heard(operation, told);
+    this.heard(operation.context, told);
     this.#settled(operation.attempt);
     if (operation.handlers?.attempted !== undefined) this.#keepHandlers(op, operation);
     const { name } = operation;

@@ -115,6 +115,19 @@ export class ScopeContext {
     }
   }
 
+  /** A step without handlers that is answered from what is at hand: as late as the engine would, and once. */
+  answered(name: string, wrap: ((value: unknown) => unknown) | undefined): Begun | undefined {
+    const answer = this.run.answer(this.scope, name);
+    if (answer === undefined) return undefined;
+    const hear = (): unknown => {
+      if (!this.run.isLive) return NEVER;
+      this.done();
+      this.run.heard(this, answer.told);
+      return wrap === undefined ? answer.value : wrap(answer.value);
+    };
+    return { op: 0, promise: RESOLVED.then(hear) };
+  }
+
   /** Throws unless an entry of this name may start here and now. */
   admit(kind: Operation["kind"], name: unknown, rows: readonly string[]): asserts name is string {
     if (typeof name !== "string" || !this.run.owner.dialect.isName(name)) throw say.noName(kind, name);
@@ -144,7 +157,10 @@ export class ScopeContext {
   }
 }
 
-/** An operation that has started. */
+const RESOLVED = Promise.resolve();
+const NEVER = new Promise<never>(() => {});
+
+/** An operation that has started; one that was answered at once has no number. */
 export interface Begun {
   readonly op: number;
   readonly promise: Promise<unknown>;

@@ -113,6 +113,8 @@ export const OPERATIONS: Readonly<Record<string, Act>> = {
   "set delete": (s, i) => s.set.delete(key(i)),
   "set members": (s) => [...s.set],
   "set size into a number": (s) => void (s.n["a"] = s.set.size),
+  "text of a part into a number": (s) => void (s.n["b"] = JSON.stringify(s.byId).length),
+  "text of a list into a number": (s) => void (s.n["c"] = JSON.stringify(s.list).length),
   everything: (s) => JSON.stringify([s.n, s.byId, s.list, s.rows]),
 };
 

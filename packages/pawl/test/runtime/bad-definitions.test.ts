@@ -108,7 +108,10 @@ describe("createRuntime() refuses", () => {
       { actors: [order], store: "memory:", stroe: "x" },
       { found: /stroe/, expected: /store/ },
     ],
-    "no store": [{ actors: [order] }, { found: /undefined/, expected: /"sqlite:.\/app.db", or "memory:"/ }],
+    "no store": [
+      { actors: [order] },
+      { found: /undefined/, expected: /"sqlite:.\/app.db", "postgres:\/\/user@host\/database", or "memory:"/ },
+    ],
     "an unknown store URL": [
       { actors: [order], store: "mysql://localhost/db" },
       { found: /mysql/, expected: /"sqlite:.\/app.db"/ },

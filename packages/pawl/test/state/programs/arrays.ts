@@ -98,8 +98,9 @@ export const arrays: Record<string, (at: unknown[], step: Step, side: Side) => u
   },
   "native push": (at, step) => Array.prototype.push.call(at, fresh(step)),
   "native splice": (at, step, side) => {
-    if (isPlain(side)) at.splice(indexIn(at, step), 1);
-    else Array.prototype.splice.call(at, indexIn(at, step), 1);
+    const from = indexIn(at, step);
+    Array.prototype.splice.call(at, from, 1);
+    if (isPlain(side)) separate(at, from, at.length); // moved slot by slot, through assignments
   },
   "filter and assign back": (at, step, side) => {
     const kept = at.filter((_, i) => i % 2 === pick(step, 1) % 2);
