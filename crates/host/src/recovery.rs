@@ -164,10 +164,11 @@ impl Host {
     }
 
     /// Reads what is recorded in closed scopes of a loaded actor, if that was not read: whoever shows or controls it needs
-    /// it. It waits for the store.
-    pub fn read_closed_scopes(&mut self, handle: Handle) {
+    /// it. It waits for the store. False: it could not be read, and what is known of the actor is less than is recorded.
+    #[must_use]
+    pub fn read_closed_scopes(&mut self, handle: Handle) -> bool {
         let is_partial = self.actor(handle).is_some_and(Actor::is_partial);
-        let (true, Some(name)) = (is_partial, self.table.name(handle).cloned()) else { return };
+        let (true, Some(name)) = (is_partial, self.table.name(handle).cloned()) else { return true };
         self.submit();
         let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.next_ticket);
         self.next_ticket += 1;
@@ -175,14 +176,12 @@ impl Host {
         self.store.flush();
         // What else has finished is taken up by the next call.
         self.store.drain(&mut self.completions);
-        let Some(at) = self.completions.iter().position(|(answered, _)| *answered == ticket) else { return };
-        let (_, completion) = self.completions.remove(at);
-        if let (Completion::Read(past), Some(Entry::Live { actor, .. })) = (completion, self.table.get_mut(handle)) {
-            let snapshot = compaction::contents(past.snapshot, past.chunks);
-            let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
-            // What cannot be read stays away; the next opening says so.
-            drop(actor.complete(Loaded { snapshot, changes, inbox, standing }));
-        }
+        let Some(at) = self.completions.iter().position(|(answered, _)| *answered == ticket) else { return false };
+        let (_, Completion::Read(past)) = self.completions.remove(at) else { return false };
+        let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return false };
+        let snapshot = compaction::contents(past.snapshot, past.chunks);
+        let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
+        actor.complete(Loaded { snapshot, changes, inbox, standing }).is_ok()
     }
 }
 

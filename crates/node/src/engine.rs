@@ -149,7 +149,7 @@ impl Engine {
     /// not loaded.
     #[napi(catch_unwind)]
     pub fn inspect(&self, handle: f64) -> Result<Uint8Array> {
-        with(&self.slot, |inner| Ok(Uint8Array::new(inner.inspect(handle as u64))))
+        with(&self.slot, |inner| Ok(Uint8Array::new(inner.inspect(handle as u64)?)))
     }
 
     /// What a loaded actor's run has recorded, as its rows hold it; empty if it is not loaded.
@@ -276,13 +276,15 @@ impl Inner {
         Ok(())
     }
 
-    fn inspect(&mut self, handle: u64) -> Vec<u8> {
-        self.host.read_closed_scopes(handle);
+    fn inspect(&mut self, handle: u64) -> Result<Vec<u8>> {
+        if !self.host.read_closed_scopes(handle) {
+            return Err(misuse("the store could not read what is recorded in the closed scopes of this actor"));
+        }
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
             write_inspection(&actor.entries(), &actor.inbox(), actor.conflicts(), &mut bytes);
         }
-        bytes
+        Ok(bytes)
     }
 
     fn history(&self, handle: u64) -> Vec<u8> {
