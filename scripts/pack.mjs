@@ -2,7 +2,7 @@
 // packages/pawl/native. Publishes nothing.
 //
 //   node scripts/pack.mjs [--out FOLDER]     FOLDER (target/npm) gets the tarballs and manifest.json, which names them
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT, run, tool } from "./processes.mjs";
@@ -25,7 +25,7 @@ async function pack(out) {
   // Platforms first: whoever publishes in this order never shows a `pawl` whose addon is not there yet.
   for (const folder of [...platforms.filter(({ built }) => built).map(({ folder }) => folder), main]) {
     const { name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    tarballs[name] = await npmPack(folder, out);
+    tarballs[name] = await npmPack(name, folder, out);
   }
   const missing = platforms.filter(({ built }) => !built).map(({ name }) => name);
   writeFileSync(
@@ -64,8 +64,11 @@ function stageMain(main, manifest, platforms) {
   for (const file of ["LICENSE", "README.md"]) cpSync(join(ROOT, file), join(main, file));
 }
 
-async function npmPack(folder, out) {
+async function npmPack(name, folder, out) {
   const { code, output } = await run("npm", ["pack", "--silent", "--pack-destination", out], { cwd: folder });
   if (code !== 0) throw new Error(`npm pack of ${basename(folder)} failed with exit code ${code}`);
-  return output.trim().split("\n").at(-1);
+  // Without the version, so that whoever uses it need not know it.
+  const tarball = `${name.replace("@", "").replace("/", "-")}.tgz`;
+  renameSync(join(out, output.trim().split("\n").at(-1)), join(out, tarball));
+  return tarball;
 }

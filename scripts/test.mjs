@@ -16,6 +16,7 @@ const groups = {
     biome,
     tsc,
     "binding.d.ts": declarations,
+    package: packaged,
   },
   rust: { "cargo tests": rustTests, "cargo doctests": rustDoctests },
   ts: { vitest: vitestTests },
@@ -58,6 +59,16 @@ function declarations() {
     `\npackages/pawl/src/native/binding.d.ts is not what crates/node declares. Run \`npm run build\` and commit it. Expected:\n${generated}`,
   );
   return judge(1, null);
+}
+
+/** The exports map and the types of what is published, as bundlers and TypeScript see them. node10 knows no exports maps. */
+async function packaged() {
+  const packed = await run(process.execPath, ["scripts/pack.mjs"]);
+  if (packed.code !== 0) return judge(packed.code, null);
+  const tarball = "target/npm/pawl.tgz";
+  const lint = await tool("publint", "src/cli.js", ["--strict", tarball]);
+  const types = await tool("@arethetypeswrong/cli", "dist/index.js", [tarball, "--profile", "node16"]);
+  return judge(lint.code || types.code, null);
 }
 
 async function rustTests() {

@@ -1,0 +1,148 @@
+/** What is published, installed as users install it: in an empty folder outside of this checkout, with no Rust on the PATH. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CJS, ESM, THREADED, TYPESCRIPT } from "./program.ts";
+import { type Registry, serve } from "./registry.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const HERE = mkdtempSync(join(tmpdir(), "pawl-install-"));
+/** Node and what a shell has; no cargo. */
+const PATH = [dirname(process.execPath), "/usr/bin", "/bin"].join(":");
+const require = createRequire(import.meta.url);
+let registry: Registry;
+
+beforeAll(async () => {
+  const packages = join(HERE, "packages");
+  expect(await run("node", [join(ROOT, "scripts/pack.mjs"), "--out", packages], ROOT)).toMatchObject({ code: 0 });
+  registry = await serve(packages);
+}, 120_000);
+
+afterAll(async () => {
+  await registry?.[Symbol.asyncDispose]();
+  rmSync(HERE, { recursive: true, force: true });
+});
+
+test("there is no Rust on the path of these tests", async () => {
+  expect((await run("sh", ["-c", "command -v cargo rustc"], HERE)).output).toBe("");
+});
+
+describe("a workflow is killed between two steps and goes on, installed", () => {
+  test("with npm, as an ES module", async () => {
+    const folder = await installed("npm");
+    await killedAndResumed(folder, "main.mjs", ESM);
+    expect((await run("npx", ["--no-install", "pawl", "doctor"], folder)).output).toContain("Pawl works here.");
+  }, 120_000);
+
+  test("with npm, as CommonJS", async () => {
+    await killedAndResumed(await installed("npm"), "main.cjs", CJS);
+  }, 120_000);
+
+  test("with pnpm", async () => {
+    await killedAndResumed(await installed("pnpm"), "main.mjs", ESM);
+  }, 120_000);
+
+  test("in a worker thread", async () => {
+    await killedAndResumed(await installed("npm"), "main.mjs", THREADED);
+  }, 120_000);
+
+  test.each(["node16", "bundler"])(
+    "from TypeScript, resolved as %s, every declaration checked",
+    async (resolution) => {
+      const folder = await installed("npm");
+      writeFileSync(join(folder, "main.mts"), TYPESCRIPT);
+      const tsc = require.resolve("typescript/lib/tsc.js");
+      const module = resolution === "node16" ? "node16" : "esnext";
+      const types = [
+        "--types",
+        "node",
+        "--typeRoots",
+        join(dirname(require.resolve("@types/node/package.json")), ".."),
+      ];
+      const options = [
+        "--strict",
+        "--skipLibCheck",
+        "false",
+        "--target",
+        "es2022",
+        "--lib",
+        "es2022,esnext.disposable",
+      ];
+      const built = await run(
+        "node",
+        [tsc, ...options, ...types, "--module", module, "--moduleResolution", resolution, "main.mts"],
+        folder,
+      );
+      expect(built).toEqual({ code: 0, output: "" });
+      await killedAndResumed(folder, "main.mjs");
+    },
+    120_000,
+  );
+});
+
+test("without optional dependencies, the error says what is missing and what to do", async () => {
+  const folder = await installed("npm", ["--omit=optional"]);
+  writeFileSync(join(folder, "main.mjs"), ESM);
+  const { code, output } = await run("node", ["main.mjs"], folder);
+  expect(code).toBe(1);
+  expect(output).toMatch(/tried {3}@pawl\/native-[a-z0-9-]+: Cannot find module/);
+  expect(output).toMatch(/likely {2}optional dependencies were left out.*\n {2}do {6}npm install --include=optional/);
+}, 120_000);
+
+/** An empty folder with Pawl installed in it. */
+async function installed(manager: "npm" | "pnpm", flags: readonly string[] = []): Promise<string> {
+  const folder = mkdtempSync(join(HERE, `${manager}-`));
+  writeFileSync(join(folder, "package.json"), `{ "name": "consumer", "private": true, "version": "1.0.0" }`);
+  const from = ["--registry", registry.url];
+  const { code, output } =
+    manager === "npm"
+      ? await run(
+          "npm",
+          ["install", "pawl", "--no-audit", "--no-fund", "--cache", join(HERE, "cache"), ...from, ...flags],
+          folder,
+        )
+      : await run(
+          "node",
+          [join(ROOT, "scripts/pnpm.mjs"), "add", "pawl", "--dir", folder, "--store-dir", join(HERE, "store"), ...from],
+          folder,
+        );
+  expect([code, output]).toEqual([0, expect.anything()]);
+  return folder;
+}
+
+/** Writes the program, kills it when its first step is durable, and starts it again. */
+async function killedAndResumed(folder: string, name: string, program?: string): Promise<void> {
+  if (program !== undefined) writeFileSync(join(folder, name), program);
+  const killed = await run("node", [name], folder, (output) => output.includes("committed"));
+  expect(killed).toEqual({ code: "SIGKILL", output: "committed\n" });
+  expect(await run("node", [name, "resume"], folder)).toEqual({ code: 0, output: "finished first second\n" });
+}
+
+/** Runs a program to its end, or until its output is `enough`: then it is killed. */
+function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  enough: (output: string) => boolean = () => false,
+): Promise<{ code: number | string | null; output: string }> {
+  const child = spawn(command === "node" ? process.execPath : command, args, {
+    cwd,
+    env: { PATH, HOME: process.env["HOME"] },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (enough(output)) child.kill("SIGKILL");
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code: signal ?? code, output }));
+  });
+}
