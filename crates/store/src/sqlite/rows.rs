@@ -144,11 +144,10 @@ pub(super) fn seq(db: &Connection, actor: &ActorId) -> Result<Option<u64>, SqlEr
     db.prepare_cached(SEQ)?.query_row(params![actor.namespace, actor.name], |row| unsigned(row, 0)).optional()
 }
 
-/// An actor's row, and the change of its newest snapshot.
-pub(super) fn actor_row(
-    db: &Connection,
-    actor: &ActorId,
-) -> Result<Result<Option<(ActorRow, Option<u64>)>, StoreError>, SqlError> {
+/// An actor's row, and the change of its newest snapshot; none for an actor that is not stored.
+type Stored = Option<(ActorRow, Option<u64>)>;
+
+pub(super) fn actor_row(db: &Connection, actor: &ActorId) -> Result<Result<Stored, StoreError>, SqlError> {
     let mut statement = db.prepare_cached(ACTOR)?;
     let stored = statement.query_row(params![actor.namespace, actor.name], |row| {
         let version: i64 = row.get(4)?;

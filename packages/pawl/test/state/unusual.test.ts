@@ -196,7 +196,8 @@ const USES: Record<string, Use> = {
   },
   "Object.assign from the state": (s) => Object.assign({}, s.object, { z: 1 }),
   "Object.entries and back": (s) => Object.fromEntries(Object.entries(s.object).map(([key, value]) => [key, value])),
-  "Object.groupBy-like": (s) => s.rows.reduce<Record<string, number>>((sum, { n }) => Object.assign(sum, { [n]: n }), {}),
+  "Object.groupBy-like": (s) =>
+    s.rows.reduce<Record<string, number>>((sum, { n }) => Object.assign(sum, { [n]: n }), {}),
   "destructuring with defaults": (s) => {
     const {
       object: { a, none = 5, ...rest },
