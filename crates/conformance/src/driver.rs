@@ -116,6 +116,12 @@ pub struct Folder {
     pub path: PathBuf,
 }
 
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Folder {
     pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("pawl-store-{}-{}", std::process::id(), unique()));

@@ -28,13 +28,15 @@ const PIECE_CHANGES: u64 = 256;
 const PIECE_CHUNKS: usize = 16;
 
 type Planned = (u64, Result<Option<Plan>, OpenError>);
+/// What goes to the thread that plans, and what comes back.
+type Planner = (Sender<(u64, Kept)>, Receiver<Planned>);
 
 /// Plans compactions, and says which actors are due.
 pub(crate) struct Compactor {
     retention: Retention,
     wake: Wake,
     /// The thread that plans; started when it is first needed.
-    planner: Option<(Sender<(u64, Kept)>, Receiver<Planned>)>,
+    planner: Option<Planner>,
     growth: FxHashMap<Handle, Growth>,
     task: Option<Task>,
     /// Counts tasks, so that what comes of one that was given up is known.

@@ -11,7 +11,7 @@
 //!
 //! let mut store = pawl_store::open("memory:", OpenOptions::new(Arc::new(|| {})))?;
 //! let order = ActorId::new("default", "order/42");
-//! store.submit(1, Request::Open { actor: order.clone(), scopes: Scopes::Open, scopes: Scopes::Open });
+//! store.submit(1, Request::Open { actor: order.clone(), scopes: Scopes::Open });
 //! let change = Change::new(1, "what happened", Status::Running);
 //! store.submit(2, Request::Commit(Batch { actor: order, epoch: 1, changes: vec![change] }));
 //! store.flush();

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::delta::{Action, Delta, Op};
 use super::edit::{self, Edit};
+use super::entries::EntryName;
 use super::log::Log;
 use super::marks::Reach;
-use super::path::Path;
+use super::path::{Path, Slot};
 use super::reads::{ReadKind, Reads};
 use super::tree::Node;
 use super::{StateError, path};
@@ -98,7 +99,12 @@ impl Cell {
         let read = reads.entries().iter().map(|read| (&read.path, reach_of_read(read.kind)));
         let written = delta.ops().iter().map(|op| (&op.path, reach_of_write(op)));
         let mut looks = read.chain(written);
-        looks.find_map(|(path, reach)| self.conflict(pin, path, reach)).unwrap_or(Verdict::Pass)
+        let overtaken = looks.find_map(|(path, reach)| self.conflict(pin, path, reach));
+        // An entry that gets another key is numbered among those that have it.
+        let mut renamed = delta.ops().iter().filter_map(place_of_rename);
+        overtaken
+            .or_else(|| renamed.find_map(|path| self.conflict(pin, &path, Reach::Subtree)))
+            .unwrap_or(Verdict::Pass)
     }
 
     fn conflict(&self, pin: u64, path: &Path, reach: Reach) -> Option<Verdict> {
@@ -193,6 +199,12 @@ fn take_back(root: &mut Node, edits: Vec<Edit>, why: StateError) -> StateError {
         Ok(()) => why,
         Err(error) => error,
     }
+}
+
+/// Where an entry that is renamed will be, as conflicts know it.
+fn place_of_rename(op: &Op) -> Option<Path> {
+    let (Action::Rename(key), Some((_, parent))) = (&op.action, op.path.slots().split_last()) else { return None };
+    Some(Path::from([parent, &[Slot::Entry(EntryName { key: key.clone(), twin: 0 })]].concat()))
 }
 
 fn reach_of_read(kind: ReadKind) -> Reach {

@@ -33,6 +33,8 @@ pub(super) enum Written {
     Slot,
     /// That slot, and the shape of the container it is in.
     SlotAndShape,
+    /// That, and the slot that the entry has under its new key, which is where its undo goes.
+    Renamed,
     /// The shape of the container at the op's path.
     Shape,
     /// That shape, and every slot from this one.
@@ -208,7 +210,7 @@ fn rename(root: &mut Node, path: &Path, key: &Bytes) -> Result<Edit, StateError>
         Container::Entries(entries) => {
             let now = entries.rename(name, key).ok_or_else(|| no_entry(path))?;
             let undo = Undo::new(&place(parent, now), Reverse::Rename(name.key.clone()));
-            Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, key.len(), name.key.len()) })
+            Ok(Edit { written: Written::Renamed, ..Edit::new(undo, key.len(), name.key.len()) })
         }
         other => Err(corrupt(parent, other.describe(), "a Map or a Set")),
     }
@@ -278,6 +280,11 @@ impl Edit {
 }
 
 impl Undo {
+    /// Where it puts things back, as of after the op.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn new(path: &Path, reverse: Reverse) -> Undo {
         Undo { path: path.clone(), reverse }
     }

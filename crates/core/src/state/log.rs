@@ -63,6 +63,9 @@ impl Log {
         let mut change = Change { seq, undos: Vec::new(), bytes: 0, slots: 0, is_detached: false };
         for (path, edit) in edits {
             self.mark(path, edit.written, seq);
+            if edit.written == Written::Renamed {
+                self.mark(edit.undo.path(), Written::Slot, seq);
+            }
             change.bytes += edit.removed + edit.undo.overhead();
             change.slots += edit.undo.slots();
             change.undos.push(edit.undo);
@@ -107,7 +110,7 @@ impl Log {
         self.mark_count += 1 + path.slots().len();
         match written {
             Written::Slot => self.marks.write_slot(path, seq),
-            Written::SlotAndShape => {
+            Written::SlotAndShape | Written::Renamed => {
                 self.marks.write_slot(path, seq);
                 self.marks.write_shape_around(path, seq);
             }

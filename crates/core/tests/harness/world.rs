@@ -71,7 +71,7 @@ impl World {
     /// is open.
     pub fn open_actor(&self, seed: u64, first_scope: u64) -> Actor {
         let kept = self.compacted();
-        let closed = kept.is_some() && self.changes.len() % 3 == 0;
+        let closed = kept.is_some() && self.changes.len().is_multiple_of(3);
         let opened = Actor::open(self.load(kept.clone(), closed), seed, first_scope);
         let opened = match opened {
             Err(OpenError::NeedsAll { .. }) => Actor::open(self.load(kept, true), seed, first_scope),
