@@ -339,7 +339,10 @@ impl Units<'_> {
             unit.at = i64::try_from(metadata.created_at_ms).unwrap_or_default();
             unit.records.push(Record::Metadata { entry_id: id.to_owned(), metadata: metadata.clone() });
         }
-        unit.records.extend(beside.get(id).into_iter().flatten().cloned());
+        // What took it off the stack is gone; that it has been undone is in its metadata, which every engine reads.
+        let undone = stored.metadata.as_ref().is_some_and(|metadata| metadata.rollback_completed_at_ms.is_some());
+        let is_past = |record: &Record| undone && matches!(record, Record::Pushed { .. } | Record::UndoFailed { .. });
+        unit.records.extend(beside.get(id).into_iter().flatten().filter(|record| !is_past(record)).cloned());
         unit
     }
 
