@@ -1,6 +1,7 @@
 //! What a group puts into inboxes and takes from them, and which of it does not fit what is there.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use pawl_store::{ActorId, Batch, Put, StoreError};
@@ -80,12 +81,14 @@ pub(crate) async fn misfit(client: &Client, batch: &Batch) -> Result<Option<Stor
         let puts = change.put.iter().map(|put| (&*put.receiver, &*put.row.sender, put.row.sender_seq, Some(&put.row)));
         let takes = change.take.iter().map(|(sender, seq)| (&**name, &**sender, *seq, None));
         for (receiver, sender, seq, put) in puts.chain(takes) {
-            if !seen.contains_key(&(receiver, sender, seq)) {
-                let key = (encode(namespace), encode(receiver), encode(sender), seq.cast_signed());
-                let stored = client.query_opt(STORED, &[&key.0, &key.1, &key.2, &key.3]).await?;
-                seen.insert((receiver, sender, seq), stored.map(|row| row.get(0)));
-            }
-            let Some(stored) = seen.get_mut(&(receiver, sender, seq)) else { continue };
+            let stored = match seen.entry((receiver, sender, seq)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let key = (encode(namespace), encode(receiver), encode(sender), seq.cast_signed());
+                    let row = client.query_opt(STORED, &[&key.0, &key.1, &key.2, &key.3]).await?;
+                    unknown.insert(row.map(|row| row.get(0)))
+                }
+            };
             match (put, stored.as_deref()) {
                 (Some(row), None) => *stored = Some(row.body.to_vec()),
                 (Some(row), Some(body)) if *body == row.body[..] => {}

@@ -55,7 +55,7 @@ pub(crate) enum Last {
 }
 
 pub(crate) enum Next {
-    Group(Group),
+    Group(Box<Group>),
     End(End),
 }
 
@@ -266,7 +266,7 @@ impl State {
     fn next(&mut self, limits: &Limits) -> Option<Next> {
         match self.end {
             Some(End::Abandon) => Some(Next::End(End::Abandon)),
-            _ if !self.waiting.is_empty() => Some(Next::Group(self.gather(limits))),
+            _ if !self.waiting.is_empty() => Some(Next::Group(Box::new(self.gather(limits)))),
             end => end.map(Next::End),
         }
     }

@@ -105,7 +105,7 @@ impl Server {
             let limits = self.options.limits;
             match self.queue.clone().next(&limits).await {
                 Next::End(end) => return end,
-                Next::Group(group) => self.group(group).await,
+                Next::Group(group) => self.group(*group).await,
             }
         }
     }
