@@ -136,7 +136,7 @@ impl Host {
         let (pieces, due_at) = (VecDeque::new(), LEAST_BYTES);
         compactor.task =
             Some(Task { number, handle, actor: actor.clone(), epoch, ticket: Some(ticket), pieces, due_at });
-        self.store.submit(ticket, Request::Read { actor, up_to, scopes: Scopes::All });
+        self.store.submit(ticket, Request::Read { actor, since: u64::MAX, up_to, scopes: Scopes::All });
     }
 
     /// Takes what the store has done for a compaction; gives everything else back.

@@ -9,6 +9,7 @@ mod batches;
 mod compaction;
 mod idempotency;
 mod outputs;
+mod past;
 mod recovery;
 mod table;
 mod timers;
@@ -18,13 +19,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
-use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
+pub use past::{Answer, Query};
 pub use table::Handle;
 
 use batches::{Batches, Post};
@@ -41,6 +43,8 @@ pub enum Input {
     Open { handle: Handle, name: String },
     /// For a loaded actor.
     Actor { handle: Handle, input: ActorInput },
+    /// Look into the past of a loaded actor.
+    Look { handle: Handle, call: CallId, query: Query },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
     /// Look for actors that have work, or will have at a time.
@@ -55,6 +59,7 @@ enum Job {
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    Look(past::Looking),
 }
 
 pub struct Host {
@@ -214,6 +219,7 @@ impl Host {
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
+            Input::Look { handle, call, query } => self.look(handle, call, query, turn),
             Input::Close { handle } => self.close(handle),
             Input::Resume => self.list(None),
             Input::Pulse => {
@@ -367,6 +373,7 @@ impl Host {
             }
             (_, Completion::Woken(due)) => self.woken(due, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
+            (Some(Job::Look(looking)), completion) => self.looked(looking, completion, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }

@@ -129,8 +129,9 @@ impl Host {
             Ok(actor) => actor,
             Err(OpenError::NeedsAll { .. }) => return self.ask_open_with(handle, Scopes::All),
             Err(error) => {
+                let actor = self.table.name(handle).cloned().unwrap_or_default();
                 self.table.remove(handle);
-                turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged(error) });
+                turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged { actor, error } });
                 return;
             }
         };
@@ -172,7 +173,7 @@ impl Host {
         self.submit();
         let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.next_ticket);
         self.next_ticket += 1;
-        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::All });
+        self.store.submit(ticket, Request::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::All });
         self.store.flush();
         // What else has finished is taken up by the next call.
         self.store.drain(&mut self.completions);

@@ -50,7 +50,7 @@ pub(crate) struct Group {
 
 pub(crate) enum Last {
     List { after: Option<ActorId>, limit: usize },
-    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     Compact(Compaction),
 }
 
@@ -335,8 +335,8 @@ impl Group {
             Work::Asked(ticket, Request::Alarms { after, limit }) => {
                 self.last = Some((ticket, Last::List { after, limit }));
             }
-            Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
-                Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
+            Work::Asked(ticket, Request::Read { actor, since, up_to, scopes }) => match check::actor(&actor) {
+                Ok(()) => self.last = Some((ticket, Last::Read { actor, since, up_to, scopes })),
                 Err(error) => self.refused.push((ticket, Completion::Failed(error))),
             },
             Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),

@@ -19,6 +19,8 @@ export {
   type Client,
   createRuntime,
   type Handle,
+  type ReplayOptions,
+  type Retention,
   type Runtime,
   type RuntimeOptions,
   type Shown,

@@ -18,7 +18,18 @@ import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from 
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
 
-export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions, Shown } from "./runtime/types.ts";
+export type {
+  Admin,
+  CallOptions,
+  Client,
+  Handle,
+  Hooks,
+  ReplayOptions,
+  Retention,
+  Runtime,
+  RuntimeOptions,
+  Shown,
+} from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
@@ -261,13 +272,15 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit } = this.#options;
+    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(deltas === undefined ? {} : { deltas }),
+      ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),
       ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
     };

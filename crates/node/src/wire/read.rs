@@ -11,7 +11,7 @@ use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
 use pawl_core::state::{Delta, Reads};
 use pawl_embed::{Limits, Rows};
-use pawl_host::Input;
+use pawl_host::{Input, Query};
 use thiserror::Error;
 
 /// The adapter wrote something that is no input: a defect, or two versions in one process.
@@ -197,11 +197,23 @@ impl<'a> Reader<'a> {
             35 => ActorInput::Evict,
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
-            32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            32 => ActorInput::Replay {
+                call: self.number()?,
+                entry_id: self.optional(Self::text)?,
+                writes: self.writes()?,
+            },
+            45 => return Ok(Input::Look { handle, call: self.number()?, query: self.query()? }),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
+    }
+
+    fn query(&mut self) -> Result<Query> {
+        if self.flag()? {
+            return Ok(Query::Replay { entry_id: self.optional(Self::text)?, rewinds: self.flag()? });
+        }
+        Ok(Query::StateAt { entry_id: self.text()? })
     }
 
     fn policy(&mut self) -> Result<Policy> {

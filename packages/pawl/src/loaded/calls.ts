@@ -19,6 +19,8 @@ export interface Call {
   readonly reject: (error: unknown) => void;
   /** An action, with what is needed to run it again. */
   readonly action?: Action;
+  /** What it does to the state, if it is something else. It rejects with `Overtaken` if another attempt came between. */
+  readonly attempt?: Attempt;
   /** What resolves it, or why it rejects, once it may. */
   answer: { readonly bytes: Uint8Array | undefined } | { readonly failure: FailureRecord } | undefined;
   /** Whether the engine has it. */
@@ -33,6 +35,9 @@ interface Action {
   attempt: Attempt | undefined;
 }
 
+/** Another attempt came between a call and the state that it rests on: it has not happened. */
+export class Overtaken extends Error {}
+
 export class Calls {
   readonly #owner: RunOwner;
   readonly #calls = new Map<number, Call>();
@@ -43,10 +48,11 @@ export class Calls {
   }
 
   /** Asks the engine for something whose answer is that it is durable. */
-  submit(write: (call: number) => void): Promise<unknown> {
+  submit(write: (call: number) => void, attempt?: Attempt): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      this.#calls.set(id, { resolve, reject, answer: undefined, submitted: true });
+      const own = attempt === undefined ? {} : { attempt };
+      this.#calls.set(id, { resolve, reject, ...own, answer: undefined, submitted: true });
       write(id);
       this.#owner.pump.schedule();
     });
@@ -105,16 +111,21 @@ export class Calls {
     callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
   }
 
-  sent(id: number, messageId: string): void {
+  /** The engine's answer to something that has one. */
+  told(id: number, answer: unknown): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.resolve(messageId);
+    call.resolve(answer);
   }
 
   actionVerdict(id: number, verdict: Verdict): void {
     const call = this.#calls.get(id);
     const action = call?.action;
+    if (call?.attempt?.verdict(verdict) === true) {
+      this.#calls.delete(id);
+      call.reject(new Overtaken());
+    }
     if (call === undefined || action?.attempt === undefined) return;
     if (!action.attempt.verdict(verdict)) return;
     noteRerun(action.attempt, `action "${action.name}"`, verdict);
@@ -130,7 +141,7 @@ export class Calls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.action?.attempt?.committed();
+    attemptOf(call)?.committed();
     const { answer } = call;
     if (answer === undefined) call.resolve(undefined);
     else if ("failure" in answer) call.reject(toError(answer.failure));
@@ -145,7 +156,7 @@ export class Calls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.action?.attempt?.fail(error);
+    attemptOf(call)?.fail(error);
     call.reject(error);
   }
 
@@ -157,7 +168,7 @@ export class Calls {
   /** Ends every attempt, and fails the calls that the engine has not been told of. */
   failUnsubmitted(error: PawlError): void {
     for (const [id, call] of [...this.#calls]) {
-      call.action?.attempt?.fail(error);
+      attemptOf(call)?.fail(error);
       if (!call.submitted) this.fail(id, error);
     }
   }
@@ -165,4 +176,8 @@ export class Calls {
   #encode(value: unknown, what: string): Uint8Array {
     return encodeGiven(value, what, this.#owner.limits.valueBytes);
   }
+}
+
+function attemptOf(call: Call): Attempt | undefined {
+  return call.action?.attempt ?? call.attempt;
 }

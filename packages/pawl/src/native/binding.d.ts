@@ -68,6 +68,12 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /**
+   * Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
+   * none: 1,000 and 64 MiB.
+   */
+  deltas?: number
+  deltaBytes?: number
   /** What ids are drawn from; none: chance. */
   seed?: number
   /** For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`. */

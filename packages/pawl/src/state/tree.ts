@@ -128,9 +128,9 @@ export class DraftTree {
   }
 
   /** Puts a captured value in the place of the root. */
-  replaceRoot(raw: unknown): void {
+  replaceRoot(raw: unknown, maxBytes?: number): void {
     const old = this.root;
-    this.delta.setRoot(raw);
+    this.delta.setRoot(raw, maxBytes);
     this.detach(old);
     this.replaced = { root: raw };
   }
