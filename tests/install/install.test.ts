@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CJS, ESM, THREADED, TYPESCRIPT } from "./program.ts";
+import { CJS, ENTRIES, ESM, THREADED, TYPESCRIPT } from "./program.ts";
 import { type Registry, serve } from "./registry.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -81,6 +81,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     async (compiler, resolution) => {
       const folder = await installed("npm");
       writeFileSync(join(folder, "main.mts"), TYPESCRIPT);
+      writeFileSync(join(folder, "entries.mts"), ENTRIES);
       const tsc = require.resolve(`${compiler}/lib/tsc.js`);
       const module = resolution === "node16" ? "node16" : "esnext";
       const types = [
@@ -100,7 +101,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
       ];
       const built = await run(
         "node",
-        [tsc, ...options, ...types, "--module", module, "--moduleResolution", resolution, "main.mts"],
+        [tsc, ...options, ...types, "--module", module, "--moduleResolution", resolution, "main.mts", "entries.mts"],
         folder,
       );
       expect(built).toEqual({ code: 0, output: "" });
