@@ -71,7 +71,11 @@ impl Actor {
         let listed = entries.iter().find(|listed| listed.recorded.entry.id == entry_id)?;
         let undone = listed.recorded.metadata.as_ref().is_some_and(|known| known.rollback_completed_at_ms.is_some());
         let commit = listed.recorded.commit;
-        (listed.status() == "completed").then_some(if undone { Committed::Before(commit) } else { Committed::At(commit) })
+        (listed.status() == "completed").then_some(if undone {
+            Committed::Before(commit)
+        } else {
+            Committed::At(commit)
+        })
     }
 
     /// What going back to before an entry, or (none) to the start, would take away; otherwise why that cannot be.

@@ -65,6 +65,11 @@ pub enum Output {
         call: CallId,
         error: Problem,
     },
+    /// Whether an actor that was to be retired is forgotten. If not, it has something to do, or to write down first.
+    Retired {
+        handle: Handle,
+        gone: bool,
+    },
     /// This actor has work now.
     Wake {
         name: String,

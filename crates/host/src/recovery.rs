@@ -160,8 +160,8 @@ impl Host {
     fn note_size(&mut self, handle: Handle, opened: &Opened) {
         let Some(compactor) = &mut self.compactor else { return };
         let snapshot = compaction::contents(opened.snapshot.clone(), Vec::new());
-        let sizes = snapshot.and_then(|contents| contents.snapshot.sizes().ok()).unwrap_or_default();
-        compactor.opened(handle, opened.changes.iter().map(|(_, body)| body.len()), sizes);
+        let open = snapshot.and_then(|contents| contents.snapshot.open_bytes().ok()).unwrap_or_default();
+        compactor.opened(handle, opened.changes.iter().map(|(_, body)| body.len()), open);
     }
 
     /// Reads what is recorded in closed scopes of a loaded actor, if that was not read: whoever shows or controls it needs

@@ -108,12 +108,8 @@ impl Engine {
             (host, Some(desk), None)
         } else {
             let (store, gauge) = open_store(&options, wake.clone())?;
-            (
-                Host::new(store, options.namespace, seed)
-                    .with_compaction(retention_of(&options), wake),
-                None,
-                gauge,
-            )
+            let retention = retention_of(&options);
+            (Host::new(store, options.namespace, seed).with_compaction(retention, wake), None, gauge)
         };
         let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));
         close_with(&env, &slot)?;

@@ -35,12 +35,7 @@ pub(crate) async fn complete(client: &Client, actor: &ActorId, scopes: Scopes, o
 }
 
 /// What is kept of an actor up to a change.
-pub(crate) async fn read(
-    client: &Client,
-    actor: &ActorId,
-    (since, up_to): (u64, u64),
-    scopes: Scopes,
-) -> Read<Past> {
+pub(crate) async fn read(client: &Client, actor: &ActorId, (since, up_to): (u64, u64), scopes: Scopes) -> Read<Past> {
     let (namespace, name) = (encode(&actor.namespace), encode(&actor.name));
     let key: [Param<'_>; 2] = [&namespace, &name];
     let stored =

@@ -3,11 +3,11 @@
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
-use pawl_core::past::Was;
 use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
     RunOutcome, Told, Value, Verdict,
 };
+use pawl_core::past::Was;
 use pawl_embed::{Call, Work};
 use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
 use pawl_store::{Code, StoreError};
@@ -102,6 +102,10 @@ impl Writer<'_> {
             Output::Reopened { handle, facts } => {
                 self.record(25, *handle);
                 self.facts(facts);
+            }
+            Output::Retired { handle, gone } => {
+                self.record(60, *handle);
+                self.byte((*gone).into());
             }
             Output::Wake { name } => {
                 self.record(26, 0);

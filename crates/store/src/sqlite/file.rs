@@ -351,7 +351,7 @@ fn create(db: &Connection) -> Result<(), SqlError> {
          BEGIN IMMEDIATE;
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          {}
-         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', datetime('now')),
+         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', CURRENT_TIMESTAMP),
                                  ('made_by', 'pawl {}');
          COMMIT",
         rows::SCHEMA,
