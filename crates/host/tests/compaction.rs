@@ -269,17 +269,16 @@ fn fail_after(url: &str, pieces: u64, fate: Fate) -> bool {
         |inner| Box::new(Faulty { inner, left: pieces, fate, struck: struck.clone(), refused: Vec::new() }) as Box<_>;
     let mut driver = Driver::open_with(url, SHORT, faulty);
     driver.create();
-    while driver.host.is_planning() {
+    assert!(driver.host.is_compacting(), "a megabyte was appended");
+    while driver.host.is_compacting() && !struck.load(Ordering::Relaxed) {
         let before = driver.bell.rung();
+        driver.host.store().flush();
         driver.host.advance(1_000, []);
         if driver.host.is_planning() {
             driver.bell.wait_beyond(before);
         }
     }
-    for _ in 0..pieces + 1 {
-        driver.host.store().flush();
-        driver.host.advance(1_000, []);
-    }
+    driver.host.advance(1_000, []);
     if fate == Fate::Refused {
         let state = driver.state();
         driver.set(3, 9);
