@@ -117,7 +117,7 @@ impl Host {
     pub(crate) fn opened(&mut self, now: Time, handle: Handle, opened: Opened, turn: &mut Turn) {
         let epoch = opened.epoch;
         let (stored, strikes) = match self.table.get(handle) {
-            Some(Entry::Recovering(recovery)) => (opened.changes.clone(), recovery.strikes),
+            Some(Entry::Recovering(recovery)) => (ids_of(&opened, &recovery.in_doubt), recovery.strikes),
             _ => (Vec::new(), 0),
         };
         self.openings += 1;
@@ -181,7 +181,7 @@ impl Host {
         let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return false };
         let snapshot = compaction::contents(past.snapshot, past.chunks);
         let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
-        actor.complete(Loaded { snapshot, changes, inbox, standing }).is_ok()
+        actor.complete(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }).is_ok()
     }
 }
 
@@ -191,14 +191,10 @@ fn answer_what_happened(
     now: Time,
     handle: Handle,
     mut recovery: Recovery,
-    stored: &[(u64, bytes::Bytes)],
+    stored: &[(u64, CommitId)],
     turn: &mut Turn,
 ) -> Vec<Post> {
-    let is_stored = |(seq, id): &(u64, CommitId)| {
-        let body = stored.iter().rev().find(|(stored, _)| stored == seq).map(|(_, body)| body);
-        body.is_some_and(|body| change::read(*seq, body).is_ok_and(|change| change.id == *id))
-    };
-    let durable = recovery.in_doubt.iter().take_while(|change| is_stored(change)).last();
+    let durable = recovery.in_doubt.iter().take_while(|change| stored.contains(change)).last();
     let Some((seq, _)) = durable.copied() else { return Vec::new() };
     recovery.actor.handle(now, ActorInput::Durable { seq });
     while let Some(output) = recovery.actor.poll() {
@@ -210,6 +206,15 @@ fn answer_what_happened(
     recovery.posts
 }
 
+/// The ids under which these changes are stored, as far as they are.
+fn ids_of(opened: &Opened, in_doubt: &[(u64, CommitId)]) -> Vec<(u64, CommitId)> {
+    let is_meant = |seq: u64| in_doubt.iter().any(|(meant, _)| *meant == seq);
+    let read = opened.read.iter().filter(|(seq, _)| is_meant(*seq)).map(|(seq, change)| (*seq, change.id));
+    let bodies = opened.changes.iter().filter(|(seq, _)| is_meant(*seq));
+    let changes = bodies.filter_map(|(seq, body)| Some((*seq, change::read(*seq, body).ok()?.id)));
+    read.chain(changes).collect()
+}
+
 fn loaded(opened: Opened) -> Loaded {
     let standing = opened
         .row
@@ -219,7 +224,8 @@ fn loaded(opened: Opened) -> Loaded {
         (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
     };
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
-    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+    let inbox = opened.inbox.into_iter().map(message).collect();
+    Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
 }
 
 fn facts(actor: &Actor) -> Facts {
