@@ -8,9 +8,9 @@ import type { ByteWriter } from "../values/bytes.ts";
 import { writeName } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
-import type { Place } from "./place.ts";
+import type { Place, Traits } from "./place.ts";
 import { inspectable, NODE, StateNode, segmentText } from "./place.ts";
-import type { DraftTree, Traits } from "./tree.ts";
+import type { DraftTree } from "./tree.ts";
 
 type Slots = Record<string, unknown>;
 
@@ -24,11 +24,9 @@ export class ObjectNode extends StateNode {
   #patch: Map<string, unknown> | undefined;
   /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
   #removed: Set<string> | undefined;
-  /** The keys that an enumeration in progress is about to ask for one by one, and how many it has asked for. */
-  #listing: { readonly keys: readonly string[]; asked: number } | undefined;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, { owned, isKey }: Traits, base: Slots) {
-    super(tree, parent, key, owned, isKey);
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits, base: Slots) {
+    super(tree, parent, key, traits);
     this.base = base;
     this.handle = new Proxy<Slots>(this as never, objectTraps as ProxyHandler<never>);
   }
@@ -48,7 +46,7 @@ export class ObjectNode extends StateNode {
       this.#saw(key);
       return key === "__proto__" || this.prototype === null ? undefined : Reflect.get(this.prototype, key);
     }
-    if (typeof value === "object" && value !== null) return this.tree.handle(this, key, value);
+    if (typeof value === "object" && value !== null) return this.childHandle(key, value);
     this.#saw(key);
     return value;
   }
@@ -79,7 +77,7 @@ export class ObjectNode extends StateNode {
   put(key: string, raw: unknown): void {
     const { tree } = this;
     tree.delta.set(this, key, raw);
-    tree.detach(this.slot(key));
+    this.detach(this.slot(key));
     this.replace(key, raw);
   }
 
@@ -92,7 +90,7 @@ export class ObjectNode extends StateNode {
       return;
     }
     tree.delta.remove(this, key);
-    tree.detach(old);
+    this.detach(old);
     this.#forget(key);
   }
 
@@ -165,11 +163,11 @@ export class ObjectNode extends StateNode {
 
   /** Another node for the same object, with the same view: what was handed out of this one becomes its own. */
   successor(): ObjectNode {
-    const { tree, parent, key, owned, isKey, base } = this;
+    const { tree, parent, key, owned, base, traits } = this;
     const slots = owned
       ? Object.defineProperties(Object.create(this.prototype) as Slots, Object.getOwnPropertyDescriptors(base))
       : base;
-    const next = new ObjectNode(tree, parent, key, { owned, isKey }, slots);
+    const next = new ObjectNode(tree, parent, key, traits, slots);
     if (this.#patch !== undefined) {
       next.#patch = new Map(this.#patch);
       if (this.#removed !== undefined) next.#removed = new Set(this.#removed);
@@ -201,7 +199,7 @@ export class ObjectNode extends StateNode {
   list(): readonly string[] {
     this.sawShape();
     const keys = this.keys();
-    this.#listing = { keys, asked: 0 };
+    this.tree.listing = { node: this, keys, asked: 0 };
     return keys;
   }
 
@@ -210,12 +208,7 @@ export class ObjectNode extends StateNode {
    * accessor that reads when it is used, so that an enumeration reads the shape and not every value.
    */
   descriptor(key: string): PropertyDescriptor | undefined {
-    const listing = this.#listing;
-    const enumerating = listing !== undefined && listing.keys[listing.asked] === key;
-    if (enumerating) {
-      listing.asked += 1;
-      if (listing.asked === listing.keys.length) this.#listing = undefined;
-    }
+    const enumerating = this.#isListed(key);
     const raw = this.slot(key);
     if (raw === ABSENT) {
       this.#saw(key);
@@ -226,6 +219,16 @@ export class ObjectNode extends StateNode {
       return { get: () => handle[key], set: (value) => (handle[key] = value), enumerable: true, configurable: true };
     }
     return { value: this.read(key), writable: true, enumerable: true, configurable: true };
+  }
+
+  /** Whether this is the next key that the enumeration in progress asks for. */
+  #isListed(key: string): boolean {
+    const { tree } = this;
+    const { listing } = tree;
+    if (listing?.node !== this || listing.keys[listing.asked] !== key) return false;
+    listing.asked += 1;
+    if (listing.asked === listing.keys.length) tree.listing = undefined;
+    return true;
   }
 
   #pinned(key: string): unknown {
