@@ -18,7 +18,7 @@ inspectable(Target.prototype);
 
 /** The proxy of an array node. */
 export function arrayProxy(node: ArrayNode): unknown[] {
-  const target = new Target();
+  const target = new Target(1); // with room for one, and no more
   target[0] = node;
   return new Proxy<unknown[]>(target, arrayTraps as ProxyHandler<unknown[]>);
 }

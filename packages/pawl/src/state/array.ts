@@ -20,7 +20,6 @@ export class ArrayNode extends StateNode {
   readonly base: unknown[];
   /** Methods of arrays, bound to this one, as they were asked for. */
   methods: Map<string | symbol, unknown> | undefined;
-  readonly #proxy: (node: ArrayNode) => unknown[];
   /** What the draft has changed; none in an array of its own. */
   #patch: ArrayPatch | undefined;
   /** Nothing was handed out of an index above this one. */
@@ -37,7 +36,6 @@ export class ArrayNode extends StateNode {
     proxy: (node: ArrayNode) => unknown[],
   ) {
     super(tree, parent, key, traits);
-    this.#proxy = proxy;
     this.base = base;
     this.handle = proxy(this);
   }
@@ -52,6 +50,11 @@ export class ArrayNode extends StateNode {
     const slots = this.#slots;
     if (slots !== undefined) return slots.length;
     return this.#patch?.length ?? this.#pinnedLength();
+  }
+
+  /** Whether what user code sees is what the mirror holds, and reads are not noted: until the next turn of the draft. */
+  get isSteady(): boolean {
+    return this.#isAsMirrored && !this.tracking && this.shapeSeen && !this.gone;
   }
 
   /** Whether what user code sees is what the mirror holds. */
@@ -76,6 +79,8 @@ export class ArrayNode extends StateNode {
 
   /** What an iterator finds at an index: the value that user code sees, or `ABSENT` behind the end. */
   iterated(index: number): unknown {
+    this.readable();
+    if (!this.shapeSeen) this.sawShape();
     let value: unknown;
     if (this.#isAsMirrored) {
       const { base } = this;
@@ -258,7 +263,7 @@ export class ArrayNode extends StateNode {
   /** Another node for the same array, with the same view: what was handed out of this one becomes its own. */
   successor(): ArrayNode {
     const { tree, parent, key, owned, traits, base } = this;
-    const next = new ArrayNode(tree, parent, key, traits, owned ? base.slice() : base, this.#proxy);
+    const next = tree.make(parent, key, traits, owned ? base.slice() : base) as ArrayNode;
     next.#top = Infinity;
     if (this.#patch !== undefined) {
       next.#patch = this.#patch.copy();

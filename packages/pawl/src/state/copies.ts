@@ -3,7 +3,7 @@
  *
  * Owns the walk over what was handed out and what was not. Records no reads. One law: a copy shares nothing with the state.
  */
-import { ArrayNode } from "./array.ts";
+import type { ArrayNode } from "./array.ts";
 import { copyStored } from "./codec.ts";
 import { EntriesNode } from "./entries.ts";
 import { ABSENT } from "./history.ts";

@@ -16,14 +16,19 @@ type Slots = Record<string, unknown>;
 
 const INTEGER_KEY = /^(?:0|[1-9]\d*)$/;
 
+interface ObjectPatch {
+  /** Slots that were set, in the order in which absent ones were added. */
+  readonly set: Map<string, unknown>;
+  /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
+  removed: Set<string> | undefined;
+}
+
 /** One draft's view of a plain object. The record is its own proxy's target. */
 export class ObjectNode extends StateNode {
   readonly handle: Slots;
   readonly base: Slots;
-  /** Slots that this draft set, in the order in which absent ones were added. Unused in a container of its own. */
-  #patch: Map<string, unknown> | undefined;
-  /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
-  #removed: Set<string> | undefined;
+  /** What the draft has changed; none in a container of its own. */
+  #patch: ObjectPatch | undefined;
 
   constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits, base: Slots) {
     super(tree, parent, key, traits);
@@ -55,9 +60,9 @@ export class ObjectNode extends StateNode {
   slot(key: string): unknown {
     const patch = this.#patch;
     if (patch !== undefined) {
-      const own = patch.get(key);
-      if (own !== undefined || patch.has(key)) return own;
-      if (this.#removed?.has(key) === true) return ABSENT;
+      const own = patch.set.get(key);
+      if (own !== undefined || patch.set.has(key)) return own;
+      if (patch.removed?.has(key) === true) return ABSENT;
     }
     return this.#pinned(key);
   }
@@ -99,10 +104,11 @@ export class ObjectNode extends StateNode {
       delete this.base[key];
       return;
     }
-    this.#patched().delete(key);
+    const patch = this.#patched();
+    patch.set.delete(key);
     if (this.#pinned(key) === ABSENT) return;
-    this.#removed ??= new Set();
-    this.#removed.add(key);
+    patch.removed ??= new Set();
+    patch.removed.add(key);
   }
 
   has(key: string): boolean {
@@ -118,9 +124,9 @@ export class ObjectNode extends StateNode {
     const pinned = tree.behind ? tree.head.history.keysAt(base, tree.pin) : Object.keys(base);
     const patch = this.#patch;
     if (patch === undefined) return pinned;
-    const removed = this.#removed;
+    const { set, removed } = patch;
     const kept = removed === undefined ? pinned : pinned.filter((key) => !removed.has(key));
-    const added = [...patch.keys()].filter((key) => removed?.has(key) === true || this.#pinned(key) === ABSENT);
+    const added = [...set.keys()].filter((key) => removed?.has(key) === true || this.#pinned(key) === ABSENT);
     if (added.length === 0) return kept;
     const all = [...kept, ...added];
     return added.some((key) => INTEGER_KEY.test(key)) ? inEngineOrder(all) : all;
@@ -133,7 +139,7 @@ export class ObjectNode extends StateNode {
   /** Puts a captured value into a slot without writing an operation. */
   replace(key: string, raw: unknown): void {
     if (this.owned) define(this.base, key, raw);
-    else this.#patched().set(key, raw);
+    else this.#patched().set.set(key, raw);
   }
 
   locate(child: Place): unknown {
@@ -168,9 +174,10 @@ export class ObjectNode extends StateNode {
       ? Object.defineProperties(Object.create(this.prototype) as Slots, Object.getOwnPropertyDescriptors(base))
       : base;
     const next = new ObjectNode(tree, parent, key, traits, slots);
-    if (this.#patch !== undefined) {
-      next.#patch = new Map(this.#patch);
-      if (this.#removed !== undefined) next.#removed = new Set(this.#removed);
+    const patch = this.#patch;
+    if (patch !== undefined) {
+      const removed = patch.removed === undefined ? undefined : new Set(patch.removed);
+      next.#patch = { set: new Map(patch.set), removed };
       tree.dirty.push(next);
     }
     this.bequeath(next);
@@ -181,7 +188,7 @@ export class ObjectNode extends StateNode {
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
     const { history } = head;
-    for (const key of this.#removed ?? []) {
+    for (const key of this.#patch?.removed ?? []) {
       if (!Object.hasOwn(base, key)) continue;
       if (newestPin >= 0) {
         history.keepKeys(base, () => Object.keys(base), seq, newestPin);
@@ -189,7 +196,7 @@ export class ObjectNode extends StateNode {
       }
       delete base[key];
     }
-    for (const [key, raw] of this.#patch ?? []) {
+    for (const [key, raw] of this.#patch?.set ?? []) {
       if (newestPin >= 0) history.keepSlot(base, key, Object.hasOwn(base, key) ? base[key] : ABSENT, seq, newestPin);
       define(base, key, raw);
     }
@@ -241,12 +248,14 @@ export class ObjectNode extends StateNode {
   }
 
   #saw(key: string): void {
-    if (this.tracking && this.#patch?.has(key) !== true && this.#removed?.has(key) !== true) this.sawSlot(key);
+    if (!this.tracking) return;
+    const patch = this.#patch;
+    if (patch?.set.has(key) !== true && patch?.removed?.has(key) !== true) this.sawSlot(key);
   }
 
-  #patched(): Map<string, unknown> {
+  #patched(): ObjectPatch {
     if (this.#patch === undefined) {
-      this.#patch = new Map();
+      this.#patch = { set: new Map(), removed: undefined };
       this.tree.dirty.push(this);
     }
     return this.#patch;

@@ -131,13 +131,17 @@ interface Succession {
   past?: Map<object, Place>;
 }
 
+/** What most containers of a scan have nothing of. */
+interface More {
+  children: Place[] | undefined;
+  index: ChildIndex | undefined;
+  succession: Succession | undefined;
+  slots: SlotsSeen | undefined;
+}
+
 /** What holds other values, as one draft sees it. */
 export abstract class StateNode extends Place {
-  /** The places below that were handed out, detached ones included, in that order. */
-  children: Place[] | undefined;
-  #index: ChildIndex | undefined;
-  #succession: Succession | undefined;
-  #slots: SlotsSeen | undefined;
+  #more: More | undefined;
 
   constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits) {
     super(tree, parent, key, traits);
@@ -216,17 +220,18 @@ export abstract class StateNode extends Place {
     }
     tree.succeed(this, next);
     this.gone = true;
-    next.#slots = this.#slots;
     next.shapeSeen = this.shapeSeen;
     next.levelSeen = this.levelSeen;
     next.subtreeSeen = this.subtreeSeen;
     next.tracking = this.tracking;
     next.wrote = this.wrote;
-    next.children = this.children;
-    next.#index = this.#index;
-    this.children = undefined;
-    this.#index = undefined;
-    for (const child of next.children ?? []) child.parent = next;
+    const [mine, others] = [this.#having, next.#having];
+    others.slots = mine.slots;
+    others.children = mine.children;
+    others.index = mine.index;
+    mine.children = undefined;
+    mine.index = undefined;
+    for (const child of others.children ?? []) child.parent = next;
     next.#succeeding.predecessor = this;
     this.#succeeding.successor = next;
     let past = parent === undefined ? undefined : parent.#predecessor;
@@ -234,16 +239,27 @@ export abstract class StateNode extends Place {
   }
 
   get #predecessor(): StateNode | undefined {
-    return this.#succession === undefined ? undefined : this.#succession.predecessor;
+    return this.#more?.succession?.predecessor;
   }
 
   get #successor(): StateNode | undefined {
-    return this.#succession === undefined ? undefined : this.#succession.successor;
+    return this.#more?.succession?.successor;
   }
 
   get #succeeding(): Succession {
-    this.#succession ??= {};
-    return this.#succession;
+    const more = this.#having;
+    more.succession ??= {};
+    return more.succession;
+  }
+
+  get #having(): More {
+    this.#more ??= { children: undefined, index: undefined, succession: undefined, slots: undefined };
+    return this.#more;
+  }
+
+  /** The places below that were handed out, detached ones included, in that order. */
+  get children(): readonly Place[] | undefined {
+    return this.#more?.children;
   }
 
   #remember(child: StateNode): void {
@@ -261,7 +277,7 @@ export abstract class StateNode extends Place {
 
   /** A node that is gone goes on showing what it has shown, though another has taken over what was handed out. */
   #childOfPast(raw: object): Place | undefined {
-    const past = this.#succession?.past?.get(raw);
+    const past = this.#more?.succession?.past?.get(raw);
     if (past !== undefined) return past;
     let heir: StateNode = this;
     for (let next = this.#successor; next !== undefined; next = next.#successor) heir = next;
@@ -269,11 +285,11 @@ export abstract class StateNode extends Place {
   }
 
   #find(raw: object): Place | undefined {
-    const { children } = this;
-    if (children === undefined) return undefined;
-    if (!areMany(children)) return findAmong(children, raw);
-    this.#index ??= new ChildIndex();
-    return this.#index.find(children, raw);
+    const more = this.#more;
+    if (more?.children === undefined) return undefined;
+    if (!areMany(more.children)) return findAmong(more.children, raw);
+    more.index ??= new ChildIndex();
+    return more.index.find(more.children, raw);
   }
 
   /** The place of a container or leaf in a slot, or of the slot's key; made if it was not handed out before. */
@@ -302,26 +318,27 @@ export abstract class StateNode extends Place {
 
   /** A place below stands for another value now. */
   renamed(child: Place): void {
-    this.#index?.renamed(child);
+    this.#more?.index?.renamed(child);
   }
 
   /** Counts a place among those below. */
   adopt(child: Place): void {
-    if (this.children === undefined) this.children = [child];
-    else this.children.push(child);
+    const more = this.#having;
+    if (more.children === undefined) more.children = [child];
+    else more.children.push(child);
   }
 
   /** Slots that were read one by one. */
   get slotsSeen(): ReadonlySet<unknown> | undefined {
-    return this.#slots?.keys;
+    return this.#more?.slots?.keys;
   }
 
   /** A slot was read: its value or its absence. */
   sawSlot(key: unknown): void {
-    const seen = this.#slots;
+    const seen = this.#more?.slots;
     if ((seen !== undefined && key === seen.last) || !this.#counts()) return;
     if (seen === undefined) {
-      this.#slots = { keys: new Set([key]), last: key };
+      this.#having.slots = { keys: new Set([key]), last: key };
       return;
     }
     seen.last = key;
@@ -338,7 +355,7 @@ export abstract class StateNode extends Place {
   sawLevel(): void {
     if (!this.#counts()) return;
     this.levelSeen = true;
-    this.#slots = undefined;
+    this.#forgetSlots();
     this.tracking = false;
   }
 
@@ -348,15 +365,19 @@ export abstract class StateNode extends Place {
     this.#counts();
     this.subtreeSeen = true;
     this.tracking = false;
-    this.#slots = undefined;
+    this.#forgetSlots();
     for (const child of this.children ?? []) if (child instanceof StateNode) child.sawSubtree();
   }
 
   /** Counts this container among those that were read, and says whether its reads are still recorded one by one. */
   #counts(): boolean {
     if (!this.tracking) return false;
-    if (!this.shapeSeen && this.#slots === undefined) this.tracking = this.tree.countRead();
+    if (!this.shapeSeen && this.#more?.slots === undefined) this.tracking = this.tree.countRead();
     return this.tracking;
+  }
+
+  #forgetSlots(): void {
+    if (this.#more !== undefined) this.#more.slots = undefined;
   }
 }
 

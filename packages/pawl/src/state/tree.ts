@@ -64,8 +64,10 @@ export class DraftTree {
   readonly #entries: EntriesNode[] = [];
   /** Keys of Maps and members of Sets in which something was changed since the delta was last asked for. */
   #changedUnits = new Set<StateNode>();
-  /** True once the draft takes no more reads and writes. */
-  closed = false;
+  /** Rises whenever what a place of the draft shows may have changed, and when the draft ends. */
+  turns = 0;
+  #isBehind = false;
+  #isClosed = false;
   /** True once the past that it sees is not kept any longer. */
   isLost = false;
   /** True once something of that past was asked for. */
@@ -100,7 +102,22 @@ export class DraftTree {
 
   /** True once other drafts were applied after the pin: then the undo lists must be asked. */
   get behind(): boolean {
-    return this.head.seq !== this.pin;
+    return this.#isBehind;
+  }
+
+  fallBehind(): void {
+    this.#isBehind = true;
+    this.turns += 1;
+  }
+
+  /** True once the draft takes no more reads and writes. */
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.turns += 1;
   }
 
   /** The raw root. */
@@ -127,6 +144,7 @@ export class DraftTree {
   /** Puts a captured value in the place of the root. */
   replaceRoot(raw: unknown): void {
     this.delta.setRoot(raw);
+    this.turns += 1;
     this.#rootPlace?.leave();
     this.#rootPlace = undefined;
     this.replaced = { root: raw };
@@ -198,7 +216,7 @@ export class DraftTree {
       holder.root = replaced.root;
     }
     for (const node of this.dirty) if (!node.gone) node.commit(head, seq, newestPin);
-    head.seq = seq;
+    head.advance(seq);
   }
 
   /** A new place for a value that was not handed out. It is the draft's own if what it is in is, or if it was put there. */
@@ -345,7 +363,7 @@ export class DraftTree {
       // What cannot be stored is told to the attempt that comes after it.
     }
     this.isLost = true;
-    this.closed = true;
+    this.close();
     this.#listener?.overtaken();
   }
 
@@ -368,7 +386,7 @@ export class DraftTree {
 
   /** Forgets everything at once. */
   clear(): void {
-    this.closed = true;
+    this.close();
     this.#rootPlace = undefined;
     this.#fresh = new Set();
     this.dirty.length = 0;
