@@ -13,6 +13,7 @@ import { type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Presence } from "./loaded/presence.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
@@ -20,6 +21,7 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
+import type { ActorCall, Asked, CallKey } from "./runtime/call.ts";
 import type { MessageKind } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
@@ -45,13 +47,7 @@ import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
 
-export { randomKey } from "./loaded/random-key.ts";
 export type { Limits, LoadedOptions } from "./loaded/types.ts";
-
-/** A message that was asked: nobody, until it is durable. */
-export interface Asked {
-  messageId?: string;
-}
 
 export class LoadedActor implements PumpedActor, RunOwner {
   readonly pump: Pump;
@@ -76,6 +72,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #run: Run | undefined;
   #facts: Facts | undefined;
   #opened = deferred<void>();
+  readonly #presence: Presence;
   #creating: Promise<void> | undefined;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
@@ -100,6 +97,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.add(handle, this);
     pump.input.open(handle, this.name);
     pump.schedule();
+    this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
     this.#waiters = new Waiters(this);
@@ -159,11 +157,27 @@ export class LoadedActor implements PumpedActor, RunOwner {
     }
   }
 
+  /** Does what is asked of it. */
+  async call(call: ActorCall): Promise<unknown> {
+    switch (call.kind) {
+      case "action":
+        return this.act(call.name, call.args, call.key);
+      case "send":
+        return void (await this.send(call.name, call.body, call.delay));
+      case "ask":
+        return this.ask(call.name, call.body, call.asked);
+      case "cancel":
+        return this.cancel(call.compensate, call.reason);
+      case "result":
+        return this.result();
+    }
+  }
+
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, idempotencyKey: string): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, idempotencyKey, callersContext);
+    return this.#calls.act(name, args, key.text, callersContext);
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -186,7 +200,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return answer;
   }
 
-  /** Answers whoever asked what has been answered in the meantime. */ /** Ends the run between two commits; resolves when that is durable. */
+  /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
@@ -253,6 +267,42 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.drain();
   }
 
+  /** Somebody is about to ask something of it. */
+  touch(): void {
+    this.#presence.want(this.pump.now());
+  }
+
+  /** Since when it has had nothing to do, as far as is known here; none while it has. */
+  get idleSince(): number | undefined {
+    const isAtWork = this.#calls.isAtWork || this.#reports.isAtWork || this.#waiters.isAtWork;
+    if (isAtWork || this.#creating !== undefined || this.oldestPin() !== undefined) return undefined;
+    return this.#presence.idleSince;
+  }
+
+  /** Asks the engine to forget it, if it has nothing to do there either. What is asked of it meanwhile waits. */
+  retire(): void {
+    this.#presence.leave();
+    this.#opened = deferred();
+    this.#opened.promise.catch(ignored);
+    this.pump.input.retire(this.handle);
+    this.pump.schedule();
+  }
+
+  retired(gone: boolean): void {
+    if (!gone) {
+      this.#presence.stay();
+      return this.#opened.resolve();
+    }
+    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    if (this.#presence.isWanted) {
+      this.#stopRun(asleep);
+      this.pump.input.open(this.handle, this.name);
+      return this.pump.schedule();
+    }
+    this.drop(asleep);
+    this.#options.forget();
+  }
+
   /** Writes down what the run waits for, so that the actor can be dropped. */
   suspend(): void {
     this.pump.input.suspend(this.handle);
@@ -276,7 +326,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   // What the engine says.
 
   opened(facts: Facts): void {
-    this.#begin(facts).then(this.#opened.resolve, (error: unknown) => this.#giveUp(error));
+    const arrived = () => {
+      this.#presence.arrive(this.pump.turnedAt);
+      this.#opened.resolve();
+    };
+    this.#begin(facts).then(arrived, (error: unknown) => this.#giveUp(error));
   }
 
   openFailed(problem: StoreProblem): void {
@@ -301,6 +355,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
+    this.#presence.leave();
     this.#opened = deferred();
     this.#opened.promise.catch(ignored);
     const error = say.lost(this.name, problem);
@@ -349,6 +404,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   execute(op: number, attempt: number): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.execute(op, attempt);
   }
 
@@ -386,6 +442,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.resolve(op, value, told);
   }
 

@@ -11,9 +11,11 @@ import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
@@ -24,6 +26,7 @@ export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions
 const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
+const IDLE_MS = 30_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -68,12 +71,15 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
+  readonly #sweeper: Sweeper | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
   #nextHandle = 1;
   #holdsProcess = false;
   #closing: Promise<void> | undefined;
+  /** Whether not even attempts that are running may call actors any more. */
+  #hasClosed = false;
 
   constructor(options: RuntimeOptions, hooks: Hooks) {
     checkOptions(options);
@@ -82,6 +88,15 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.limits = checkLimits(options.limits ?? {});
     this.#log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
+    // A clock that is moved by hand moves to what waits for it: nobody asked for this.
+    if (options.idleAfter !== undefined || hooks.after === undefined)
+      this.#sweeper = new Sweeper({
+        idleAfter: milliseconds(options.idleAfter ?? IDLE_MS, "idleAfter"),
+        actors: () => this.#loaded.values(),
+        now: hooks.now ?? Date.now,
+        after: (ms, run) => this.after(ms, run),
+        isPressed: hooks.isPressed ?? isMemoryShort,
+      });
     for (const actor of options.actors) {
       const own = definitionOf(actor);
       const definition = hooks.define?.(actor.name, own) ?? own;
@@ -91,6 +106,11 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
         );
       this.#definitions.set(actor.name, { actor, definition });
     }
+  }
+
+  /** For tests: the actors in memory, by `type/key`, in the order in which they were loaded. */
+  names(): string[] {
+    return [...this.#loaded.keys()];
   }
 
   /** For tests: the engine behind it, once it is open. */
@@ -166,17 +186,24 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#sweeper?.stop();
+    this.#hasClosed = true;
     const error = say.runtimeClosed();
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
 
   async #close(grace: number): Promise<void> {
+    this.#sweeper?.stop();
     const pump = this.#pump;
-    if (pump === undefined) return;
+    if (pump === undefined) {
+      this.#hasClosed = true;
+      return;
+    }
     await this.#opening?.promise.catch(() => {});
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
+    this.#hasClosed = true;
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
@@ -205,21 +232,40 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     return { type, definition: found.definition };
   }
 
+  /** What attempts ask of other actors: the attempt itself keeps the process alive, also while the runtime is being closed. */
+  callFrom(type: string, key: string, call: ActorCall, what: string, signal: AbortSignal): Promise<unknown> {
+    return boundedBy(
+      () => this.call(type, key, call),
+      what,
+      CALL_TIMEOUT_MS,
+      signal,
+      (ms, run) => this.after(ms, run),
+    );
+  }
+
+  /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
+  async call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return (await this.actor(type, key)).call(call);
+  }
+
   messagesWaiting(name: string): number {
     return this.#pump?.engine.waiting(name) ?? 0;
   }
 
   async actor(type: string, key: string): Promise<LoadedActor> {
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     if (this.#opening === undefined || !this.#opening.done) await this.#open();
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     return this.#load(type, key);
   }
 
   #load(type: string, key: string): LoadedActor {
     const name = `${type}/${key}`;
     const known = this.#loaded.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.touch();
+      return known;
+    }
     const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
@@ -236,6 +282,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       },
     });
     this.#loaded.set(name, loaded);
+    this.#sweeper?.note();
     return loaded;
   }
 
