@@ -9,6 +9,7 @@ import { badArgument, noState, notStorable, runEnded, shown, stale } from "./mes
 import type { Peers } from "./peers.ts";
 import type { Pump } from "./pump.ts";
 import { AttemptRef } from "./ref.ts";
+import { KEEP_MS } from "./runtime/call.ts";
 import type { MessageKind } from "./schema.ts";
 import { type Receiver, type SendOptions, Sends } from "./sends.ts";
 import { AttemptVars, type Draft, type DraftListener, type Mirror, OVERTAKEN } from "./state/index.ts";
@@ -75,6 +76,8 @@ export class Attempt {
   #rows: HostRow[] | undefined;
   #sends: Sends | undefined;
   #afterCommit: (() => void)[] | undefined;
+  /** How often each action of other actors has been called. */
+  #calls: Map<string, number> | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
   /** Whether it has been told that it cannot commit what it does: whatever its body ends with, it runs again. */
@@ -245,6 +248,33 @@ export class Attempt {
     if (peers === undefined) throw badArgument("c.get is not there: this actor's host knows of no other actors.");
     const { type, definition } = peers.find(actor, key);
     return new AttemptRef(this, type, key, definition);
+  }
+
+  /** Calls an action of another actor: at once, and not part of this attempt. */
+  async call(to: Receiver, key: string, actions: object, name: string, args: unknown[]): Promise<unknown> {
+    const { peers, name: self, limits } = this.owner;
+    this.mustRun("c.get");
+    if (to.isSelf) throw say.selfCall(self, name);
+    if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, to.type, Object.keys(actions));
+    const what = `action "${name}" of ${to.name}`;
+    const encoded = encodeGiven(args, `${what} was given arguments`, limits.valueBytes);
+    const text = this.#keyOfCall(`${name} of ${to.name}`);
+    const call = { kind: "action", name, args: encoded, key: { text, keep: KEEP_MS, always: false } } as const;
+    const reply = await peers?.callFrom(to.type, key, call, what, this.abortSignal);
+    // The attempt may have died meanwhile: its signal may have come too late for the call.
+    this.mustRun("c.get");
+    return reply;
+  }
+
+  /** The same for the nth call of this action in every attempt at this step, and another in those at undoing it. */
+  #keyOfCall(callee: string): string {
+    this.#calls ??= new Map();
+    const count = (this.#calls.get(callee) ?? 0) + 1;
+    this.#calls.set(callee, count);
+    const hash = createHash("sha256")
+      .update(this.idempotencyKey)
+      .update(`#${this.number < UNDOES ? "call" : "undo"} ${count} ${callee}`);
+    return hash.digest("hex").slice(0, 32);
   }
 
   send(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {

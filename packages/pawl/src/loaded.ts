@@ -20,6 +20,7 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
+import type { ActorCall, Asked, CallKey } from "./runtime/call.ts";
 import type { MessageKind } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
@@ -45,13 +46,7 @@ import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
 
-export { randomKey } from "./loaded/random-key.ts";
 export type { Limits, LoadedOptions } from "./loaded/types.ts";
-
-/** A message that was asked: nobody, until it is durable. */
-export interface Asked {
-  messageId?: string;
-}
 
 export class LoadedActor implements PumpedActor, RunOwner {
   readonly pump: Pump;
@@ -159,11 +154,27 @@ export class LoadedActor implements PumpedActor, RunOwner {
     }
   }
 
+  /** Does what is asked of it. */
+  async call(call: ActorCall): Promise<unknown> {
+    switch (call.kind) {
+      case "action":
+        return this.act(call.name, call.args, call.key);
+      case "send":
+        return void (await this.send(call.name, call.body, call.delay));
+      case "ask":
+        return this.ask(call.name, call.body, call.asked);
+      case "cancel":
+        return this.cancel(call.compensate, call.reason);
+      case "result":
+        return this.result();
+    }
+  }
+
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, idempotencyKey: string): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, idempotencyKey, callersContext);
+    return this.#calls.act(name, args, key.text, callersContext);
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -186,7 +197,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return answer;
   }
 
-  /** Answers whoever asked what has been answered in the meantime. */ /** Ends the run between two commits; resolves when that is durable. */
+  /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));

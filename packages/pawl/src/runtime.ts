@@ -11,6 +11,7 @@ import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -74,6 +75,8 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   #nextHandle = 1;
   #holdsProcess = false;
   #closing: Promise<void> | undefined;
+  /** Whether not even attempts that are running may call actors any more. */
+  #hasClosed = false;
 
   constructor(options: RuntimeOptions, hooks: Hooks) {
     checkOptions(options);
@@ -166,6 +169,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#hasClosed = true;
     const error = say.runtimeClosed();
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
@@ -173,10 +177,14 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
 
   async #close(grace: number): Promise<void> {
     const pump = this.#pump;
-    if (pump === undefined) return;
+    if (pump === undefined) {
+      this.#hasClosed = true;
+      return;
+    }
     await this.#opening?.promise.catch(() => {});
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
+    this.#hasClosed = true;
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
@@ -205,14 +213,30 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     return { type, definition: found.definition };
   }
 
+  /** What attempts ask of other actors: the attempt itself keeps the process alive, also while the runtime is being closed. */
+  callFrom(type: string, key: string, call: ActorCall, what: string, signal: AbortSignal): Promise<unknown> {
+    return boundedBy(
+      () => this.call(type, key, call),
+      what,
+      CALL_TIMEOUT_MS,
+      signal,
+      (ms, run) => this.after(ms, run),
+    );
+  }
+
+  /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
+  async call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return (await this.actor(type, key)).call(call);
+  }
+
   messagesWaiting(name: string): number {
     return this.#pump?.engine.waiting(name) ?? 0;
   }
 
   async actor(type: string, key: string): Promise<LoadedActor> {
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     if (this.#opening === undefined || !this.#opening.done) await this.#open();
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     return this.#load(type, key);
   }
 

@@ -174,6 +174,11 @@ export interface Sender<T extends Types> {
 export interface Ref<D extends Actor> extends Sender<TypesOf<D>> {
   readonly type: string;
   readonly key: string;
+  /**
+   * Its actions: not part of the attempt, but called at once, each a transaction of its own. The same call of a later attempt at
+   * this step gets the same reply and does nothing again. Of the own actor: `self_call`.
+   */
+  readonly actions: Calls<D>;
 }
 
 /** A message that a workflow has taken. */

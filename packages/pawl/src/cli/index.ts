@@ -2,17 +2,26 @@
 /** `npx pawl <verb>`: what operators do from a shell. Each verb is a file; this one finds it and says how it ended. */
 import { parseArgs } from "node:util";
 import { doctor } from "./doctor.ts";
+import { explain } from "./explain.ts";
 import { version } from "./version.ts";
 
 /** A verb: its arguments in a line, what it is for, and the work. Resolves to the exit code. */
 interface Verb {
   readonly usage: string;
   readonly purpose: string;
-  readonly run: (json: boolean) => Promise<number>;
+  /** How many operands it takes at most. Default: none. */
+  readonly operands?: number;
+  readonly run: (json: boolean, ...operands: string[]) => Promise<number>;
 }
 
 const VERBS: Readonly<Record<string, Verb>> = {
   doctor: { usage: "doctor [--json]", purpose: "checks that Pawl works here: engine, workflow, store", run: doctor },
+  explain: {
+    usage: "explain [CODE] [--json]",
+    purpose: "says what an error code means, and what to do",
+    operands: 1,
+    run: explain,
+  },
 };
 
 void main(process.argv.slice(2)).then((code) => {
@@ -32,8 +41,9 @@ async function main(args: string[]): Promise<number> {
   if (parsed.values.help === true || name === undefined) return say(help());
   const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   if (verb === undefined) return misuse(`there is no verb ${JSON.stringify(name)}`);
-  if (rest.length > 0) return misuse(`${name} takes no ${JSON.stringify(rest[0])}`);
-  return verb.run(parsed.values.json === true);
+  const extra = rest[verb.operands ?? 0];
+  if (extra !== undefined) return misuse(`${name} takes no ${JSON.stringify(extra)}`);
+  return verb.run(parsed.values.json === true, ...rest);
 }
 
 function say(text: string): number {
@@ -47,6 +57,6 @@ function misuse(found: string): number {
 }
 
 function help(): string {
-  const lines = Object.values(VERBS).map(({ usage, purpose }) => `  pawl ${usage.padEnd(20)} ${purpose}`);
+  const lines = Object.values(VERBS).map(({ usage, purpose }) => `  pawl ${usage.padEnd(24)} ${purpose}`);
   return [`Pawl ${version}: durable actors and workflows`, "", ...lines, "  pawl --version"].join("\n");
 }
