@@ -63,6 +63,7 @@ pub enum Output {
     },
     /// The reply to a call from here; an error: it was not made.
     Replied {
+        name: String,
         id: String,
         reply: Result<Bytes, StoreError>,
     },

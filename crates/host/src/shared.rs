@@ -100,7 +100,9 @@ impl Host {
                     body: call.body,
                 }));
             }
-            (_, News::Replied(id, reply)) => turn.others.push(Output::Replied { id: id.to_string(), reply }),
+            (_, News::Replied { actor, id, reply }) => {
+                turn.others.push(Output::Replied { name: actor.name.to_string(), id: id.to_string(), reply });
+            }
             (_, News::Halted(actor)) => {
                 let ticket = self.ticket(Job::Outcome(actor.name.clone()));
                 self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });

@@ -135,9 +135,9 @@ impl<'a> Look<'a> {
         let (namespaces, receivers, ids) = columns(awaited.iter().map(|(actor, id)| (actor, id)));
         for row in client.query(&self.replied, &[&namespaces, &receivers, &ids]).await? {
             let (actor, call): (ActorId, Arc<str>) = (id(&row), decode(row.get(2)).into());
-            if self.queue.awaited().calls.remove(&(actor, call.clone())).is_some() {
-                let reply = Bytes::copy_from_slice(row.get(3));
-                self.queue.tell(Completion::News(News::Replied(call, Ok(reply))));
+            if self.queue.awaited().calls.remove(&(actor.clone(), call.clone())).is_some() {
+                let reply = Ok(Bytes::copy_from_slice(row.get(3)));
+                self.queue.tell(Completion::News(News::Replied { actor, id: call, reply }));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Asked, Batch, Compaction, Completion, Completions, Limits, News, Notice, OPENING, Outcome, Request,
+    ActorId, Asked, Batch, Call, Compaction, Completion, Completions, Limits, News, Notice, OPENING, Outcome, Request,
     Scopes, Sharing, Stats, StoreError, Ticket, WOKEN, Wake, check,
 };
 use tokio::sync::Notify;
@@ -355,7 +355,9 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
 /// What is said of something that was not done for other processes.
 pub(crate) fn undone(ticket: Ticket, sharing: &Sharing, error: &StoreError) -> Option<(Ticket, Completion)> {
     let news = match sharing {
-        Sharing::Call(call) => News::Replied(call.id.clone(), Err(error.clone())),
+        Sharing::Call(Call { actor, id, .. }) => {
+            News::Replied { actor: actor.clone(), id: id.clone(), reply: Err(error.clone()) }
+        }
         Sharing::Inbox(_) | Sharing::Check { .. } => News::Failed(error.clone()),
         Sharing::Answer { .. } | Sharing::Watch(_) => return None,
     };

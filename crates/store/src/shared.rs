@@ -49,7 +49,11 @@ pub enum News {
     /// Calls of actors of ours. One that has not been answered may be told again.
     Called(Vec<Call>),
     /// The reply to a call that was made here; an error: the call was not made.
-    Replied(Arc<str>, Result<Bytes, StoreError>),
+    Replied {
+        actor: ActorId,
+        id: Arc<str>,
+        reply: Result<Bytes, StoreError>,
+    },
     Halted(ActorId),
     Arrived(Vec<InboxRow>),
     Holds(bool),

@@ -99,11 +99,12 @@ impl Writer<'_> {
                 self.text(id);
                 self.bytes(body);
             }
-            Output::Replied { id, reply } => {
+            Output::Replied { name, id, reply } => {
                 match reply {
                     Ok(_) => self.record(69, 0),
                     Err(error) => self.with_error(71, 0, error),
                 }
+                self.text(name);
                 self.text(id);
                 self.optional(reply.as_ref().ok(), |w, reply| w.bytes(reply));
             }
