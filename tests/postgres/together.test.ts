@@ -1,5 +1,5 @@
 /** Several runtimes on one PostgreSQL, as several processes would have them: whoever is asked, the owner answers. */
-import { type Actor, actor, AppError, ask, createRuntime, type PawlError, type Runtime, type } from "pawl";
+import { type Actor, AppError, actor, ask, createRuntime, type PawlError, type Runtime, type } from "pawl";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { isInstalled, MISSING, PostgresServer } from "./server.ts";
 
@@ -54,7 +54,7 @@ const clerk = actor("clerk", {
   actions: { notes: (c) => [...c.state.notes] },
   workflow: async (ctx): Promise<string> => {
     for (let n = 0; ; n++) {
-      const message = await ctx.queue.next(`next ${n}`, ["note", "end", "question"]);
+      const message = await ctx.queue.next(`next ${n}`, { names: ["note", "end", "question"] });
       if (message.name === "end") return message.body;
       if (message.name === "question") await message.complete(message.body * 2);
       else await ctx.step(`write ${n}`, (c) => void c.state.notes.push(message.body));
@@ -100,7 +100,9 @@ describe.runIf(isInstalled()).each([
     const [one, two] = together(2, [clerk], hints) as [Runtime<[typeof clerk]>, Runtime<[typeof clerk]>];
     const near = await one.create(clerk, "c");
     const far = await two.create(clerk, "c");
-    await expect(two.create(clerk, "c", { ifExists: "throw" })).rejects.toMatchObject({ code: "actor_exists" });
+    await expect(two.create(clerk, "c", undefined, { ifExists: "throw" })).rejects.toMatchObject({
+      code: "actor_exists",
+    });
     await far.send("note", "from afar");
     expect(await far.ask("question", 21)).toBe(42);
     expect(await near.actions.notes()).toEqual(["from afar"]);
@@ -128,7 +130,8 @@ describe.runIf(isInstalled()).each([
   });
 
   test("a call that nobody has answered goes to the next owner of the actor when its owner dies", async () => {
-    const stuck = Promise.withResolvers<void>();
+    let release = () => {};
+    const stuck = new Promise<void>((resolve) => (release = resolve));
     let isStuck = () => {};
     const reached = new Promise<void>((resolve) => (isStuck = resolve));
     let first = true;
@@ -139,7 +142,7 @@ describe.runIf(isInstalled()).each([
           if (first) {
             first = false;
             isStuck();
-            await stuck.promise;
+            await stuck;
           }
           c.state.done += 1;
           return c.state.done;
@@ -153,7 +156,7 @@ describe.runIf(isInstalled()).each([
     await reached;
     crash(one);
     expect(await call).toBe(1);
-    stuck.resolve();
+    release();
     expect(await two.get(slow, "s").actions.touch()).toBe(1);
   });
 });
@@ -173,10 +176,13 @@ test.runIf(isInstalled())("what a runtime that was closed has owned is answered 
   expect(await call).toBe(2);
 });
 
-test.runIf(isInstalled())("an actor that needs an input and is not there is not found, wherever it is looked for", async () => {
-  const needy = actor("needy", { input: type<number>(), actions: { read: () => 1 } });
-  const [one, two] = together(2, [needy], "") as [Runtime<[typeof needy]>, Runtime<[typeof needy]>];
-  const code = (error: unknown) => (error as PawlError).code;
-  expect(await one.get(needy, "n").actions.read().catch(code)).toBe("actor_not_found");
-  expect(await two.get(needy, "n").actions.read().catch(code)).toBe("actor_not_found");
-});
+test.runIf(isInstalled())(
+  "an actor that needs an input and is not there is not found, wherever it is looked for",
+  async () => {
+    const needy = actor("needy", { input: type<number>(), actions: { read: () => 1 } });
+    const [one, two] = together(2, [needy], "") as [Runtime<[typeof needy]>, Runtime<[typeof needy]>];
+    const code = (error: unknown) => (error as PawlError).code;
+    expect(await one.get(needy, "n").actions.read().catch(code)).toBe("actor_not_found");
+    expect(await two.get(needy, "n").actions.read().catch(code)).toBe("actor_not_found");
+  },
+);
