@@ -10,6 +10,7 @@ mod compaction;
 mod idempotency;
 mod outputs;
 mod recovery;
+mod retiring;
 mod shared;
 mod table;
 mod timers;
@@ -44,6 +45,8 @@ pub enum Input {
     Actor { handle: Handle, input: ActorInput },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
+    /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
+    Retire { handle: Handle },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -225,11 +228,13 @@ impl Host {
     fn take(&mut self, now: Time, input: Input, turn: &mut Turn) {
         match input {
             Input::Open { handle, name } => {
+                self.timers.forget_wake(&name);
                 self.table.insert(handle, name);
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
+            Input::Retire { handle } => self.retire(now, handle, turn),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -240,30 +245,6 @@ impl Host {
                 }
             }
         }
-    }
-
-    fn close(&mut self, handle: Handle) {
-        self.batches.hurry(handle);
-        self.submit();
-        self.timers.forget(handle);
-        if let Some(compactor) = &mut self.compactor {
-            compactor.closed(handle);
-        }
-        // Embedding hosts wake their own actors.
-        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
-            && !self.numbered
-        {
-            if actor.waiting() > 0 {
-                self.waiting.insert(name.clone(), actor.waiting());
-            }
-            if let Some(alarm) = actor.standing().alarm {
-                self.timers.wake_at(alarm, name.to_string());
-            }
-        }
-        if let Some(name) = self.table.name(handle) {
-            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
-        }
-        self.table.remove(handle);
     }
 
     /// Gives an actor an input and gathers what it says.
@@ -315,7 +296,7 @@ impl Host {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
-                timers::Due::Wake(name) => turn.others.push(Output::Wake { name }),
+                timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
     }
@@ -428,10 +409,9 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
-            let name = due.actor.name.to_string();
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, name),
-                _ => turn.others.push(Output::Wake { name }),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
         if full { self.list(last) } else { turn.others.push(Output::Resumed) }

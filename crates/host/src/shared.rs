@@ -30,6 +30,11 @@ pub struct Asking {
 }
 
 impl Asking {
+    /// Whether nothing is being asked.
+    pub fn is_quiet(&self) -> bool {
+        self.taken.is_none() && self.unsure.is_empty()
+    }
+
     /// Changes have been made while the inbox is asked for.
     pub fn note(&mut self, change: &Change) {
         if let Some(taken) = &mut self.taken {

@@ -16,6 +16,7 @@ import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
@@ -26,6 +27,7 @@ export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions
 const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
+const IDLE_MS = 30_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -71,6 +73,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
+  readonly #sweeper: Sweeper | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -87,6 +90,15 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.limits = checkLimits(options.limits ?? {});
     this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
+    // A clock that is moved by hand moves to what waits for it: nobody asked for this.
+    if (options.idleAfter !== undefined || hooks.after === undefined)
+      this.#sweeper = new Sweeper({
+        idleAfter: milliseconds(options.idleAfter ?? IDLE_MS, "idleAfter"),
+        actors: () => this.#loaded.values(),
+        now: hooks.now ?? Date.now,
+        after: (ms, run) => this.after(ms, run),
+        isPressed: hooks.isPressed ?? isMemoryShort,
+      });
     for (const actor of options.actors) {
       const own = definitionOf(actor);
       const definition = hooks.define?.(actor.name, own) ?? own;
@@ -96,6 +108,11 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
         );
       this.#definitions.set(actor.name, { actor, definition });
     }
+  }
+
+  /** For tests: the actors in memory, by `type/key`, in the order in which they were loaded. */
+  names(): string[] {
+    return [...this.#loaded.keys()];
   }
 
   /** For tests: the engine behind it, once it is open. */
@@ -171,6 +188,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#sweeper?.stop();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
@@ -179,6 +197,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   async #close(grace: number): Promise<void> {
+    this.#sweeper?.stop();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -259,7 +278,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   #load(type: string, key: string): LoadedActor {
     const name = `${type}/${key}`;
     const known = this.#loaded.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.touch();
+      return known;
+    }
     const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
@@ -276,6 +298,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       },
     });
     this.#loaded.set(name, loaded);
+    this.#sweeper?.note();
     return loaded;
   }
 

@@ -70,6 +70,10 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.write(handle, actor, calls, after);
   }
   if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind === 60) {
+    const gone = reader.flag();
+    return sink.actor(handle)?.retired(gone);
+  }
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
