@@ -70,6 +70,11 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
     return sink.write(handle, actor, calls, after);
   }
+  if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind === 60) {
+    const gone = reader.flag();
+    return sink.actor(handle)?.retired(gone);
+  }
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -219,6 +224,23 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else if (kind === 26) sink.wake(reader.text());
   else if (kind === 27) sink.resumed();
   else sink.resumeFailed(reader.problem());
+}
+
+/** What comes from other processes. */
+function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): void {
+  const problem = kind === 71 ? reader.problem() : undefined;
+  const name = reader.text();
+  if (kind === 70) {
+    const outcome = reader.flag() ? reader.outcome() : undefined;
+    return sink.outcome(name, outcome);
+  }
+  const id = reader.text();
+  if (kind === 68) {
+    const body = reader.bytes();
+    return sink.called(name, id, body);
+  }
+  const reply = reader.optionalBytes();
+  return sink.replied(name, id, reply ?? new Uint8Array(), problem);
 }
 
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
