@@ -11,6 +11,7 @@ mod idempotency;
 mod outputs;
 mod recovery;
 mod retiring;
+mod seeing;
 mod table;
 mod timers;
 
@@ -26,6 +27,7 @@ use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
+pub use seeing::Seen;
 pub use table::Handle;
 
 use batches::{Batches, Post};
@@ -46,6 +48,10 @@ pub enum Input {
     Close { handle: Handle },
     /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
     Retire { handle: Handle },
+    /// List the actors of the store, by name from the one behind `after`; answered by [`Output::Listed`].
+    List { ticket: u64, after: Option<String>, limit: usize },
+    /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
+    See { ticket: u64, name: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
@@ -58,6 +64,8 @@ enum Job {
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    /// Whoever asked knows it by the number.
+    Look(u64),
 }
 
 pub struct Host {
@@ -220,6 +228,8 @@ impl Host {
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
             Input::Retire { handle } => self.retire(now, handle, turn),
+            Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
+            Input::See { ticket, name } => self.see(ticket, name),
             Input::Resume => self.list(None),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
@@ -348,6 +358,7 @@ impl Host {
             }
             (_, Completion::Woken(due)) => self.woken(due, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
+            (Some(Job::Look(ticket)), completion) => turn.others.push(seeing::seen(ticket, completion)),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }

@@ -7,7 +7,7 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, Completion, Opened, Outcome, Request, Scopes};
+use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Request, Scopes};
 
 use crate::Host;
 use crate::batches::{Post, core_status};
@@ -211,15 +211,18 @@ fn answer_what_happened(
 }
 
 fn loaded(opened: Opened) -> Loaded {
-    let standing = opened
-        .row
-        .as_ref()
-        .map_or_else(Standing::default, |row| Standing { status: core_status(row.status), alarm: row.alarm });
-    let message = |row: pawl_store::InboxRow| {
-        (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
-    };
+    let standing = standing(opened.row.as_ref());
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
     Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+}
+
+/// What an actor's row says of it.
+pub(crate) fn standing(row: Option<&ActorRow>) -> Standing {
+    row.map_or_else(Standing::default, |row| Standing { status: core_status(row.status), alarm: row.alarm })
+}
+
+pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {
+    (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
 }
 
 fn facts(actor: &Actor) -> Facts {

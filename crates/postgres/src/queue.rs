@@ -4,7 +4,7 @@
 //! store was abandoned.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
@@ -50,6 +50,7 @@ pub(crate) struct Group {
 
 pub(crate) enum Last {
     List { after: Option<ActorId>, limit: usize },
+    Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
     Read { actor: ActorId, up_to: u64, scopes: Scopes },
     Compact(Compaction),
 }
@@ -313,7 +314,10 @@ impl State {
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
-        Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
+        Work::Asked(
+            _,
+            Request::Alarms { .. } | Request::Actors { .. } | Request::Read { .. } | Request::Compact(_),
+        ) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
             let follows = before.is_none_or(|before| {
@@ -334,6 +338,9 @@ impl Group {
             }
             Work::Asked(ticket, Request::Alarms { after, limit }) => {
                 self.last = Some((ticket, Last::List { after, limit }));
+            }
+            Work::Asked(ticket, Request::Actors { namespace, after, limit }) => {
+                self.last = Some((ticket, Last::Actors { namespace, after, limit }));
             }
             Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
                 Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
