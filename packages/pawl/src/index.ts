@@ -23,7 +23,7 @@ export {
   type RuntimeOptions,
   type Shown,
 } from "./runtime.ts";
-export { ask, type Schema, type StandardSchemaV1, type } from "./schema.ts";
+export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
 export { RAW_STATE } from "./symbols.ts";
 export type {
@@ -41,9 +41,11 @@ export type {
   Each,
   EntryKind,
   ErrorEvent,
+  EventMeta,
   Failed,
   Given,
   InOf,
+  Live,
   LoopNext,
   LoopOptions,
   Message,

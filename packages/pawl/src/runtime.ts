@@ -1,6 +1,7 @@
 /** The runtime: actors on a store, in this process. */
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import type { EventRecord, Source } from "./broadcasts.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import type { Inspection } from "./inspection.ts";
@@ -12,6 +13,7 @@ import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
+import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -65,6 +67,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
+  readonly events: Events;
   readonly #log: Logger;
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
@@ -86,6 +89,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
+    this.events = hooks.events ?? new Events();
     this.#log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
@@ -246,6 +250,12 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
   async call(type: string, key: string, call: ActorCall): Promise<unknown> {
     return (await this.actor(type, key)).call(call);
+  }
+
+  emit(name: string, record: EventRecord, source: Source | undefined): void {
+    const failed = (error: unknown) =>
+      this.#log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
+    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
   }
 
   messagesWaiting(name: string): number {

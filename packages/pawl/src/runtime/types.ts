@@ -4,7 +4,20 @@ import type { Duration } from "../duration.ts";
 import type { EntryRecord, MessageRecord } from "../inspection.ts";
 import type { Limits } from "../loaded.ts";
 import type { Logger } from "../log.ts";
-import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, TypesOf } from "../types.ts";
+import type {
+  Actor,
+  Asks,
+  BodyIn,
+  Calls,
+  EventMeta,
+  Given,
+  Names,
+  OutOf,
+  OutputOf,
+  ReplyOf,
+  TypesOf,
+} from "../types.ts";
+import type { Events } from "./events.ts";
 
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   actors: A;
@@ -99,6 +112,14 @@ export interface Handle<D extends Actor> {
     options?: CallOptions,
   ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
   /**
+   * Calls `listener` with what the actor broadcasts under this name from now on, each time with a copy of its own; events that
+   * were on their way when this process died, or leave in another one, it does not hear. Returns what ends that.
+   */
+  on<K extends Names<TypesOf<D>["events"]>>(
+    event: K,
+    listener: (payload: OutOf<TypesOf<D>["events"][K]>, meta: EventMeta) => void,
+  ): () => void;
+  /**
    * Ends the workflow between two commits: no user code sees an exception, and no `finally` runs; what steps did is undone by
    * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
    */
@@ -120,6 +141,8 @@ export interface Hooks {
   /** Called after each turn of the pump. */
   readonly turned?: () => void;
   readonly seed?: number;
+  /** Who listens, also after this process. */
+  readonly events?: Events;
   /** Whether memory is short. */
   readonly isPressed?: () => boolean;
   /** How long to try for the lock of a store that is in use, in milliseconds. */

@@ -142,7 +142,8 @@ function handleIn(world: World, actor: Actor | string, key: string, options: Cal
     const asked = {};
     return world.outliving((local) => (inProcess(local)["ask"] as Call)(name, body, own, asked));
   };
-  return { ...calls, ask, actions, with: chosen } as unknown as Handle<Actor>;
+  // Who listens stays, whatever process is alive.
+  return { ...calls, ask, actions, on: first["on"], with: chosen } as unknown as Handle<Actor>;
 }
 
 /** The operator's verbs, in the process that is alive. */
