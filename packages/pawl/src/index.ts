@@ -19,9 +19,13 @@ export {
   type Client,
   createRuntime,
   type Handle,
+  type ListFilter,
+  type RunState,
   type Runtime,
   type RuntimeOptions,
   type Shown,
+  type Status,
+  type Wait,
 } from "./runtime.ts";
 export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";

@@ -245,7 +245,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }

@@ -4,7 +4,7 @@ import { encodeGiven } from "./attempt.ts";
 import type { EventRecord, Source } from "./broadcasts.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import type { Inspection } from "./inspection.ts";
+import { type Inspection, readSeen } from "./inspection.ts";
 import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
@@ -21,8 +21,20 @@ import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
+import type { Looked, RowRecord } from "./wire.ts";
 
-export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions, Shown } from "./runtime/types.ts";
+export type { RunState, Status, Wait } from "./runtime/status.ts";
+export type {
+  Admin,
+  CallOptions,
+  Client,
+  Handle,
+  Hooks,
+  ListFilter,
+  Runtime,
+  RuntimeOptions,
+  Shown,
+} from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
@@ -179,6 +191,33 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.find(actor, key);
     return this.working(async () => (await this.actor(type, key)).inspect());
+  }
+
+  get store(): string {
+    return this.#options.store;
+  }
+
+  now(): number {
+    return this.#pump?.now() ?? Date.now();
+  }
+
+  async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
+    const found = await this.#look((pump, ticket) => pump.input.list(ticket, after, limit));
+    return found.kind === "listed" ? found.rows : [];
+  }
+
+  async seen(name: string): Promise<Inspection> {
+    const loaded = this.#loaded.get(name);
+    if (loaded !== undefined) return this.working(() => loaded.inspect());
+    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+  }
+
+  #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
+    return this.working(async () => {
+      const pump = this.#pump;
+      if (pump === undefined) throw say.runtimeClosed();
+      return pump.look((ticket) => write(pump, ticket));
+    });
   }
 
   async close(options: { grace?: Duration } = {}): Promise<void> {

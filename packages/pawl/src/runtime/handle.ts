@@ -3,11 +3,13 @@ import { type AnyDefinition, refuseUnknown } from "../actor.ts";
 import { encodeGiven } from "../attempt.ts";
 import { eventsOf } from "../broadcasts.ts";
 import { milliseconds } from "../duration.ts";
+import type { Inspection } from "../inspection.ts";
 import type { Limits, LoadedActor } from "../loaded.ts";
 import * as say from "../messages.ts";
 import { checked, checkedArgs, messageKind } from "../schema.ts";
 import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
 import type { Actor, EventMeta } from "../types.ts";
+import type { RowRecord } from "../wire.ts";
 import { actionsProxy } from "./actions.ts";
 import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, onlyCall } from "./call.ts";
 import type { Events } from "./events.ts";
@@ -20,6 +22,12 @@ export interface HandleHost {
   /** Throws `unknown_actor` or `bad_argument`. */
   find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition };
   actor(type: string, key: string): Promise<LoadedActor>;
+  readonly store: string;
+  now(): number;
+  /** The actors behind `after`, in order of name. */
+  listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]>;
+  /** An actor as it is recorded; loads nothing. */
+  seen(name: string): Promise<Inspection>;
   /** Asks something of an actor, wherever it is. */
   call(type: string, key: string, call: ActorCall): Promise<unknown>;
   /** A call that is under way keeps the process alive, and `close` waits for it. */
