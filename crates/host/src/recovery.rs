@@ -7,13 +7,13 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Request, Scopes};
+use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Past, Request, Scopes, StoreError};
 
-use crate::Host;
 use crate::batches::{Post, core_status};
 use crate::compaction;
 use crate::outputs::{Facts, Output, Problem, Turn};
 use crate::table::{Entry, Handle};
+use crate::{Host, Job};
 
 /// How long a failed read is tried again after, at most.
 const BACKOFF_MAX_MS: i64 = 5_000;
@@ -33,6 +33,8 @@ pub struct Recovery {
     unanswered: usize,
     /// Times in a row that writing or reading has failed.
     strikes: u32,
+    /// What opening said: somebody else owns it.
+    taken_over: Option<StoreError>,
 }
 
 impl Recovery {
@@ -42,6 +44,11 @@ impl Recovery {
             None => 0,
             Some(doublings) => (BACKOFF_MS << doublings.min(16)).min(BACKOFF_MAX_MS),
         }
+    }
+
+    /// Whether it matters what is stored although somebody else owns the actor.
+    pub fn asks_elsewhere(&self) -> bool {
+        !self.in_doubt.is_empty()
     }
 
     /// How long to wait after a failed read.
@@ -73,7 +80,7 @@ impl Host {
                 return posts;
             }
             (Some(Entry::Live { .. }), Outcome::No(error) | Outcome::Unknown(error)) => {
-                self.lose(now, handle, posts);
+                self.lose(now, handle, 1, posts);
                 turn.others.push(Output::Lost { handle, error });
             }
             (Some(Entry::Recovering(recovery)), _) => {
@@ -92,25 +99,61 @@ impl Host {
         Vec::new()
     }
 
-    /// Stops an actor whose memory may be ahead of the store.
-    fn lose(&mut self, now: Time, handle: Handle, mut posts: Vec<Post>) {
+    /// Stops an actor whose memory may be ahead of the store, or behind it. `answered`: how many of its batches have been
+    /// answered and are still counted.
+    pub(crate) fn lose(&mut self, now: Time, handle: Handle, answered: usize, mut posts: Vec<Post>) {
         let unsent = self.batches.remove(handle);
         let Some(Entry::Live { actor, mut in_flight, strikes, .. }) =
             self.table.replace(handle, Entry::Opening { arrived: Vec::new() })
         else {
             return;
         };
-        let unanswered = in_flight.len().saturating_sub(1);
+        let unanswered = in_flight.len().saturating_sub(answered);
         let mut in_doubt: Vec<_> = in_flight.drain(..).flatten().collect();
         in_doubt.extend(unsent.iter().map(|change| (change.seq, change.id)));
         // What was never submitted is not in the store, and leaves never.
         posts.retain(|post| in_doubt.iter().any(|(seq, _)| *seq == post.seq));
-        let recovery = Recovery { actor, in_doubt, posts, arrived: Vec::new(), unanswered, strikes: strikes + 1 };
+        let recovery = Recovery {
+            actor,
+            in_doubt,
+            posts,
+            arrived: Vec::new(),
+            unanswered,
+            strikes: strikes + 1,
+            taken_over: None,
+        };
         let at = now + recovery.backoff_ms();
         self.table.replace(handle, Entry::Recovering(Box::new(recovery)));
         if unanswered == 0 {
             self.timers.call_at(at, handle);
         }
+    }
+
+    /// Somebody else owns an actor of which changes are in doubt. They are there or will never be: what is stored says.
+    pub(crate) fn read_elsewhere(&mut self, handle: Handle, error: StoreError) {
+        let Some(name) = self.table.name(handle).cloned() else { return };
+        if let Some(Entry::Recovering(recovery)) = self.table.get_mut(handle) {
+            recovery.taken_over = Some(error);
+        }
+        let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.ticket(Job::Settle(handle)));
+        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });
+    }
+
+    /// What is stored of it has been read.
+    pub(crate) fn settled_elsewhere(&mut self, now: Time, handle: Handle, past: Past, turn: &mut Turn) {
+        let Some(Entry::Recovering(mut recovery)) = self.table.replace(handle, Entry::Opening { arrived: Vec::new() })
+        else {
+            return;
+        };
+        let kept_after = past.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let told = recovery.in_doubt.first().is_none_or(|(seq, _)| *seq > kept_after);
+        let owned = recovery.taken_over.take();
+        let unknown = || StoreError::unavailable("another process has taken the actor over".to_owned()).into_unknown();
+        let error = owned.filter(|_| told).unwrap_or_else(unknown);
+        let posts = answer_what_happened(now, handle, *recovery, &past.changes, turn);
+        self.table.remove(handle);
+        turn.others.push(Output::OpenFailed { handle, error: error.into() });
+        self.deliver(now, posts, turn);
     }
 
     /// The store has read an actor.
@@ -135,7 +178,13 @@ impl Host {
             }
         };
         let facts = facts(&loaded);
-        let live = Entry::Live { actor: Box::new(loaded), epoch, in_flight: Default::default(), strikes };
+        let live = Entry::Live {
+            actor: Box::new(loaded),
+            epoch,
+            in_flight: Default::default(),
+            strikes,
+            asking: Default::default(),
+        };
         let (output, arrived, posts) = match self.table.replace(handle, live) {
             Some(Entry::Recovering(mut recovery)) => {
                 let arrived = std::mem::take(&mut recovery.arrived);
@@ -210,15 +259,15 @@ fn answer_what_happened(
     recovery.posts
 }
 
-fn loaded(opened: Opened) -> Loaded {
-    let standing = standing(opened.row.as_ref());
-    let snapshot = compaction::contents(opened.snapshot, opened.chunks);
-    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+/// What a row says of a run.
+pub(crate) fn standing(row: &ActorRow) -> Standing {
+    Standing { status: core_status(row.status), alarm: row.alarm }
 }
 
-/// What an actor's row says of it.
-pub(crate) fn standing(row: Option<&ActorRow>) -> Standing {
-    row.map_or_else(Standing::default, |row| Standing { status: core_status(row.status), alarm: row.alarm })
+fn loaded(opened: Opened) -> Loaded {
+    let standing = opened.row.as_ref().map(standing).unwrap_or_default();
+    let snapshot = compaction::contents(opened.snapshot, opened.chunks);
+    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
 }
 
 pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {

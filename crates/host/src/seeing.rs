@@ -48,7 +48,7 @@ pub(crate) fn seen(ticket: u64, completion: Completion) -> Output {
 fn read(past: Past) -> Result<Option<Seen>, Problem> {
     let Past { row, snapshot, chunks, changes, inbox, .. } = past;
     let Some(row) = row else { return Ok(None) };
-    let standing = recovery::standing(Some(&row));
+    let standing = recovery::standing(&row);
     let snapshot = compaction::contents(snapshot, chunks);
     let inbox = inbox.into_iter().map(recovery::message).collect();
     let actor = Actor::open(Loaded { snapshot, changes, inbox, standing }, 0, 0).map_err(Problem::Damaged)?;

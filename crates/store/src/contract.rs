@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
+use crate::shared::{News, Sharing};
 
 /// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
 pub type Ticket = u64;
@@ -15,7 +16,7 @@ pub type Ticket = u64;
 /// another one each time it has reopened itself.
 pub const OPENING: Ticket = 0;
 
-/// The ticket of [`Completion::Woken`], for which nobody asked.
+/// The ticket of [`Completion::Woken`], and of [`News`] for which nobody asked.
 pub const WOKEN: Ticket = Ticket::MAX;
 
 /// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
@@ -197,8 +198,10 @@ pub enum Completion {
     Committed(Outcome),
     Alarms(Vec<Due>),
     Actors(Vec<Listed>),
-    /// Of a shared store, unasked: actors that have work now and no living owner.
+    /// Of a shared store, unasked: actors that have work now and no living owner, or are ours and have been sent something.
     Woken(Vec<Due>),
+    /// Of a shared store: what came of [`Store::share`], or what other processes have said.
+    News(News),
     /// The opening, an `Open`, a `Read` or an `Alarms` failed. Nothing happened.
     Failed(StoreError),
 }
@@ -287,6 +290,9 @@ pub trait Store: Send {
     /// Gives up an actor, behind what was submitted for it: another process may open it. A store with one owner has nothing
     /// to give up. Not answered.
     fn release(&mut self, _actor: &ActorId) {}
+
+    /// Does something that concerns other processes. A store with one owner does nothing.
+    fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
     /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
     fn holds(&self) -> bool {

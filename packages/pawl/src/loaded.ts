@@ -22,7 +22,7 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import type { ActorCall, Asked, CallKey } from "./runtime/call.ts";
+import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
@@ -173,6 +173,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return this.cancel(call.compensate, call.reason);
       case "result":
         return this.result();
+      case "create":
+        return this.create(call.input, call.ifExists);
+      case "exist":
+        return this.exist();
+      case "answer":
+        return this.#answerTo(call.messageId);
+      case "retry":
+        return this.retry();
+      case "replay":
+        return this.replay(call.entry);
+      case "inspect":
+        return this.inspect();
     }
   }
 
@@ -181,6 +193,22 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const callersContext = new CallersContext();
     await this.exist();
     return this.#calls.act(name, args, key.text, callersContext);
+  }
+
+  /**
+   * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
+   * if it did: then nothing is recorded.
+   */
+  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+    const callersContext = new CallersContext();
+    await this.exist();
+    return (await this.#calls.act(name, args, key.text, callersContext, id)) as FailureRecord | undefined;
+  }
+
+  /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
+  async sendFor(id: string, name: string, body: Uint8Array, delay: number): Promise<void> {
+    await this.exist();
+    await this.#calls.submit((call) => this.pump.input.sendFor(this.handle, call, id, name, body, delay));
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -196,7 +224,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
    */
   async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
     asked.messageId ??= await this.send(name, body, 0);
-    const { messageId } = asked;
+    return this.#answerTo(asked.messageId);
+  }
+
+  async #answerTo(messageId: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId);
     if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
@@ -336,7 +367,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#giveUp(say.ofStore(problem));
+    const error = say.ofStore(problem);
+    this.#giveUp(problem.code === "actor_owned" ? ownedElsewhere(error) : error);
   }
 
   #giveUp(error: unknown): PawlError {

@@ -45,6 +45,10 @@ export interface PumpListener {
   defect(error: unknown): void;
   /** A turn is over. */
   turned?(): void;
+  /** Only of a store that several processes share. */
+  called?(name: string, id: string, body: Uint8Array): void;
+  replied?(...reply: Parameters<EngineSink["replied"]>): void;
+  outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -269,6 +273,21 @@ export class Pump implements EngineSink {
 
   defect(error: unknown): void {
     this.#listener.defect(error);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.called?.(name, id, body);
+  }
+
+  replied(...reply: Parameters<EngineSink["replied"]>): void {
+    this.#told += 1;
+    this.#listener.replied?.(...reply);
+  }
+
+  outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
+    this.#told += 1;
+    this.#listener.outcome?.(...outcome);
   }
 
   load(ticket: number, actor: string): void {

@@ -14,6 +14,7 @@ import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
 import { Events } from "./runtime/events.ts";
+import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -74,13 +75,14 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
   readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
   readonly events: Events;
-  readonly #log: Logger;
+  readonly log: Logger;
+  readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
@@ -102,7 +104,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
     this.events = hooks.events ?? new Events();
-    this.#log = options.logger ?? consoleLogger;
+    this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
@@ -161,7 +163,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     if (ifExists !== "keep" && ifExists !== "throw")
       throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const encoded = await this.#input(`${type}/${key}`, definition, input);
-    await this.working(async () => (await this.actor(type, key)).create(encoded, ifExists));
+    await this.working(() => this.call(type, key, { kind: "create", input: encoded, ifExists }));
   }
 
   /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
@@ -190,7 +192,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
   async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.find(actor, key);
-    return this.working(async () => (await this.actor(type, key)).inspect());
+    return this.working(() => this.call(type, key, { kind: "inspect" })) as Promise<Inspection>;
   }
 
   get store(): string {
@@ -232,6 +234,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#sweeper?.stop();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
@@ -250,6 +253,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#loaded.clear();
     pump.close("close");
@@ -287,13 +291,25 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
-  async call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return (await this.actor(type, key)).call(call);
+  call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return this.#elsewhere.call(type, key, call);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    if (this.#definitions.has(name.slice(0, name.indexOf("/")))) this.#elsewhere.called(name, id, body);
+  }
+
+  replied(...reply: Parameters<Elsewhere["replied"]>): void {
+    this.#elsewhere.replied(...reply);
+  }
+
+  outcome(...outcome: Parameters<Elsewhere["outcome"]>): void {
+    this.#elsewhere.outcome(...outcome);
   }
 
   emit(name: string, record: EventRecord, source: Source | undefined): void {
     const failed = (error: unknown) =>
-      this.#log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
+      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
     this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
   }
 
@@ -322,7 +338,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       type,
       key,
       handle: this.#nextHandle++,
-      log: this.#log,
+      log: this.log,
       limits: this.limits,
       codeVersion: this.#codeVersion,
       peers: this,
@@ -396,7 +412,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
-      this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
+      this.log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
     }
   }
 
@@ -414,7 +430,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
           if (this.#closing !== undefined) return;
           // Another process was quicker: it is that one's now, and woken again if that one dies.
           if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
-          this.#log.error(
+          this.log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",
           );
@@ -440,7 +456,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   defect(error: unknown): void {
-    this.#log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
+    this.log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
   }
 
   /** A call that is under way keeps the process alive, and `close` waits for it. */

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Send,
-    Start, StepTraits, Until, Writes,
+    Answer, CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome,
+    Send, Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -204,8 +204,32 @@ impl<'a> Reader<'a> {
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            68 => return Ok(Input::Call { name: self.text()?, id: self.text()?, body: self.copied()? }),
+            69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
+            70 => return Ok(Input::Watch { name: self.text()? }),
+            71 => return self.called(handle),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
+        };
+        Ok(Input::Actor { handle, input })
+    }
+
+    /// An input whose change carries the reply to a call of another process: its id, the reply unless the engine knows it, and
+    /// the input.
+    fn called(&mut self, handle: u64) -> Result<Input> {
+        let (id, body, kind) = (self.text()?, self.optional(Self::copied)?, self.byte()?);
+        let input = match (self.input(kind, handle)?, body) {
+            (
+                Input::Actor { input: ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }, .. },
+                Some(body),
+            ) => {
+                let writes = Writes { answer: Some(Answer { id, body }), ..writes };
+                ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }
+            }
+            (Input::Actor { input: ActorInput::Send { call, name, body, delay_ms }, .. }, None) => {
+                ActorInput::SendFor { id, call, name, body, delay_ms }
+            }
+            _ => return Err(self.wrong(format!("kind {kind}, which answers no call"))),
         };
         Ok(Input::Actor { handle, input })
     }
@@ -283,7 +307,7 @@ impl<'a> Reader<'a> {
         let sends = (0..sends).map(|_| self.send()).collect::<Result<_>>()?;
         let rows = self.number()?;
         let rows = (0..rows).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
-        Ok(Writes { cells, sends, rows })
+        Ok(Writes { cells, sends, rows, answer: None })
     }
 
     fn send(&mut self) -> Result<Send> {

@@ -2,9 +2,9 @@
 import { refuseUnknown } from "../actor.ts";
 import { milliseconds } from "../duration.ts";
 import { PawlError } from "../errors.ts";
-import type { LoadedActor } from "../loaded.ts";
 import * as say from "../messages.ts";
 import { native } from "../native/load.ts";
+import type { ActorCall } from "./call.ts";
 import type { HandleHost } from "./handle.ts";
 import { matches, rowMatches } from "./listing.ts";
 import { type Status, statusOf } from "./status.ts";
@@ -14,9 +14,9 @@ import type { Admin, ListFilter } from "./types.ts";
 const PAGE = 200;
 
 export function adminIn(host: HandleHost): Admin {
-  const loaded = async <R>(type: string, key: string, use: (actor: LoadedActor) => Promise<R>): Promise<R> => {
+  const ask = async (type: string, key: string, call: ActorCall): Promise<unknown> => {
     host.find(type, key);
-    return host.working(async () => use(await host.actor(type, key)));
+    return host.working(() => host.call(type, key, call));
   };
   return {
     list: (filter) => list(host, filter),
@@ -24,8 +24,8 @@ export function adminIn(host: HandleHost): Admin {
       const seen = await host.seen(`${type}/${key}`);
       return { ...statusOf(type, key, seen), history: seen.history, actorState: seen.state, inbox: seen.inbox };
     },
-    retry: (type, key) => loaded(type, key, (actor) => actor.retry()),
-    cancel: (type, key) => loaded(type, key, (actor) => actor.cancel(true, undefined)),
+    retry: async (type, key) => void (await ask(type, key, { kind: "retry" })),
+    cancel: async (type, key) => void (await ask(type, key, { kind: "cancel", compensate: true, reason: undefined })),
     replay: async (type, key, from) => {
       refuseUnknown(from ?? {}, ["entry"], "replay");
       if (typeof from?.entry !== "string")
@@ -34,7 +34,7 @@ export function adminIn(host: HandleHost): Admin {
 found     ${say.shown(from?.entry)}
 expected  { entry: the id of a step, as admin.show() lists it }`,
         );
-      await loaded(type, key, (actor) => actor.replay(from.entry));
+      await ask(type, key, { kind: "replay", entry: from.entry });
     },
     backup: (file) => backUp(host.store, file),
   };

@@ -146,6 +146,49 @@ export class InputWriter {
     this.#done(undefined, writes);
   }
 
+  /** The same, of a call of another process, which finds `reply` with the change. */
+  actedFor(handle: number, call: number, id: string, reply: Uint8Array, writes: Writes): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(reply);
+    this.out.u8(13);
+    this.out.varint(call);
+    this.#done(undefined, writes);
+  }
+
+  /** A message as a call of another process, which finds the message's id with the change. */
+  sendFor(handle: number, call: number, id: string, name: string, body: Uint8Array, delay: number): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(undefined);
+    this.out.u8(7);
+    this.out.varint(call);
+    this.#text(name);
+    this.#bytes(body);
+    this.out.f64(delay);
+  }
+
+  /** Asks whoever owns an actor. */
+  call(name: string, id: string, body: Uint8Array): void {
+    this.#record(68, 0);
+    this.#text(name);
+    this.#text(id);
+    this.#bytes(body);
+  }
+
+  /** Replies to a call of another process, if no change does. */
+  answer(handle: number, id: string, reply: Uint8Array): void {
+    this.#record(69, handle);
+    this.#text(id);
+    this.#bytes(reply);
+  }
+
+  /** Wants to hear how the run of another process's actor ends. */
+  watch(name: string): void {
+    this.#record(70, 0);
+    this.#text(name);
+  }
+
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
     this.#record(13, handle);
     this.out.varint(call);

@@ -70,11 +70,12 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
     return sink.write(handle, actor, calls, after);
   }
+  if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
   if (kind === 60) {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
-  if (kind > 60) return dispatchLook(kind, handle, reader, sink);
+  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -235,6 +236,23 @@ function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: 
   if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
   const row = reader.standing();
   sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
+}
+
+/** What comes from other processes. */
+function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): void {
+  const problem = kind === 71 ? reader.problem() : undefined;
+  const name = reader.text();
+  if (kind === 70) {
+    const outcome = reader.flag() ? reader.outcome() : undefined;
+    return sink.outcome(name, outcome);
+  }
+  const id = reader.text();
+  if (kind === 68) {
+    const body = reader.bytes();
+    return sink.called(name, id, body);
+  }
+  const reply = reader.optionalBytes();
+  return sink.replied(name, id, reply ?? new Uint8Array(), problem);
 }
 
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
