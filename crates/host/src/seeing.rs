@@ -51,6 +51,7 @@ fn read(past: Past) -> Result<Option<Seen>, Problem> {
     let standing = recovery::standing(&row);
     let snapshot = compaction::contents(snapshot, chunks);
     let inbox = inbox.into_iter().map(recovery::message).collect();
-    let actor = Actor::open(Loaded { snapshot, changes, inbox, standing }, 0, 0).map_err(Problem::Damaged)?;
+    let actor =
+        Actor::open(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }, 0, 0).map_err(Problem::Damaged)?;
     Ok(Some(Seen { row, actor }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pawl_core::codec::change::ChangeRecord;
 
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
@@ -217,6 +218,8 @@ pub struct Opened {
     pub snapshot: Option<Snapshot>,
     /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.
     pub chunks: Vec<(u64, Bytes)>,
+    /// Of a store whose rows are no changes: what they come to, with their seqs, in the place of the first of `changes`.
+    pub read: Vec<(u64, ChangeRecord)>,
     /// (seq, body), from the one after the snapshot (or from 1) to `row.seq`.
     pub changes: Vec<(u64, Bytes)>,
     /// In order of sender, then the sender's seq.

@@ -195,7 +195,7 @@ impl Database {
     fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
         let Past { row, snapshot, chunks, changes, .. } = self.read(actor, u64::MAX, scopes, stats)?;
         let inbox = self.inbox(actor);
-        Ok(Opened { row, epoch, snapshot, chunks, changes, inbox })
+        Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
     }
 
     fn inbox(&self, actor: &ActorId) -> Vec<InboxRow> {

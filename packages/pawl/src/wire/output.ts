@@ -10,6 +10,7 @@ import {
   type Facts,
   HALTS,
   type Halt,
+  type HostRow,
   type OperationRecord,
   REFUSALS,
   type Refusal,
@@ -358,7 +359,9 @@ export class OutputReader {
   }
 
   calls(): DriverCall[] {
-    return Array.from({ length: this.number() }, () => this.call());
+    const calls: DriverCall[] = [];
+    for (let left = this.number(); left > 0; left--) calls.push(this.call());
+    return calls;
   }
 
   call(): DriverCall {
@@ -366,10 +369,7 @@ export class OutputReader {
       case 0:
         return { kind: "set", key: this.bytes(), value: this.bytes() };
       case 1:
-        return {
-          kind: "batch",
-          writes: Array.from({ length: this.number() }, () => ({ key: this.bytes(), value: this.bytes() })),
-        };
+        return { kind: "batch", writes: this.rows() };
       case 2:
         return { kind: "delete", key: this.bytes() };
       case 3:
@@ -395,6 +395,12 @@ export class OutputReader {
     const [state, alarm] = [this.text(), this.time()];
     this.number();
     return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  }
+
+  rows(): HostRow[] {
+    const rows: HostRow[] = [];
+    for (let left = this.number(); left > 0; left--) rows.push({ key: this.bytes(), value: this.bytes() });
+    return rows;
   }
 
   told(): Told {
