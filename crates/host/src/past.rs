@@ -79,7 +79,7 @@ impl Host {
         };
         self.batches.hurry(handle);
         self.submit();
-        let ticket = self.ticket(Job::Look(Looking { handle, call, what }));
+        let ticket = self.ticket(Job::Past(Looking { handle, call, what }));
         let actor = self.actor_id(name);
         self.store.submit(ticket, Request::Read { actor, since, up_to, scopes: Scopes::Open });
     }

@@ -106,6 +106,11 @@ impl<'a> Reader<'a> {
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
             60 => return Ok(Input::Retire { handle }),
+            61 => {
+                let after = self.optional(Self::text)?;
+                return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
+            }
+            62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,

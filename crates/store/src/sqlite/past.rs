@@ -60,7 +60,8 @@ pub(super) fn read(
     };
     let all_chunks =
         db.prepare_cached(rows::CHUNKS)?.query_map(key, |row| unsigned(row, 0))?.collect::<Result<_, _>>()?;
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change }))
+    let inbox = rows::inbox(db, actor)?;
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
 }
 
 type Bodies = Vec<(u64, Bytes)>;

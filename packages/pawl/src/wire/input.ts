@@ -39,6 +39,19 @@ export class InputWriter {
     this.#record(60, handle);
   }
 
+  /** Asks for the actors behind `after`, in order of name. */
+  list(ticket: number, after: string | undefined, limit: number): void {
+    this.#record(61, ticket);
+    this.#optionalText(after);
+    this.out.varint(limit);
+  }
+
+  /** Asks for what is stored of an actor. */
+  see(ticket: number, name: string): void {
+    this.#record(62, ticket);
+    this.#text(name);
+  }
+
   create(handle: number, call: number, actor: CreateRecord): void {
     this.#record(4, handle);
     this.out.varint(call);

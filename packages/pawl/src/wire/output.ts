@@ -15,6 +15,7 @@ import {
   REFUSALS,
   type Refusal,
   type ResolvedValue,
+  type RowRecord,
   type RunOutcome,
   TERMINALS,
   type Terminal,
@@ -76,6 +77,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
+  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -241,6 +243,17 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else sink.resumeFailed(reader.problem());
 }
 
+function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 61) {
+    const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
+    return sink.looked(ticket, { kind: "listed", rows });
+  }
+  if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
+  if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
+  const row = reader.standing();
+  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
+}
+
 /** What comes from other processes. */
 function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): void {
   const problem = kind === 71 ? reader.problem() : undefined;
@@ -387,6 +400,16 @@ export class OutputReader {
       default:
         return { kind: "completeMessage", id: this.text(), response: this.optionalBytes() };
     }
+  }
+
+  row(name: string): RowRecord {
+    return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
+  }
+
+  standing(): Pick<RowRecord, "state" | "alarm"> {
+    const [state, alarm] = [this.text(), this.time()];
+    this.number();
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
   }
 
   rows(): HostRow[] {

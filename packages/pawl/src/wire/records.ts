@@ -246,6 +246,26 @@ export interface EventRecord {
   readonly failure: FailureRecord;
 }
 
+/** An actor that is listed, as its row says. */
+export interface RowRecord {
+  /** `type/key`. */
+  readonly name: string;
+  readonly state: string;
+  readonly alarm: number | undefined;
+  readonly owner: string | undefined;
+}
+
+/** What a look at the store finds: actors in order of name; or one actor, with what is recorded of it and its state, encoded. */
+export type Looked =
+  | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
+  | {
+      readonly kind: "seen";
+      readonly row: Pick<RowRecord, "state" | "alarm">;
+      readonly inspection: Uint8Array;
+      readonly state: Uint8Array | undefined;
+    }
+  | { readonly kind: "none" };
+
 export interface Facts {
   readonly exists: boolean;
   readonly hasRun: boolean;
