@@ -7,7 +7,7 @@
 
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
 import { native } from "./native/load.ts";
-import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter } from "./wire.ts";
+import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter, type Said } from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
@@ -15,9 +15,10 @@ const LONGEST_TIMER_MS = 0x7fff_ffff;
 const LONGEST_NAP_MS = 60_000;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
-const RESOLVED = Promise.resolve();
 /** As they are when this is loaded: a test that puts fake ones in their place must not stop the pump. */
 const { setImmediate, setInterval, clearInterval } = globalThis;
+const { nextTick } = process;
+const RESOLVED = Promise.resolve();
 
 /** What the pump tells the runtime. */
 export interface PumpListener {
@@ -68,6 +69,8 @@ export class Pump implements EngineSink {
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
   #scheduled = false;
   #pulsing = false;
+  /** Whether outputs are being handed out. */
+  #isTelling = false;
   #turns = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -125,13 +128,17 @@ export class Pump implements EngineSink {
     return this.#actors.get(handle);
   }
 
-  /** Something was written: the engine hears of it in a microtask. */
+  /**
+   * Something was written: the engine hears of it once the microtasks at hand are done, so that a step and the end of its body
+   * cross together if it waits for nothing, and a callback that has forgotten an `await` ends before that settles.
+   */
   schedule(): void {
     if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
-    // Not `queueMicrotask`: Node makes an async resource for each.
-    if (this.#turns < TURNS_IN_A_ROW) void RESOLVED.then(this.#run);
-    else setImmediate(this.#run);
+    if (this.#turns >= TURNS_IN_A_ROW) setImmediate(this.#run);
+    // What a tick asks for comes before the microtasks that it has made.
+    else if (this.#isTelling) void RESOLVED.then(this.#soon);
+    else nextTick(this.#run);
   }
 
   /** Notes a settle call that is about to be written; returns how many are queued before it for the same actor. */
@@ -233,6 +240,8 @@ export class Pump implements EngineSink {
     this.#listener.write?.(ticket, actor, calls, after);
   }
 
+  readonly #soon = (): void => nextTick(this.#run);
+
   readonly #run = (): void => {
     this.#scheduled = false;
     this.#turnSafely();
@@ -261,11 +270,20 @@ export class Pump implements EngineSink {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);
     }
-    const { next, pending, pulse } = dispatch(this.#output, length, this);
+    const { next, pending, pulse } = this.#tell(length);
     if (pulse) this.#wantPulse();
     this.#deadline = next;
     this.#noteStore(pending);
     this.#arm(next, now);
+  }
+
+  #tell(length: number): Said {
+    this.#isTelling = true;
+    try {
+      return dispatch(this.#output, length, this);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 
   /** Facts of callbacks that run side by side are released one per turn of the event loop. */
