@@ -67,7 +67,10 @@ export class Pump implements EngineSink {
   #believed = 0;
   readonly #wakes: boolean;
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
-  #scheduled = false;
+  /** Whether a turn is about to come: in a microtask; after all of them. */
+  #isSoon = false;
+  #isLater = false;
+  #isLaterQueued = false;
   #pulsing = false;
   /** Whether outputs are being handed out. */
   #isTelling = false;
@@ -128,17 +131,28 @@ export class Pump implements EngineSink {
     return this.#actors.get(handle);
   }
 
-  /**
-   * Something was written: the engine hears of it once the microtasks at hand are done, so that a step and the end of its body
-   * cross together if it waits for nothing, and a callback that has forgotten an `await` ends before that settles.
-   */
+  /** Something was written: the engine hears of it in a microtask. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
-    if (this.#turns >= TURNS_IN_A_ROW) setImmediate(this.#run);
+    if (this.#isSoon || this.#closed) return;
+    this.#isSoon = true;
+    // Not `queueMicrotask`: Node makes an async resource for each.
+    if (this.#turns < TURNS_IN_A_ROW) void RESOLVED.then(this.#run);
+    else setImmediate(this.#run);
+  }
+
+  /**
+   * The same, once the microtasks at hand are done: a step and the end of its body cross together if it waits for nothing, and a
+   * callback that has forgotten an `await` ends before what it forgot settles.
+   */
+  scheduleAfterMicrotasks(): void {
+    if (this.#isSoon || this.#isLater || this.#closed) return;
+    this.#isLater = true;
+    if (this.#isLaterQueued) return;
+    this.#isLaterQueued = true;
+    if (this.#turns >= TURNS_IN_A_ROW) setImmediate(this.#runLater);
     // What a tick asks for comes before the microtasks that it has made.
-    else if (this.#isTelling) void RESOLVED.then(this.#soon);
-    else nextTick(this.#run);
+    else if (this.#isTelling) void RESOLVED.then(this.#hop);
+    else nextTick(this.#runLater);
   }
 
   /** Notes a settle call that is about to be written; returns how many are queued before it for the same actor. */
@@ -171,7 +185,7 @@ export class Pump implements EngineSink {
 
   /** Whether anything is: that, the store, a turn that is about to come, or facts that wait for theirs. */
   get isBusy(): boolean {
-    return this.isWorking || this.#storePending > 0 || this.#scheduled || this.#pulsing;
+    return this.isWorking || this.#storePending > 0 || this.#isSoon || this.#isLater || this.#pulsing;
   }
 
   /** What is under way now is not waited for any more: it waits for something else, perhaps for ever. */
@@ -240,10 +254,17 @@ export class Pump implements EngineSink {
     this.#listener.write?.(ticket, actor, calls, after);
   }
 
-  readonly #soon = (): void => nextTick(this.#run);
+  readonly #hop = (): void => nextTick(this.#runLater);
+
+  readonly #runLater = (): void => {
+    this.#isLaterQueued = false;
+    // What was to come sooner has taken it along, or will.
+    if (this.#isLater && !this.#isSoon) this.#run();
+  };
 
   readonly #run = (): void => {
-    this.#scheduled = false;
+    this.#isSoon = false;
+    this.#isLater = false;
     this.#turnSafely();
   };
 
@@ -259,7 +280,7 @@ export class Pump implements EngineSink {
   }
 
   #turn(): void {
-    this.#countTurn();
+    this.noteTurn();
     const { out } = this.input;
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
@@ -305,7 +326,8 @@ export class Pump implements EngineSink {
     this.#settling.clear();
   }
 
-  #countTurn(): void {
+  /** One more turn in a row, or something that takes as long. */
+  noteTurn(): void {
     if (this.#turns === 0) setImmediate(this.#forgetTurns);
     this.#turns += 1;
   }
@@ -325,7 +347,7 @@ export class Pump implements EngineSink {
   }
 
   #tellIdle(): void {
-    if (this.#storePending > 0 || this.#scheduled) return;
+    if (this.#storePending > 0 || this.#isSoon || this.#isLater) return;
     if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve();
     if (!this.isWorking && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
   }

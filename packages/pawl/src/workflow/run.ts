@@ -159,16 +159,17 @@ export class Run {
 
   /** A callback has ended: says so, unless nobody wants to know any more. */
   #ended(context: ScopeContext, write: () => void): void {
-    if (this.#leaves(context)) write();
+    if (!this.#leaves(context)) return;
+    write();
+    this.owner.pump.schedule();
   }
 
-  /** A callback has ended. True: the engine must be told so now. */
+  /** A callback has ended. True: the engine must be told so. */
   #leaves(context: ScopeContext): boolean {
     if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return false;
     this.#contexts.delete(context.scope);
     context.close();
     this.#tellTaken();
-    this.owner.pump.schedule();
     return true;
   }
 
@@ -329,9 +330,11 @@ export class Run {
   addStep(begun: Prepared, operation: StepOperation, policy: StepPolicyRecord, traits: number): Begun {
     const { name, context } = operation;
     const { pump, handle } = this.owner;
-    this.add(begun.op, operation);
+    this.#operations.set(begun.op, operation);
     const isCertain = (traits & ASKS) === 0 && this.#mayBegin && context.isNew(name);
     if (isCertain) begun.fresh = operation;
+    if (isCertain) pump.scheduleAfterMicrotasks();
+    else pump.schedule();
     pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
     return begun;
   }
@@ -445,7 +448,7 @@ export class Run {
     try {
       const writes = attempt.seal(() => pump.settling(handle));
       pump.input.settled(handle, op, attempt.number, output, writes);
-      pump.schedule();
+      pump.scheduleAfterMicrotasks();
     } catch (error) {
       this.#attemptThrew(op, step, attempt, error, "critical");
     }
@@ -463,7 +466,7 @@ export class Run {
     const failure = dialect.toRecord(error, kind);
     this.#logFailure(step, attempt.count, `${failure.name}: ${failure.message}`);
     pump.input.failed(handle, op, attempt.number, failure, dialect.retryAt(error, pump.now()));
-    pump.schedule();
+    pump.scheduleAfterMicrotasks();
   }
 
   #logFailure(step: string, attempt: number, failure: string): void {
@@ -537,10 +540,19 @@ export class Run {
     // A rebuild looks at several rounds side by side: none of them says what the next begins with.
     if (!this.#rebuilding) operation.kept = encoded.kept;
     if (!this.#leaves(context)) return;
-    if (ends) return pump.input.broke(handle, context.scope, encoded.bytes);
-    if (!this.#mayGoAhead(operation, context)) return pump.input.continued(handle, context.scope, encoded.bytes);
+    if (!ends && this.#mayGoAhead(operation, context)) return this.#goAhead(operation, context, encoded.bytes);
+    if (ends) pump.input.broke(handle, context.scope, encoded.bytes);
+    else pump.input.continued(handle, context.scope, encoded.bytes);
+    pump.schedule();
+  }
+
+  /** Begins the next round, and tells the engine so. */
+  #goAhead(operation: LoopOperation, context: ScopeContext, state: Uint8Array | undefined): void {
+    const { pump, handle } = this.owner;
     operation.ahead--;
-    pump.input.wentAhead(handle, context.scope, encoded.bytes);
+    pump.noteTurn();
+    pump.input.wentAhead(handle, context.scope, state);
+    pump.scheduleAfterMicrotasks();
     this.#round(operation, context.scope + 1, this.#unkept(operation.kept), false);
   }
 
