@@ -3,10 +3,15 @@
 //! JavaScript calls in through one hot function, `advance`, and a few rare ones; it is called in one place only, the wake
 //! callback, by which a store's own thread says that commits have finished.
 
+mod backup;
 mod engine;
 mod wire;
 
 use napi_derive::napi;
+
+/// Rust's own: what Node, V8 and SQLite allocate is not touched.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The version of the boundary. The loader refuses a binary whose number differs from its own; it rises with every
 /// change of an exported function or of a transfer record's bytes.

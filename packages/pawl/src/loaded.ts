@@ -6,6 +6,7 @@
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure } from "./failure.ts";
@@ -13,6 +14,7 @@ import { type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Presence } from "./loaded/presence.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
@@ -20,7 +22,8 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import type { MessageKind } from "./schema.ts";
+import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
@@ -45,13 +48,7 @@ import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
 
-export { randomKey } from "./loaded/random-key.ts";
 export type { Limits, LoadedOptions } from "./loaded/types.ts";
-
-/** A message that was asked: nobody, until it is durable. */
-export interface Asked {
-  messageId?: string;
-}
 
 export class LoadedActor implements PumpedActor, RunOwner {
   readonly pump: Pump;
@@ -64,6 +61,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly events: ReadonlyMap<string, Schema>;
   readonly dialect: Dialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -76,6 +74,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #run: Run | undefined;
   #facts: Facts | undefined;
   #opened = deferred<void>();
+  readonly #presence: Presence;
   #creating: Promise<void> | undefined;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
@@ -94,12 +93,14 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
+    this.events = eventsOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
     pump.input.open(handle, this.name);
     pump.schedule();
+    this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
     this.#waiters = new Waiters(this);
@@ -159,11 +160,55 @@ export class LoadedActor implements PumpedActor, RunOwner {
     }
   }
 
+  /** Does what is asked of it. */
+  async call(call: ActorCall): Promise<unknown> {
+    switch (call.kind) {
+      case "action":
+        return this.act(call.name, call.args, call.key);
+      case "send":
+        return void (await this.send(call.name, call.body, call.delay));
+      case "ask":
+        return this.ask(call.name, call.body, call.asked);
+      case "cancel":
+        return this.cancel(call.compensate, call.reason);
+      case "result":
+        return this.result();
+      case "create":
+        return this.create(call.input, call.ifExists);
+      case "exist":
+        return this.exist();
+      case "answer":
+        return this.#answerTo(call.messageId);
+      case "retry":
+        return this.retry();
+      case "replay":
+        return this.replay(call.entry);
+      case "inspect":
+        return this.inspect();
+    }
+  }
+
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, idempotencyKey: string): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, idempotencyKey, callersContext);
+    return this.#calls.act(name, args, key.text, callersContext);
+  }
+
+  /**
+   * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
+   * if it did: then nothing is recorded.
+   */
+  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+    const callersContext = new CallersContext();
+    await this.exist();
+    return (await this.#calls.act(name, args, key.text, callersContext, id)) as FailureRecord | undefined;
+  }
+
+  /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
+  async sendFor(id: string, name: string, body: Uint8Array, delay: number): Promise<void> {
+    await this.exist();
+    await this.#calls.submit((call) => this.pump.input.sendFor(this.handle, call, id, name, body, delay));
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -179,14 +224,17 @@ export class LoadedActor implements PumpedActor, RunOwner {
    */
   async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
     asked.messageId ??= await this.send(name, body, 0);
-    const { messageId } = asked;
+    return this.#answerTo(asked.messageId);
+  }
+
+  async #answerTo(messageId: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId);
     if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
     return answer;
   }
 
-  /** Answers whoever asked what has been answered in the meantime. */ /** Ends the run between two commits; resolves when that is durable. */
+  /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
     this.#run?.askFirst();
@@ -230,7 +278,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }
@@ -253,6 +300,42 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** No new operation starts; what runs may end. */
   drain(): void {
     this.#run?.drain();
+  }
+
+  /** Somebody is about to ask something of it. */
+  touch(): void {
+    this.#presence.want(this.pump.now());
+  }
+
+  /** Since when it has had nothing to do, as far as is known here; none while it has. */
+  get idleSince(): number | undefined {
+    const isAtWork = this.#calls.isAtWork || this.#reports.isAtWork || this.#waiters.isAtWork;
+    if (isAtWork || this.#creating !== undefined || this.oldestPin() !== undefined) return undefined;
+    return this.#presence.idleSince;
+  }
+
+  /** Asks the engine to forget it, if it has nothing to do there either. What is asked of it meanwhile waits. */
+  retire(): void {
+    this.#presence.leave();
+    this.#opened = deferred();
+    this.#opened.promise.catch(ignored);
+    this.pump.input.retire(this.handle);
+    this.pump.schedule();
+  }
+
+  retired(gone: boolean): void {
+    if (!gone) {
+      this.#presence.stay();
+      return this.#opened.resolve();
+    }
+    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    if (this.#presence.isWanted) {
+      this.#stopRun(asleep);
+      this.pump.input.open(this.handle, this.name);
+      return this.pump.schedule();
+    }
+    this.drop(asleep);
+    this.#options.forget();
   }
 
   /** Writes down what the run waits for, so that the actor can be dropped. */
@@ -278,11 +361,16 @@ export class LoadedActor implements PumpedActor, RunOwner {
   // What the engine says.
 
   opened(facts: Facts): void {
-    this.#begin(facts).then(this.#opened.resolve, (error: unknown) => this.#giveUp(error));
+    const arrived = () => {
+      this.#presence.arrive(this.pump.turnedAt);
+      this.#opened.resolve();
+    };
+    this.#begin(facts).then(arrived, (error: unknown) => this.#giveUp(error));
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#giveUp(say.ofStore(problem));
+    const error = say.ofStore(problem);
+    this.#giveUp(problem.code === "actor_owned" ? ownedElsewhere(error) : error);
   }
 
   #giveUp(error: unknown): PawlError {
@@ -303,6 +391,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
+    this.#presence.leave();
     this.#opened = deferred();
     this.#opened.promise.catch(ignored);
     const error = say.lost(this.name, problem);
@@ -351,6 +440,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   execute(op: number, attempt: number): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.execute(op, attempt);
   }
 
@@ -388,6 +478,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.resolve(op, value, told);
   }
 

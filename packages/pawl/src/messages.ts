@@ -239,13 +239,13 @@ export function applyWaits(step: string, actor: string): PawlError {
 }
 
 export function unknownMember(
-  kind: "action" | "message",
+  kind: "action" | "message" | "event",
   name: string,
   actor: string,
   known: readonly string[],
 ): PawlError {
   return new PawlError(
-    kind === "action" ? "unknown_action" : "unknown_message",
+    `unknown_${kind}`,
     `"${actor}" has no ${kind} "${name}".
   found     ${JSON.stringify(name)}
   expected  ${known.length === 0 ? `none: it declares no ${kind}s` : known.join(", ")}${at()}`,
@@ -290,6 +290,16 @@ export function runtimeClosed(): PawlError {
 
 export function runEnded(actor: string): PawlError {
   return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+}
+
+export function selfCall(actor: string, action: string): PawlError {
+  return new PawlError(
+    "self_call",
+    `an attempt of ${actor} called action "${action}" of its own actor.
+  found     c.get(...).actions.${action}() of ${actor}, which the attempt itself belongs to
+  expected  another actor: the action would run on the state as it is without this attempt, and could keep it from committing
+  do        share a function: const ${action} = (c, ...) => { ... }, and call it here and in the action; or send a message to itself: c.queue.send(...)${at()}`,
+  );
 }
 
 export function refused(actor: string, reason: Refusal, why: string): PawlError {

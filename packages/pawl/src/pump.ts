@@ -5,9 +5,19 @@
  * come while outputs are handed out go with the next turn.
  */
 
+import { ofStore, runtimeClosed } from "./messages.ts";
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
 import { native } from "./native/load.ts";
-import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter, type Said } from "./wire.ts";
+import {
+  type ActorSink,
+  type DriverCall,
+  dispatch,
+  type EngineSink,
+  InputWriter,
+  type Looked,
+  type Said,
+  type StoreProblem,
+} from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
@@ -20,6 +30,12 @@ const { setImmediate, setInterval, clearInterval } = globalThis;
 const { nextTick } = process;
 const RESOLVED = Promise.resolve();
 
+/** Somebody who has asked for something of the store. */
+interface Looker {
+  readonly resolve: (found: Looked) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** What the pump tells the runtime. */
 export interface PumpListener {
   ready(storeId: Uint8Array, url: string): void;
@@ -31,6 +47,10 @@ export interface PumpListener {
   defect(error: unknown): void;
   /** A turn is over. */
   turned?(): void;
+  /** Only of a store that several processes share. */
+  called?(name: string, id: string, body: Uint8Array): void;
+  replied?(...reply: Parameters<EngineSink["replied"]>): void;
+  outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -85,6 +105,9 @@ export class Pump implements EngineSink {
   #waiting = 0;
   #storePending = 0;
   #told = 0;
+  #turnedAt = 0;
+  #looks = 0;
+  readonly #lookers = new Map<number, Looker>();
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
@@ -103,6 +126,11 @@ export class Pump implements EngineSink {
     return this.#now();
   }
 
+  /** The time of the newest turn. */
+  get turnedAt(): number {
+    return this.#turnedAt;
+  }
+
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
   get deadline(): number {
     return this.#deadline;
@@ -116,6 +144,26 @@ export class Pump implements EngineSink {
   /** For what is rare: reading state, keys, counters. */
   get engine(): Engine {
     return this.#engine;
+  }
+
+  /** Asks the engine for something of the store, which `write` puts into the input. */
+  look(write: (ticket: number) => void): Promise<Looked> {
+    return new Promise((resolve, reject) => {
+      const ticket = ++this.#looks;
+      this.#lookers.set(ticket, { resolve, reject });
+      write(ticket);
+      this.schedule();
+    });
+  }
+
+  looked(ticket: number, found: Looked): void {
+    this.#lookers.get(ticket)?.resolve(found);
+    this.#lookers.delete(ticket);
+  }
+
+  lookFailed(ticket: number, problem: StoreProblem): void {
+    this.#lookers.get(ticket)?.reject(ofStore(problem));
+    this.#lookers.delete(ticket);
   }
 
   add(handle: number, actor: PumpedActor): void {
@@ -218,6 +266,9 @@ export class Pump implements EngineSink {
     clearInterval(this.#keepAlive);
     this.#actors.clear();
     this.#engine[how]();
+    const closed = runtimeClosed();
+    for (const { reject } of this.#lookers.values()) reject(closed);
+    this.#lookers.clear();
     for (const resolve of [...this.#idle.splice(0), ...this.#drained.splice(0)]) resolve();
   }
 
@@ -244,6 +295,21 @@ export class Pump implements EngineSink {
 
   defect(error: unknown): void {
     this.#listener.defect(error);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.called?.(name, id, body);
+  }
+
+  replied(...reply: Parameters<EngineSink["replied"]>): void {
+    this.#told += 1;
+    this.#listener.replied?.(...reply);
+  }
+
+  outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
+    this.#told += 1;
+    this.#listener.outcome?.(...outcome);
   }
 
   load(ticket: number, actor: string): void {
@@ -285,6 +351,7 @@ export class Pump implements EngineSink {
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
+    this.#turnedAt = now;
     const length = this.#advance(now, out.memory, out.length, this.#output);
     out.clear();
     if (length > this.#output.length) {

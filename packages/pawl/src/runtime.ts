@@ -1,9 +1,10 @@
 /** The runtime: actors on a store, in this process. */
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import type { EventRecord, Source } from "./broadcasts.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import type { Inspection } from "./inspection.ts";
+import { type Inspection, readSeen } from "./inspection.ts";
 import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
@@ -11,19 +12,36 @@ import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
+import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
+import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
+import type { Looked, RowRecord } from "./wire.ts";
 
-export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions, Shown } from "./runtime/types.ts";
+export type { RunState, Status, Wait } from "./runtime/status.ts";
+export type {
+  Admin,
+  CallOptions,
+  Client,
+  Handle,
+  Hooks,
+  ListFilter,
+  Runtime,
+  RuntimeOptions,
+  Shown,
+} from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
+const IDLE_MS = 30_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -57,31 +75,46 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
   readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
-  readonly #log: Logger;
+  readonly events: Events;
+  readonly log: Logger;
+  readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
+  readonly #sweeper: Sweeper | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
   #nextHandle = 1;
   #holdsProcess = false;
   #closing: Promise<void> | undefined;
+  /** Whether not even attempts that are running may call actors any more. */
+  #hasClosed = false;
 
   constructor(options: RuntimeOptions, hooks: Hooks) {
     checkOptions(options);
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
-    this.#log = options.logger ?? consoleLogger;
+    this.events = hooks.events ?? new Events();
+    this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
+    // A clock that is moved by hand moves to what waits for it: nobody asked for this.
+    if (options.idleAfter !== undefined || hooks.after === undefined)
+      this.#sweeper = new Sweeper({
+        idleAfter: milliseconds(options.idleAfter ?? IDLE_MS, "idleAfter"),
+        actors: () => this.#loaded.values(),
+        now: hooks.now ?? Date.now,
+        after: (ms, run) => this.after(ms, run),
+        isPressed: hooks.isPressed ?? isMemoryShort,
+      });
     for (const actor of options.actors) {
       const own = definitionOf(actor);
       const definition = hooks.define?.(actor.name, own) ?? own;
@@ -91,6 +124,11 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
         );
       this.#definitions.set(actor.name, { actor, definition });
     }
+  }
+
+  /** For tests: the actors in memory, by `type/key`, in the order in which they were loaded. */
+  names(): string[] {
+    return [...this.#loaded.keys()];
   }
 
   /** For tests: the engine behind it, once it is open. */
@@ -125,7 +163,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     if (ifExists !== "keep" && ifExists !== "throw")
       throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const encoded = await this.#input(`${type}/${key}`, definition, input);
-    await this.working(async () => (await this.actor(type, key)).create(encoded, ifExists));
+    await this.working(() => this.call(type, key, { kind: "create", input: encoded, ifExists }));
   }
 
   /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
@@ -154,7 +192,34 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
   async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.find(actor, key);
-    return this.working(async () => (await this.actor(type, key)).inspect());
+    return this.working(() => this.call(type, key, { kind: "inspect" })) as Promise<Inspection>;
+  }
+
+  get store(): string {
+    return this.#options.store;
+  }
+
+  now(): number {
+    return this.#pump?.now() ?? Date.now();
+  }
+
+  async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
+    const found = await this.#look((pump, ticket) => pump.input.list(ticket, after, limit));
+    return found.kind === "listed" ? found.rows : [];
+  }
+
+  async seen(name: string): Promise<Inspection> {
+    const loaded = this.#loaded.get(name);
+    if (loaded !== undefined) return this.working(() => loaded.inspect());
+    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+  }
+
+  #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
+    return this.working(async () => {
+      const pump = this.#pump;
+      if (pump === undefined) throw say.runtimeClosed();
+      return pump.look((ticket) => write(pump, ticket));
+    });
   }
 
   async close(options: { grace?: Duration } = {}): Promise<void> {
@@ -166,20 +231,29 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#sweeper?.stop();
+    this.#hasClosed = true;
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
 
   async #close(grace: number): Promise<void> {
+    this.#sweeper?.stop();
     const pump = this.#pump;
-    if (pump === undefined) return;
+    if (pump === undefined) {
+      this.#hasClosed = true;
+      return;
+    }
     await this.#opening?.promise.catch(() => {});
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
+    this.#hasClosed = true;
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#loaded.clear();
     pump.close("close");
@@ -205,21 +279,58 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     return { type, definition: found.definition };
   }
 
+  /** What attempts ask of other actors: the attempt itself keeps the process alive, also while the runtime is being closed. */
+  callFrom(type: string, key: string, call: ActorCall, what: string, signal: AbortSignal): Promise<unknown> {
+    return boundedBy(
+      () => this.call(type, key, call),
+      what,
+      CALL_TIMEOUT_MS,
+      signal,
+      (ms, run) => this.after(ms, run),
+    );
+  }
+
+  /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
+  call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return this.#elsewhere.call(type, key, call);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    if (this.#definitions.has(name.slice(0, name.indexOf("/")))) this.#elsewhere.called(name, id, body);
+  }
+
+  replied(...reply: Parameters<Elsewhere["replied"]>): void {
+    this.#elsewhere.replied(...reply);
+  }
+
+  outcome(...outcome: Parameters<Elsewhere["outcome"]>): void {
+    this.#elsewhere.outcome(...outcome);
+  }
+
+  emit(name: string, record: EventRecord, source: Source | undefined): void {
+    const failed = (error: unknown) =>
+      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
+    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
+  }
+
   messagesWaiting(name: string): number {
     return this.#pump?.engine.waiting(name) ?? 0;
   }
 
   async actor(type: string, key: string): Promise<LoadedActor> {
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     if (this.#opening === undefined || !this.#opening.done) await this.#open();
-    if (this.#closing !== undefined) throw say.runtimeClosed();
+    if (this.#hasClosed) throw say.runtimeClosed();
     return this.#load(type, key);
   }
 
   #load(type: string, key: string): LoadedActor {
     const name = `${type}/${key}`;
     const known = this.#loaded.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.touch();
+      return known;
+    }
     const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
@@ -227,7 +338,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       type,
       key,
       handle: this.#nextHandle++,
-      log: this.#log,
+      log: this.log,
       limits: this.limits,
       codeVersion: this.#codeVersion,
       peers: this,
@@ -236,6 +347,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       },
     });
     this.#loaded.set(name, loaded);
+    this.#sweeper?.note();
     return loaded;
   }
 
@@ -300,7 +412,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
-      this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
+      this.log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
     }
   }
 
@@ -318,7 +430,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
           if (this.#closing !== undefined) return;
           // Another process was quicker: it is that one's now, and woken again if that one dies.
           if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
-          this.#log.error(
+          this.log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",
           );
@@ -344,7 +456,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   defect(error: unknown): void {
-    this.#log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
+    this.log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
   }
 
   /** A call that is under way keeps the process alive, and `close` waits for it. */

@@ -8,6 +8,7 @@ import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
+import { packed } from "../runtime/reply.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { Refusal, Verdict } from "../wire.ts";
@@ -30,6 +31,8 @@ interface Action {
   readonly args: Uint8Array;
   readonly idempotencyKey: string;
   readonly callersContext: CallersContext;
+  /** The call of another process that it is. */
+  readonly called: string | undefined;
   attempt: Attempt | undefined;
 }
 
@@ -42,6 +45,11 @@ export class Calls {
     this.#owner = owner;
   }
 
+  /** Whether anybody waits for an answer. */
+  get isAtWork(): boolean {
+    return this.#calls.size > 0;
+  }
+
   /** Asks the engine for something whose answer is that it is durable. */
   submit(write: (call: number) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -52,9 +60,15 @@ export class Calls {
     });
   }
 
-  /** Runs an action until it is answered. */
-  act(name: string, args: Uint8Array, idempotencyKey: string, callersContext: CallersContext): Promise<unknown> {
-    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
+  /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
+  act(
+    name: string,
+    args: Uint8Array,
+    idempotencyKey: string,
+    callersContext: CallersContext,
+    called?: string,
+  ): Promise<unknown> {
+    const action: Action = { name, args, idempotencyKey, callersContext, called, attempt: undefined };
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -74,7 +88,9 @@ export class Calls {
     const settle = (): void => {
       const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
       call.submitted = true;
-      this.#owner.pump.input.acted(this.#owner.handle, id, writes);
+      const { input } = this.#owner.pump;
+      if (action.called === undefined) input.acted(this.#owner.handle, id, writes);
+      else input.actedFor(this.#owner.handle, id, action.called, packed(call.answer), writes);
       this.#owner.pump.schedule();
     };
     const returned = (output: unknown): void => {
@@ -132,7 +148,9 @@ export class Calls {
     this.#calls.delete(id);
     call.action?.attempt?.committed();
     const { answer } = call;
-    if (answer === undefined) call.resolve(undefined);
+    if (call.action?.called !== undefined)
+      call.resolve(answer !== undefined && "failure" in answer ? answer.failure : undefined);
+    else if (answer === undefined) call.resolve(undefined);
     else if ("failure" in answer) call.reject(toError(answer.failure));
     else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
   }

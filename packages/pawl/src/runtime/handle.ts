@@ -1,21 +1,35 @@
 /** Handles: one actor, from outside. */
 import { type AnyDefinition, refuseUnknown } from "../actor.ts";
 import { encodeGiven } from "../attempt.ts";
+import { eventsOf } from "../broadcasts.ts";
 import { milliseconds } from "../duration.ts";
-import { PawlError } from "../errors.ts";
-import { type Asked, type Limits, type LoadedActor, randomKey } from "../loaded.ts";
+import type { Inspection } from "../inspection.ts";
+import type { Limits, LoadedActor } from "../loaded.ts";
 import * as say from "../messages.ts";
-import { checked, messageKind } from "../schema.ts";
+import { checked, checkedArgs, messageKind } from "../schema.ts";
 import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
-import type { Actor } from "../types.ts";
+import type { Actor, EventMeta } from "../types.ts";
+import type { RowRecord } from "../wire.ts";
+import { actionsProxy } from "./actions.ts";
+import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, onlyCall } from "./call.ts";
+import type { Events } from "./events.ts";
 import type { CallOptions, Handle } from "./types.ts";
 
 /** What handles need of their runtime. */
 export interface HandleHost {
   readonly limits: Limits;
+  readonly events: Events;
   /** Throws `unknown_actor` or `bad_argument`. */
   find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition };
   actor(type: string, key: string): Promise<LoadedActor>;
+  readonly store: string;
+  now(): number;
+  /** The actors behind `after`, in order of name. */
+  listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]>;
+  /** An actor as it is recorded; loads nothing. */
+  seen(name: string): Promise<Inspection>;
+  /** Asks something of an actor, wherever it is. */
+  call(type: string, key: string, call: ActorCall): Promise<unknown>;
   /** A call that is under way keeps the process alive, and `close` waits for it. */
   working<R>(run: () => Promise<R>): Promise<R>;
   /** Someone who waits for a result keeps the process alive; `close` does not wait for it. */
@@ -23,7 +37,6 @@ export interface HandleHost {
   after(ms: number, run: () => void): () => void;
 }
 
-const CALL_TIMEOUT_MS = 30_000;
 const CALL_OPTIONS = ["timeout", "signal"];
 
 export function handleIn(host: HandleHost, actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
@@ -31,11 +44,15 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
   const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
   const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
     boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, (ms, run) => host.after(ms, run));
+  const working = (call: ActorCall) => () => host.working(() => host.call(type, key, call));
   const { actions = {}, messages = {} } = definition;
   const act = async (name: string, args: unknown[]) => {
     if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, type, Object.keys(actions));
-    const encoded = encodeGiven(args, `action "${name}" of ${type}/${key} was given arguments`, host.limits.valueBytes);
-    const call = () => host.working(async () => (await host.actor(type, key)).act(name, encoded, randomKey()));
+    const what = `action "${name}" of ${type}/${key}`;
+    const encode = (given: readonly unknown[]) =>
+      encodeGiven(given, `${what} was given arguments`, host.limits.valueBytes);
+    const encoded = await checkedArgs((actions as Readonly<Record<string, unknown>>)[name], args, what, encode);
+    const call = working({ kind: "action", name, args: encoded, key: onlyCall() });
     return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const encodeBody = (name: string, body: unknown): Uint8Array | Promise<Uint8Array> => {
@@ -49,7 +66,7 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
     refuseUnknown(own, SEND_OPTIONS, "send");
     const delay = delayOf(own, name);
     const encoded = await encodeBody(name, body);
-    const call = () => host.working(async () => (await host.actor(type, key)).send(name, encoded, delay));
+    const call = working({ kind: "send", name, body: encoded, delay });
     await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const ask = async (name: string, body: unknown, own: CallOptions = {}, asked: Asked = {}): Promise<unknown> => {
@@ -60,7 +77,7 @@ found     a message without a reply
 expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or send it: handle.send("${name}", ...)`);
     const encoded = await encodeBody(name, body);
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of ask()");
-    const call = () => host.working(async () => (await host.actor(type, key)).ask(name, encoded, asked));
+    const call = working({ kind: "ask", name, body: encoded, asked });
     return bounded(`message "${name}"`, call, ms ?? CALL_TIMEOUT_MS, own);
   };
   const cancel = async (own: { compensate?: boolean; reason?: string } = {}): Promise<void> => {
@@ -70,13 +87,18 @@ expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or 
       throw say.badArgument(`cancel() was given options of the wrong kind.
 found     compensate: ${say.shown(compensate)}, reason: ${say.shown(reason)}
 expected  true or false, and text`);
-    const call = () => host.working(async () => (await host.actor(type, key)).cancel(compensate, reason));
-    await bounded("cancel()", call, timeout ?? CALL_TIMEOUT_MS);
+    await bounded("cancel()", working({ kind: "cancel", compensate, reason }), timeout ?? CALL_TIMEOUT_MS);
+  };
+  const on = (event: string, listener: (payload: unknown, meta: EventMeta) => void): (() => void) => {
+    const events = eventsOf(definition);
+    if (!events.has(event)) throw say.unknownMember("event", String(event), type, [...events.keys()]);
+    if (typeof listener !== "function") throw say.noFunction(`the listener of event "${event}"`, listener);
+    return host.events.on(`${type}/${key}`, event, listener);
   };
   const result = async (own: CallOptions = {}) => {
     refuseUnknown(own, CALL_OPTIONS, "result");
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
-    return bounded("the result", () => host.waiting(async () => (await host.actor(type, key)).result()), ms, own);
+    return bounded("the result", () => host.waiting(() => host.call(type, key, { kind: "result" })), ms, own);
   };
   return {
     type,
@@ -89,60 +111,7 @@ expected  true or false, and text`);
     send,
     ask,
     cancel,
+    on,
     result,
   } as unknown as Handle<Actor>;
-}
-
-function actionsProxy(act: (name: string, args: unknown[]) => Promise<unknown>): object {
-  const calls = new Map<string, (...args: unknown[]) => Promise<unknown>>();
-  return new Proxy(Object.create(null), {
-    get: (_, name) => {
-      // A promise looks for `then`: a handle's actions are none.
-      if (typeof name !== "string" || name === "then") return undefined;
-      let call = calls.get(name);
-      if (call === undefined) {
-        call = (...args) => act(name, args);
-        calls.set(name, call);
-      }
-      return call;
-    },
-  });
-}
-
-/** Rejects when the time is up or the signal fires; the call itself goes on. Does not call if the signal has fired already. */
-function boundedBy<R>(
-  call: () => Promise<R>,
-  what: string,
-  ms: number | undefined,
-  signal: AbortSignal | undefined,
-  after: HandleHost["after"],
-): Promise<R> {
-  if (signal?.aborted === true) return Promise.reject(signal.reason);
-  if (ms === undefined && signal === undefined) return call();
-  return new Promise((resolve, reject) => {
-    const timeUp = () => end(() => reject(callTimeout(what, ms ?? 0)));
-    const callOff = ms === undefined ? undefined : after(ms, timeUp);
-    const aborted = () => end(() => reject(signal?.reason));
-    const end = (settle: () => void) => {
-      callOff?.();
-      signal?.removeEventListener("abort", aborted);
-      settle();
-    };
-    signal?.addEventListener("abort", aborted);
-    call().then(
-      (value) => end(() => resolve(value)),
-      (error: unknown) => end(() => reject(error)),
-    );
-  });
-}
-
-function callTimeout(what: string, ms: number): PawlError {
-  return new PawlError(
-    "call_timeout",
-    `${what} has not been answered within ${ms} ms. It may still happen.\n  do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`,
-    {
-      retryable: true,
-      outcome: "unknown",
-    },
-  );
 }

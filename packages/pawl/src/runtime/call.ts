@@ -1,0 +1,91 @@
+/** What is asked of an actor, wherever it is: values are encoded, so that it can travel to the process that has the actor. */
+import { PawlError } from "../errors.ts";
+import { randomKey } from "../loaded/random-key.ts";
+
+/** Under what a call is remembered: a second one with the same key is the same call. */
+export interface CallKey {
+  /** The caller's key, or one of 32 hex digits that only this call has. */
+  readonly text: string;
+  /** How long the reply is remembered, in milliseconds; 0: not at all. */
+  readonly keep: number;
+  /** Whether a call that changed nothing is remembered, too. */
+  readonly always: boolean;
+}
+
+export type ActorCall =
+  | { readonly kind: "action"; readonly name: string; readonly args: Uint8Array; readonly key: CallKey }
+  | { readonly kind: "send"; readonly name: string; readonly body: Uint8Array; readonly delay: number }
+  | { readonly kind: "ask"; readonly name: string; readonly body: Uint8Array; readonly asked: Asked }
+  | { readonly kind: "cancel"; readonly compensate: boolean; readonly reason: string | undefined }
+  | { readonly kind: "result" }
+  | { readonly kind: "create"; readonly input: Uint8Array | undefined; readonly ifExists: "keep" | "throw" }
+  /** The actor is there, or is made if it needs no input. */
+  | { readonly kind: "exist" }
+  /** The answer to a message that was asked. */
+  | { readonly kind: "answer"; readonly messageId: string }
+  | { readonly kind: "retry" }
+  | { readonly kind: "replay"; readonly entry: string }
+  | { readonly kind: "inspect" };
+
+/** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */
+export interface Asked {
+  messageId?: string;
+}
+
+/** How long a caller's key is remembered: a day. */
+export const KEEP_MS = 86_400_000;
+/** How long a caller waits for an answer. */
+export const CALL_TIMEOUT_MS = 30_000;
+
+/** The key of a call that is made once. */
+export function onlyCall(): CallKey {
+  return { text: randomKey(), keep: 0, always: false };
+}
+
+export function callTimeout(what: string, ms: number): PawlError {
+  return new PawlError(
+    "call_timeout",
+    `${what} has not been answered within ${ms} ms. It may still happen.
+  do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`,
+    { retryable: true, outcome: "unknown" },
+  );
+}
+
+/** Rejects when the time is up or the signal fires; the call itself goes on. Does not call if the signal has fired already. */
+export function boundedBy<R>(
+  call: () => Promise<R>,
+  what: string,
+  ms: number | undefined,
+  signal: AbortSignal | undefined,
+  after: (ms: number, run: () => void) => () => void,
+): Promise<R> {
+  if (signal?.aborted === true) return Promise.reject(signal.reason);
+  if (ms === undefined && signal === undefined) return call();
+  return new Promise((resolve, reject) => {
+    const timeUp = () => end(() => reject(callTimeout(what, ms ?? 0)));
+    const callOff = ms === undefined ? undefined : after(ms, timeUp);
+    const aborted = () => end(() => reject(signal?.reason));
+    const end = (settle: () => void) => {
+      callOff?.();
+      signal?.removeEventListener("abort", aborted);
+      settle();
+    };
+    signal?.addEventListener("abort", aborted);
+    call().then(
+      (value) => end(() => resolve(value)),
+      (error: unknown) => end(() => reject(error)),
+    );
+  });
+}
+
+/** The errors that say that another process owns an actor, and that nothing has happened; not what user code made of one. */
+const owned = new WeakSet<Error>();
+
+export function ownedElsewhere(error: PawlError): PawlError {
+  owned.add(error);
+  return error;
+}
+
+export function isOwnedElsewhere(error: unknown): boolean {
+  return error instanceof Error && owned.has(error);
+}
