@@ -241,6 +241,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
@@ -253,6 +254,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Goes back to before the entry of this id. Resolves to what that has taken away. */
   async replay(from: ReplayFrom): Promise<readonly EntryRecord[]> {
     await this.exist();
+    if (!from.dryRun) this.#run?.askFirst();
     const { history } = await this.inspect();
     const taken = new Set(await replay(this, this.#calls, from));
     return history.filter(({ id }) => taken.has(id));
@@ -463,8 +465,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.#run?.iterate(op, scope, state, replaying, ahead);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
