@@ -186,21 +186,29 @@ impl Host {
 
     /// The key under which a step's outside effects are to be known: the same for every attempt.
     pub fn step_key(&self, handle: Handle, op: OpId) -> Option<String> {
+        let path = self.actor(handle)?.path_of(op)?;
+        self.key_at(handle, &path)
+    }
+
+    /// The same for the step of this name in a scope, which may not have been told of yet.
+    pub fn step_key_in(&self, handle: Handle, scope: ScopeId, name: &str) -> Option<String> {
+        let mut path = self.actor(handle)?.path_of_scope(scope)?;
+        path.push(name.to_owned());
+        self.key_at(handle, &path)
+    }
+
+    fn key_at(&self, handle: Handle, path: &[String]) -> Option<String> {
         let actor = self.actor(handle)?;
-        let path = actor.path_of(op)?;
         let name = self.identity(handle)?;
         let life = (actor.incarnation(), actor.generation());
-        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, path))
     }
 
     /// What a scope's chance is drawn from: the same on every replay, another in every scope.
     pub fn scope_seed(&self, handle: Handle, scope: ScopeId) -> Option<String> {
-        let actor = self.actor(handle)?;
         let mut path = vec!["#chance".to_owned()];
-        path.extend(actor.path_of_scope(scope)?);
-        let name = self.identity(handle)?;
-        let life = (actor.incarnation(), actor.generation());
-        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+        path.extend(self.actor(handle)?.path_of_scope(scope)?);
+        self.key_at(handle, &path)
     }
 
     /// How many messages wait in an actor's inbox, as far as is known.

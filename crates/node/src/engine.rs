@@ -166,6 +166,12 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.step_key(handle as u64, op as u64)))
     }
 
+    /// The same for the step of this name in a scope, which the engine may not have been told of yet.
+    #[napi(catch_unwind)]
+    pub fn step_key_in(&self, handle: f64, scope: f64, name: String) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.step_key_in(handle as u64, scope as u64, &name)))
+    }
+
     /// The newest change that wrote a cell of a loaded actor; none if there is no such cell.
     #[napi(catch_unwind)]
     pub fn cell_head(&self, handle: f64, cell: String) -> Result<Option<f64>> {

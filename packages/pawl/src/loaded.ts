@@ -237,6 +237,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
@@ -249,6 +250,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Goes back to before the entry of this id; none: to the start. */
   async replay(entryId: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.replay(this.handle, call, entryId));
   }
 
@@ -450,8 +452,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.#run?.iterate(op, scope, state, replaying, ahead);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {

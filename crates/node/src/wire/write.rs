@@ -248,12 +248,13 @@ impl Writer<'_> {
                     AbortReason::Cancelled => self.byte(1),
                 }
             }
-            ActorOutput::Iterate { op, scope, state, replaying } => {
+            ActorOutput::Iterate { op, scope, state, replaying, ahead } => {
                 self.record(5, handle);
                 self.number(*op);
                 self.number(*scope);
                 self.value(state);
                 self.byte((*replaying).into());
+                self.number((*ahead).into());
             }
             ActorOutput::Resolve { op, value, told } => {
                 self.record(6, handle);

@@ -26,6 +26,8 @@ export declare class Engine {
   history(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
+  /** The same for the step of this name in a scope, which the engine may not have been told of yet. */
+  stepKeyIn(handle: number, scope: number, name: string): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
   /**

@@ -34,15 +34,18 @@ const STALE: Verdict = { kind: "stale" };
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
 
+/** What a turn says of itself. */
+export interface Said {
+  readonly next: number;
+  readonly pending: number;
+  readonly pulse: boolean;
+}
+
 /**
  * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
  * whether a pulse is wanted.
  */
-export function dispatch(
-  bytes: Uint8Array,
-  length: number,
-  sink: EngineSink,
-): { next: number; pending: number; pulse: boolean } {
+export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): Said {
   const reader = new OutputReader(bytes, length);
   const next = reader.time();
   const pending = reader.number();
@@ -101,7 +104,8 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     }
     case 5: {
       const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
-      return actor?.iterate(op, scope, state, replaying);
+      const ahead = reader.number();
+      return actor?.iterate(op, scope, state, replaying, ahead);
     }
     case 6: {
       const op = reader.number();

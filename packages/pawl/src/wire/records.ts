@@ -67,6 +67,8 @@ export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
 export const EXCLUSIVE = 8;
+/** Its first attempt has begun: nothing of it is recorded, and nothing can be in its way. */
+export const BEGUN = 16;
 
 export interface LoopRecord {
   readonly name: string;

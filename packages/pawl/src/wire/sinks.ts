@@ -54,7 +54,8 @@ export interface ActorSink {
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
   /** `timeout` is undefined if the attempt was cancelled. */
   abort(op: number, attempt: number, timeout: number | undefined): void;
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  /** `ahead`: how many rounds after it may begin by themselves, in scopes of the numbers that follow. */
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void;
   branch(op: number, scope: number, index: number, replaying: boolean): void;
   enter(op: number, scope: number, replaying: boolean): void;
   /** A branch has lost: what is pending in this scope rejects. */
