@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -346,12 +346,14 @@ fn is_empty(db: &Connection, place: &Place) -> Result<bool, StoreError> {
 
 /// Makes the tables, in the file itself: it has no log yet.
 fn create(db: &Connection) -> Result<(), SqlError> {
+    // SQLite is built without its functions of dates.
+    let made_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     db.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = EXTRA;
          BEGIN IMMEDIATE;
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          {}
-         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', datetime('now')),
+         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', {made_at}),
                                  ('made_by', 'pawl {}');
          COMMIT",
         rows::SCHEMA,
