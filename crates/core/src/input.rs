@@ -66,6 +66,9 @@ pub enum Input {
         name: String,
         policy: Policy,
         traits: StepTraits,
+        /// When its first attempt has begun, by the adapter's clock; none: it runs once `Output::Execute` says so. Only a step
+        /// that is certain to be new may begin in the call (see `Told::replaying`).
+        begun: Option<Time>,
     },
     Sleep {
         scope: ScopeId,
@@ -382,6 +385,8 @@ pub struct CellWrites {
 pub enum Iterated {
     /// On to the next iteration, with this state (`None`: `undefined`).
     Continue(Option<Bytes>),
+    /// The same, and the next iteration has begun, in the scope of the number that follows: `Output::Iterate` has allowed it.
+    Ahead(Option<Bytes>),
     /// The loop ends with this value (`None`: `undefined`).
     Break(Option<Bytes>),
     /// The callback threw; the error stays in the adapter.

@@ -8,7 +8,7 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, Completion, Opened, Outcome, Past, Request, Scopes, StoreError};
+use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Past, Request, Scopes, StoreError};
 
 use crate::batches::{Post, core_status};
 use crate::compaction;
@@ -268,18 +268,19 @@ fn ids_of(changes: &[(u64, Bytes)], in_doubt: &[(u64, CommitId)]) -> Vec<(u64, C
 }
 
 /// What a row says of a run.
-pub(crate) fn standing(row: &pawl_store::ActorRow) -> Standing {
+pub(crate) fn standing(row: &ActorRow) -> Standing {
     Standing { status: core_status(row.status), alarm: row.alarm }
 }
 
 fn loaded(opened: Opened) -> Loaded {
     let standing = opened.row.as_ref().map(standing).unwrap_or_default();
-    let message = |row: pawl_store::InboxRow| {
-        (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
-    };
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
     let inbox = opened.inbox.into_iter().map(message).collect();
     Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
+}
+
+pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {
+    (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
 }
 
 fn facts(actor: &Actor) -> Facts {

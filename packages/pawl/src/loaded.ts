@@ -6,6 +6,7 @@
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure } from "./failure.ts";
@@ -22,7 +23,7 @@ import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
 import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
-import type { MessageKind } from "./schema.ts";
+import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
@@ -60,6 +61,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly events: ReadonlyMap<string, Schema>;
   readonly dialect: Dialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -91,6 +93,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
+    this.events = eventsOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
@@ -234,6 +237,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
@@ -246,6 +250,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Goes back to before the entry of this id; none: to the start. */
   async replay(entryId: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.replay(this.handle, call, entryId));
   }
 
@@ -273,7 +278,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }
@@ -448,8 +452,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.#run?.iterate(op, scope, state, replaying, ahead);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {

@@ -29,6 +29,10 @@ impl Run {
             Phase::Idle | Phase::Running | Phase::Parked { .. } => {}
         }
         self.close_all(overlay);
+        // Whatever the code goes on with would come too late: it is told so before the end is durable.
+        if self.phase == Phase::Running && !overlay.hosted && !(compensate && self.has_to_undo()) {
+            overlay.outputs.push_back(Output::Halted { reason: Halt::Cancelled });
+        }
         let seq = overlay.queued() + 1;
         if compensate {
             self.end_or_roll_back(overlay, Ending::Cancelled(reason), Halt::Cancelled);

@@ -45,6 +45,8 @@ pub struct World {
     pub seed: Option<u64>,
     /// Whether the actor is closed whenever nothing can go on.
     pub evicts: bool,
+    /// Whether the code begins what is certain to be new before the core says so.
+    pub eager: bool,
     pub reports: bool,
     /// Whether the run is an embedding host's.
     pub embedded: Option<Embedded>,

@@ -106,6 +106,11 @@ impl<'a> Reader<'a> {
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
             60 => return Ok(Input::Retire { handle }),
+            61 => {
+                let after = self.optional(Self::text)?;
+                return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
+            }
+            62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,
@@ -126,13 +131,7 @@ impl<'a> Reader<'a> {
                 body: self.copied()?,
                 delay_ms: self.time()?,
             },
-            8 => ActorInput::Step {
-                scope: self.number()?,
-                op: self.number()?,
-                name: self.text()?,
-                policy: self.policy()?,
-                traits: self.traits()?,
-            },
+            8 => self.step()?,
             9 => ActorInput::Sleep {
                 scope: self.number()?,
                 op: self.number()?,
@@ -262,14 +261,17 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| message(self)).collect()
     }
 
-    fn traits(&mut self) -> Result<StepTraits> {
+    fn step(&mut self) -> Result<ActorInput> {
+        let (scope, op, name, policy) = (self.number()?, self.number()?, self.text()?, self.policy()?);
         let bits = self.byte()?;
-        Ok(StepTraits {
+        let traits = StepTraits {
             ephemeral: bits & 1 != 0,
             undo: bits & 2 != 0,
             undo_attempted: bits & 4 != 0,
             exclusive: bits & 8 != 0,
-        })
+        };
+        let begun = if bits & 16 != 0 { Some(self.time()?) } else { None };
+        Ok(ActorInput::Step { scope, op, name, policy, traits, begun })
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
@@ -350,6 +352,7 @@ impl<'a> Reader<'a> {
     fn iterated(&mut self) -> Result<Iterated> {
         Ok(match self.byte()? {
             0 => Iterated::Continue(self.optional(Self::copied)?),
+            3 => Iterated::Ahead(self.optional(Self::copied)?),
             1 => Iterated::Break(self.optional(Self::copied)?),
             2 => Iterated::Threw,
             kind => return Err(self.wrong(format!("an iteration's end of kind {kind}"))),

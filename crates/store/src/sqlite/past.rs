@@ -54,7 +54,8 @@ pub(super) fn read(db: &Connection, actor: &ActorId, up_to: u64, scopes: Scopes,
         db.prepare_cached(rows::CHUNKS)?.query_map(key, |row| unsigned(row, 0))?.collect::<Result<_, _>>()?;
     let oldest_change: Option<i64> = db.prepare_cached(rows::OLDEST_CHANGE)?.query_row(key, |row| row.get(0))?;
     let oldest_change = oldest_change.map(i64::cast_unsigned);
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change }))
+    let inbox = rows::inbox(db, actor)?;
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
 }
 
 type Bodies = Vec<(u64, Bytes)>;

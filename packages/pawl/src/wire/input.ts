@@ -2,6 +2,7 @@
 import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
 import { ByteWriter } from "../values/index.ts";
 import {
+  BEGUN,
   type CreateRecord,
   type EmbeddedRecord,
   FORK_RULES,
@@ -36,6 +37,19 @@ export class InputWriter {
   /** Asks for an actor to be forgotten, if it has nothing to do. */
   retire(handle: number): void {
     this.#record(60, handle);
+  }
+
+  /** Asks for the actors behind `after`, in order of name. */
+  list(ticket: number, after: string | undefined, limit: number): void {
+    this.#record(61, ticket);
+    this.#optionalText(after);
+    this.out.varint(limit);
+  }
+
+  /** Asks for what is stored of an actor. */
+  see(ticket: number, name: string): void {
+    this.#record(62, ticket);
+    this.#text(name);
   }
 
   create(handle: number, call: number, actor: CreateRecord): void {
@@ -74,14 +88,25 @@ export class InputWriter {
     this.out.f64(delay);
   }
 
-  step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord, traits: number): void {
+  /** `begun`: when its first attempt has begun, if it has. */
+  step(
+    handle: number,
+    scope: number,
+    op: number,
+    name: string,
+    policy: StepPolicyRecord,
+    traits: number,
+    begun: number | undefined,
+  ): void {
     this.#operation(8, handle, scope, op, name);
     this.out.varint(policy.maxRetries);
     this.out.f64(policy.backoffBase);
     this.out.f64(policy.backoffMax);
     this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
     this.#flag(policy.retryOnTimeout);
-    this.out.u8(traits);
+    if (begun === undefined) return this.out.u8(traits);
+    this.out.u8(traits | BEGUN);
+    this.out.f64(begun);
   }
 
   sleepFor(handle: number, scope: number, op: number, name: string, ms: number): void {
@@ -196,6 +221,12 @@ export class InputWriter {
 
   continued(handle: number, scope: number, state: Uint8Array | undefined): void {
     this.#iterated(handle, scope, 0);
+    this.#optionalBytes(state);
+  }
+
+  /** The same, and the next iteration has begun, in the scope of the number that follows. */
+  wentAhead(handle: number, scope: number, state: Uint8Array | undefined): void {
+    this.#iterated(handle, scope, 3);
     this.#optionalBytes(state);
   }
 

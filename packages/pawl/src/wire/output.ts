@@ -15,6 +15,7 @@ import {
   REFUSALS,
   type Refusal,
   type ResolvedValue,
+  type RowRecord,
   type RunOutcome,
   TERMINALS,
   type Terminal,
@@ -33,15 +34,18 @@ const STALE: Verdict = { kind: "stale" };
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
 
+/** What a turn says of itself. */
+export interface Said {
+  readonly next: number;
+  readonly pending: number;
+  readonly pulse: boolean;
+}
+
 /**
  * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
  * whether a pulse is wanted.
  */
-export function dispatch(
-  bytes: Uint8Array,
-  length: number,
-  sink: EngineSink,
-): { next: number; pending: number; pulse: boolean } {
+export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): Said {
   const reader = new OutputReader(bytes, length);
   const next = reader.time();
   const pending = reader.number();
@@ -75,6 +79,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
+  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -99,7 +104,8 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     }
     case 5: {
       const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
-      return actor?.iterate(op, scope, state, replaying);
+      const ahead = reader.number();
+      return actor?.iterate(op, scope, state, replaying, ahead);
     }
     case 6: {
       const op = reader.number();
@@ -224,6 +230,17 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else if (kind === 26) sink.wake(reader.text());
   else if (kind === 27) sink.resumed();
   else sink.resumeFailed(reader.problem());
+}
+
+function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 61) {
+    const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
+    return sink.looked(ticket, { kind: "listed", rows });
+  }
+  if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
+  if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
+  const row = reader.standing();
+  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
 }
 
 /** What comes from other processes. */
@@ -372,6 +389,16 @@ export class OutputReader {
       default:
         return { kind: "completeMessage", id: this.text(), response: this.optionalBytes() };
     }
+  }
+
+  row(name: string): RowRecord {
+    return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
+  }
+
+  standing(): Pick<RowRecord, "state" | "alarm"> {
+    const [state, alarm] = [this.text(), this.time()];
+    this.number();
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
   }
 
   rows(): HostRow[] {

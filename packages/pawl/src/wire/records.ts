@@ -67,6 +67,8 @@ export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
 export const EXCLUSIVE = 8;
+/** Its first attempt has begun: nothing of it is recorded, and nothing can be in its way. */
+export const BEGUN = 16;
 
 export interface LoopRecord {
   readonly name: string;
@@ -220,6 +222,26 @@ export interface EventRecord {
   readonly retryAt: number | undefined;
   readonly failure: FailureRecord;
 }
+
+/** An actor that is listed, as its row says. */
+export interface RowRecord {
+  /** `type/key`. */
+  readonly name: string;
+  readonly state: string;
+  readonly alarm: number | undefined;
+  readonly owner: string | undefined;
+}
+
+/** What a look at the store finds: actors in order of name; or one actor, with what is recorded of it and its state, encoded. */
+export type Looked =
+  | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
+  | {
+      readonly kind: "seen";
+      readonly row: Pick<RowRecord, "state" | "alarm">;
+      readonly inspection: Uint8Array;
+      readonly state: Uint8Array | undefined;
+    }
+  | { readonly kind: "none" };
 
 export interface Facts {
   readonly exists: boolean;

@@ -6,6 +6,7 @@ import type {
   EventRecord,
   Facts,
   Halt,
+  Looked,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -53,7 +54,8 @@ export interface ActorSink {
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
   /** `timeout` is undefined if the attempt was cancelled. */
   abort(op: number, attempt: number, timeout: number | undefined): void;
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  /** `ahead`: how many rounds after it may begin by themselves, in scopes of the numbers that follow. */
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void;
   branch(op: number, scope: number, index: number, replaying: boolean): void;
   enter(op: number, scope: number, replaying: boolean): void;
   /** A branch has lost: what is pending in this scope rejects. */
@@ -94,6 +96,9 @@ export interface ActorSink {
 /** Whoever the rest is for. */
 export interface EngineSink {
   actor(handle: number): ActorSink | undefined;
+  /** What was asked for under this ticket. */
+  looked(ticket: number, found: Looked): void;
+  lookFailed(ticket: number, problem: StoreProblem): void;
   ready(storeId: Uint8Array, url: string): void;
   storeFailed(problem: StoreProblem): void;
   wake(name: string): void;
