@@ -15,6 +15,9 @@ import { decode } from "../values/index.ts";
 import type { Refusal, Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
+/** As it is when this is loaded: a test that puts a fake one in its place must not stop an action. */
+const { setImmediate } = globalThis;
+
 /** Something that a caller waits for. */
 export interface Call {
   readonly resolve: (value: unknown) => void;
@@ -40,6 +43,8 @@ interface Action {
 export class Calls {
   readonly #owner: RunOwner;
   readonly #calls = new Map<number, Call>();
+  /** Actions that are to run again; the first is about to. */
+  readonly #again: (() => void)[] = [];
   #next = 1;
 
   constructor(owner: RunOwner) {
@@ -139,10 +144,28 @@ export class Calls {
     // Another attempt came between: run it again, on fresh state, under the same key.
     call.submitted = false;
     call.answer = undefined;
-    queueMicrotask(() => {
+    this.#runAgain(() => {
       if (this.#calls.has(id)) this.#runAction(id, call, action);
     });
   }
+
+  /**
+   * Each in a turn of the event loop of its own: what was woken in one instant, and met there, would meet again if it were begun
+   * in one.
+   */
+  #runAgain(run: () => void): void {
+    this.#again.push(run);
+    this.#owner.pump.hold("work");
+    if (this.#again.length === 1) queueMicrotask(this.#startNext);
+  }
+
+  readonly #startNext = (): void => {
+    const run = this.#again[0];
+    run?.();
+    this.#again.shift();
+    this.#owner.pump.release("work");
+    if (this.#again.length > 0) setImmediate(this.#startNext);
+  };
 
   reply(id: number): void {
     const call = this.#calls.get(id);
