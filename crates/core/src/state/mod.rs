@@ -8,6 +8,7 @@ mod delta;
 mod edit;
 mod entries;
 mod error;
+mod items;
 mod log;
 mod marks;
 mod memory;

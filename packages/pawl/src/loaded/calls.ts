@@ -9,6 +9,7 @@ import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
 import { packed } from "../runtime/reply.ts";
+import { watched } from "../stall.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { Refusal, Verdict } from "../wire.ts";
@@ -129,7 +130,8 @@ export class Calls {
       this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
       this.#owner.pump.schedule();
     };
-    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
+    const body = () => action.callersContext.run(() => run(attempt.context, ...args));
+    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
   }
 
   /** The engine's answer to something that has one. */

@@ -12,6 +12,7 @@ import { attribute, attributed, type FailureRecord, toFailure } from "../failure
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
+import { watched } from "../stall.ts";
 import {
   EXCLUSIVE,
   type ResolvedValue,
@@ -373,7 +374,8 @@ export class Run {
     const attempt = this.#attemptAt(op, operation, number);
     const given = this.owner.dialect.attempt(attempt);
     callUser(
-      () => operation.callersContext.call(operation.body, operation, given),
+      () =>
+        watched(attempt, "step", operation.name, () => operation.callersContext.call(operation.body, operation, given)),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
