@@ -24,7 +24,7 @@ interface Account {
   readonly owners: readonly { readonly name: string; readonly writes: number }[];
 }
 
-type Command = { readonly id: string; readonly key: string; readonly kind: string } & Partial<Transfer>;
+type Command = { readonly id: string; readonly key: string; readonly kind: string } & Partial<Omit<Transfer, "kind">>;
 type Report = { open: true } | { ack: string; value: unknown } | { refused: string; code: string; message: string };
 
 /** One process. */
@@ -145,9 +145,15 @@ export class Bank {
     let accounts = new Map<string, Account>();
     const open = async () => {
       accounts = await this.#read();
-      return [...this.issued.values()].filter((transfer) => !isSettled(transfer, accounts, this.acknowledged)).length;
+      return [...this.issued.values()].filter((transfer) => !isSettled(transfer, accounts, this.acknowledged));
     };
-    await expect.poll(open, { timeout: patience, interval: 200 }).toBe(0);
+    const stuck = async () => (await open()).map((it) => ({
+        ...it,
+        acknowledged: this.acknowledged.has(it.id),
+        paid: accounts.get(it.from)?.paid[it.id],
+        received: accounts.get(it.to)?.received[it.id],
+      }));
+    await expect.poll(stuck, { timeout: patience, interval: 200 }).toEqual([]);
     for (const { id, from, to } of this.issued.values()) {
       const [paid, received] = [accounts.get(from)?.paid[id] ?? 0, accounts.get(to)?.received[id] ?? 0];
       expect(paid, `transfer ${id} from ${from} to ${to}`).toBe(received);

@@ -155,7 +155,7 @@ impl Server {
 
     /// Serves a group, and answers it.
     async fn group(&mut self, group: Group) {
-        let Group { units, shared, releases, opens, last, refused } = group;
+        let Group { units, shared, releases, opens, verify, last, refused } = group;
         let mut answers = refused;
         if !units.is_empty() {
             answers.extend(self.commit(&units).await);
@@ -177,6 +177,9 @@ impl Server {
         if !opens.is_empty() {
             answers.extend(self.open(opens).await);
         }
+        if let Some(until) = verify {
+            self.verify(until).await;
+        }
         match last {
             None => {}
             Some((ticket, Last::List { after, limit })) => answers.push((ticket, self.list(after, limit).await)),
@@ -188,6 +191,17 @@ impl Server {
             }
         }
         self.queue.finish(answers, self.stats);
+    }
+
+    /// The lease holds again until `until`: finds out what of ours is not ours any more. If that cannot be found out now, the
+    /// next renewal asks for it again.
+    async fn verify(&mut self, until: Instant) {
+        let process = self.process;
+        if let Ok(ours) = self.patiently(async |session, _| open::ours(session, process).await).await {
+            let taken: Vec<ActorId> = self.held.iter().filter(|actor| !ours.contains(*actor)).cloned().collect();
+            self.held.retain(|actor| ours.contains(actor));
+            self.queue.verified(taken, until);
+        }
     }
 
     /// Whether another process may wait for what a batch says.
