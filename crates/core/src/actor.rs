@@ -112,6 +112,11 @@ impl Actor {
         self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
     }
 
+    /// The time of the newest change or message, in milliseconds since the epoch.
+    pub fn newest(&self) -> Time {
+        self.overlay.newest()
+    }
+
     /// How often the run was recovered after it had been undone.
     pub fn generation(&self) -> u64 {
         self.run.as_ref().map_or(0, |run| run.generation)

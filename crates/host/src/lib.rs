@@ -11,6 +11,7 @@ mod idempotency;
 mod outputs;
 mod recovery;
 mod retiring;
+mod seeing;
 mod shared;
 mod table;
 mod timers;
@@ -27,6 +28,7 @@ use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
+pub use seeing::Seen;
 pub use table::Handle;
 
 use batches::{Batches, Post};
@@ -47,6 +49,10 @@ pub enum Input {
     Close { handle: Handle },
     /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
     Retire { handle: Handle },
+    /// List the actors of the store, by name from the one behind `after`; answered by [`Output::Listed`].
+    List { ticket: u64, after: Option<String>, limit: usize },
+    /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
+    See { ticket: u64, name: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -65,6 +71,8 @@ pub(crate) enum Job {
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    /// Whoever asked knows it by the number.
+    Look(u64),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -235,6 +243,8 @@ impl Host {
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
             Input::Retire { handle } => self.retire(now, handle, turn),
+            Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
+            Input::See { ticket, name } => self.see(ticket, name),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -382,6 +392,7 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Read(past)) => self.settled_elsewhere(now, handle, past, turn),
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
+            (Some(Job::Look(ticket)), completion) => turn.others.push(seeing::seen(ticket, completion)),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }

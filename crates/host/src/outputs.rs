@@ -4,8 +4,9 @@ use bytes::Bytes;
 use pawl_core::OpenError;
 use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
-use pawl_store::{StoreError, StoreInfo};
+use pawl_store::{Listed, StoreError, StoreInfo};
 
+use crate::seeing::Seen;
 use crate::table::Handle;
 
 /// Everything that one call of the host says, in order. Verdicts first: the mirror of the state is patched before any
@@ -55,6 +56,20 @@ pub enum Output {
     Retired {
         handle: Handle,
         gone: bool,
+    },
+    /// What was to be listed.
+    Listed {
+        ticket: u64,
+        actors: Vec<Listed>,
+    },
+    /// What was to be looked at; none: there is no such actor.
+    Seen {
+        ticket: u64,
+        seen: Option<Box<Seen>>,
+    },
+    LookFailed {
+        ticket: u64,
+        error: Problem,
     },
     /// This actor has work now.
     Wake {

@@ -1,5 +1,6 @@
 //! After a refused or unknown outcome: nothing is assumed, the actor is read back under a new epoch.
 
+use bytes::Bytes;
 use pawl_core::codec::change;
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{Message, MessageKey};
@@ -7,7 +8,7 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, Completion, Opened, Outcome, Past, Request, Scopes, StoreError};
+use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Past, Request, Scopes, StoreError};
 
 use crate::batches::{Post, core_status};
 use crate::compaction;
@@ -150,7 +151,8 @@ impl Host {
         let owned = recovery.taken_over.take();
         let unknown = || StoreError::unavailable("another process has taken the actor over".to_owned()).into_unknown();
         let error = owned.filter(|_| told).unwrap_or_else(unknown);
-        let posts = answer_what_happened(now, handle, *recovery, &past.changes, turn);
+        let stored = ids_of(&past.changes, &recovery.in_doubt);
+        let posts = answer_what_happened(now, handle, *recovery, &stored, turn);
         self.table.remove(handle);
         turn.others.push(Output::OpenFailed { handle, error: error.into() });
         self.deliver(now, posts, turn);
@@ -160,7 +162,11 @@ impl Host {
     pub(crate) fn opened(&mut self, now: Time, handle: Handle, opened: Opened, turn: &mut Turn) {
         let epoch = opened.epoch;
         let (stored, strikes) = match self.table.get(handle) {
-            Some(Entry::Recovering(recovery)) => (opened.changes.clone(), recovery.strikes),
+            Some(Entry::Recovering(recovery)) => {
+                let mut stored: Vec<_> = opened.read.iter().map(|(seq, change)| (*seq, change.id)).collect();
+                stored.extend(ids_of(&opened.changes, &recovery.in_doubt));
+                (stored, recovery.strikes)
+            }
             _ => (Vec::new(), 0),
         };
         self.openings += 1;
@@ -230,7 +236,7 @@ impl Host {
         let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return false };
         let snapshot = compaction::contents(past.snapshot, past.chunks);
         let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
-        actor.complete(Loaded { snapshot, changes, inbox, standing }).is_ok()
+        actor.complete(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }).is_ok()
     }
 }
 
@@ -240,14 +246,10 @@ fn answer_what_happened(
     now: Time,
     handle: Handle,
     mut recovery: Recovery,
-    stored: &[(u64, bytes::Bytes)],
+    stored: &[(u64, CommitId)],
     turn: &mut Turn,
 ) -> Vec<Post> {
-    let is_stored = |(seq, id): &(u64, CommitId)| {
-        let body = stored.iter().rev().find(|(stored, _)| stored == seq).map(|(_, body)| body);
-        body.is_some_and(|body| change::read(*seq, body).is_ok_and(|change| change.id == *id))
-    };
-    let durable = recovery.in_doubt.iter().take_while(|change| is_stored(change)).last();
+    let durable = recovery.in_doubt.iter().take_while(|change| stored.contains(change)).last();
     let Some((seq, _)) = durable.copied() else { return Vec::new() };
     recovery.actor.handle(now, ActorInput::Durable { seq });
     while let Some(output) = recovery.actor.poll() {
@@ -259,18 +261,26 @@ fn answer_what_happened(
     recovery.posts
 }
 
+/// The ids under which these changes are stored, as far as they are.
+fn ids_of(changes: &[(u64, Bytes)], in_doubt: &[(u64, CommitId)]) -> Vec<(u64, CommitId)> {
+    let meant = changes.iter().filter(|(seq, _)| in_doubt.iter().any(|(meant, _)| meant == seq));
+    meant.filter_map(|(seq, body)| Some((*seq, change::read(*seq, body).ok()?.id))).collect()
+}
+
 /// What a row says of a run.
-pub(crate) fn standing(row: &pawl_store::ActorRow) -> Standing {
+pub(crate) fn standing(row: &ActorRow) -> Standing {
     Standing { status: core_status(row.status), alarm: row.alarm }
 }
 
 fn loaded(opened: Opened) -> Loaded {
     let standing = opened.row.as_ref().map(standing).unwrap_or_default();
-    let message = |row: pawl_store::InboxRow| {
-        (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
-    };
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
-    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+    let inbox = opened.inbox.into_iter().map(message).collect();
+    Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
+}
+
+pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {
+    (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
 }
 
 fn facts(actor: &Actor) -> Facts {

@@ -168,7 +168,7 @@ impl Host {
     pub(crate) fn outcome_of(&mut self, name: &Arc<str>, past: Past, turn: &mut Turn) {
         let standing = past.row.as_ref().map(standing).unwrap_or_default();
         let snapshot = compaction::contents(past.snapshot, past.chunks);
-        let loaded = Loaded { snapshot, changes: past.changes, inbox: Vec::new(), standing };
+        let loaded = Loaded { snapshot, changes: past.changes, standing, ..Loaded::default() };
         let actor = Actor::open(loaded, self.seeds.next_u64(), 0);
         let outcome = actor.ok().and_then(|actor| actor.outcome().cloned());
         turn.others.push(Output::Outcome { name: name.to_string(), outcome });

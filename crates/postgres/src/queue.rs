@@ -56,6 +56,7 @@ pub(crate) struct Group {
 
 pub(crate) enum Last {
     List { after: Option<ActorId>, limit: usize },
+    Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
     Read { actor: ActorId, up_to: u64, scopes: Scopes },
     Compact(Compaction),
 }
@@ -372,7 +373,10 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
         Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
             !done.contains(actor)
         }
-        Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
+        Work::Asked(
+            _,
+            Request::Alarms { .. } | Request::Actors { .. } | Request::Read { .. } | Request::Compact(_),
+        ) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
             let follows = before.is_none_or(|before| {
@@ -407,6 +411,9 @@ impl Group {
             Work::Verify(until) => self.verify = Some(until),
             Work::Asked(ticket, Request::Alarms { after, limit }) => {
                 self.last = Some((ticket, Last::List { after, limit }));
+            }
+            Work::Asked(ticket, Request::Actors { namespace, after, limit }) => {
+                self.last = Some((ticket, Last::Actors { namespace, after, limit }));
             }
             Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
                 Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),

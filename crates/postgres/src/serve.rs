@@ -183,6 +183,9 @@ impl Server {
         match last {
             None => {}
             Some((ticket, Last::List { after, limit })) => answers.push((ticket, self.list(after, limit).await)),
+            Some((ticket, Last::Actors { namespace, after, limit })) => {
+                answers.push((ticket, self.actors(&namespace, after.as_deref(), limit).await));
+            }
             Some((ticket, Last::Read { actor, up_to, scopes })) => {
                 answers.push((ticket, self.read(&actor, up_to, scopes).await));
             }
@@ -412,6 +415,21 @@ impl Server {
         let process = self.process;
         let listed = self.patiently(async |session, _| open::due(session, process, after.as_ref(), limit).await).await;
         listed.map_or_else(Completion::Failed, Completion::Alarms)
+    }
+
+    async fn actors(&mut self, namespace: &str, after: Option<&str>, limit: usize) -> Completion {
+        let started = Instant::now();
+        loop {
+            let listed = match self.session().await {
+                Ok(session) => past::list(&session.client, namespace, after, limit).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match listed {
+                Ok(listed) => return listed.map_or_else(Completion::Failed, Completion::Actors),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
     }
 
     async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {

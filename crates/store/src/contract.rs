@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pawl_core::codec::change::ChangeRecord;
 
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
@@ -147,6 +148,9 @@ pub enum Request {
     /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
     /// (`limit` rows) may have more behind it.
     Alarms { after: Option<ActorId>, limit: usize },
+    /// All actors of a namespace, in order of id from the one behind `after`, with their rows. A full answer (`limit` rows)
+    /// may have more behind it.
+    Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
 }
 
 impl Request {
@@ -154,7 +158,7 @@ impl Request {
     pub fn asked(&self) -> Asked {
         match self {
             Self::Commit(_) | Self::Compact(_) => Asked::Commit,
-            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } => Asked::Read,
+            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } | Self::Actors { .. } => Asked::Read,
         }
     }
 }
@@ -194,6 +198,7 @@ pub enum Completion {
     Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
+    Actors(Vec<Listed>),
     /// Of a shared store, unasked: actors that have work now and no living owner, or are ours and have been sent something.
     Woken(Vec<Due>),
     /// Of a shared store: what came of [`Store::share`], or what other processes have said.
@@ -213,6 +218,8 @@ pub struct Opened {
     pub snapshot: Option<Snapshot>,
     /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.
     pub chunks: Vec<(u64, Bytes)>,
+    /// Of a store whose rows are no changes: what they come to, with their seqs, in the place of the first of `changes`.
+    pub read: Vec<(u64, ChangeRecord)>,
     /// (seq, body), from the one after the snapshot (or from 1) to `row.seq`.
     pub changes: Vec<(u64, Bytes)>,
     /// In order of sender, then the sender's seq.
@@ -236,6 +243,8 @@ pub struct Past {
     pub all_chunks: Vec<u64>,
     /// The oldest change that is still there.
     pub oldest_change: Option<u64>,
+    /// What waits for it now, whatever was asked for, as in [`Opened`].
+    pub inbox: Vec<InboxRow>,
 }
 
 /// What became of a batch.
@@ -260,6 +269,16 @@ pub struct Due {
     pub inbox: bool,
     /// Whether its run is parked: other code than the one that parked it may take it before its alarm.
     pub parked: bool,
+}
+
+/// An actor that is stored, as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// `type/key`.
+    pub name: Arc<str>,
+    pub row: ActorRow,
+    /// Of a shared store: the process that has it, in words; none if no living one has.
+    pub owner: Option<String>,
 }
 
 /// Where actors are kept.

@@ -6,6 +6,7 @@
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure } from "./failure.ts";
@@ -22,7 +23,7 @@ import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
 import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
-import type { MessageKind } from "./schema.ts";
+import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
@@ -60,6 +61,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly events: ReadonlyMap<string, Schema>;
   readonly dialect: Dialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -91,6 +93,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
+    this.events = eventsOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
@@ -273,7 +276,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }

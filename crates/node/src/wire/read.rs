@@ -86,9 +86,7 @@ impl<'a> Reader<'a> {
                 let stated = self.optional(|r| Ok((r.number()? as usize, r.number()? as usize)))?;
                 let stated = stated.map(|(rows, bytes)| Limits { rows, bytes, together: false });
                 let limits = Limits { together: self.flag()?, ..Limits::of(stated, self.flag()?) };
-                let count = self.number()?;
-                let rows = (0..count).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
-                Said::Loaded { ticket: handle, rows, limits }
+                Said::Loaded { ticket: handle, rows: self.rows()?, limits }
             }
             41 => Said::NotLoaded { ticket: handle, why: self.text()? },
             42 => Said::Written { ticket: handle, failed: self.optional(|r| Ok((r.flag()?, r.text()?)))? },
@@ -108,6 +106,11 @@ impl<'a> Reader<'a> {
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
             60 => return Ok(Input::Retire { handle }),
+            61 => {
+                let after = self.optional(Self::text)?;
+                return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
+            }
+            62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,
@@ -207,6 +210,24 @@ impl<'a> Reader<'a> {
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
+    }
+
+    /// They share one copy of what crossed.
+    fn rows(&mut self) -> Result<Rows> {
+        let (count, length) = (self.number()?, self.number()?);
+        let memory = Bytes::copy_from_slice(self.take(length)?);
+        let mut reader = Reader::new(&memory);
+        let mut rows = Vec::with_capacity(count.min(length) as usize);
+        for _ in 0..count {
+            let (key, value) = (reader.bytes()?, reader.bytes()?);
+            rows.push((memory.slice_ref(key), memory.slice_ref(value)));
+        }
+        Ok(rows)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = self.number()?;
+        self.take(length)
     }
 
     /// An input whose change carries the reply to a call of another process: its id, the reply unless the engine knows it, and

@@ -7,9 +7,9 @@ import {
   FORK_RULES,
   type ForkRecord,
   type HostMessage,
-  type HostRow,
   type HostTakes,
   type LoopRecord,
+  type PackedRows,
   PURPOSES,
   type StepPolicyRecord,
   type WaitRecord,
@@ -36,6 +36,19 @@ export class InputWriter {
   /** Asks for an actor to be forgotten, if it has nothing to do. */
   retire(handle: number): void {
     this.#record(60, handle);
+  }
+
+  /** Asks for the actors behind `after`, in order of name. */
+  list(ticket: number, after: string | undefined, limit: number): void {
+    this.#record(61, ticket);
+    this.#optionalText(after);
+    this.out.varint(limit);
+  }
+
+  /** Asks for what is stored of an actor. */
+  see(ticket: number, name: string): void {
+    this.#record(62, ticket);
+    this.#text(name);
   }
 
   create(handle: number, call: number, actor: CreateRecord): void {
@@ -315,7 +328,7 @@ export class InputWriter {
   }
 
   /** The rows of an embedding host, and what one of its batches takes. */
-  loaded(ticket: number, rows: readonly HostRow[], { limits, takesWhole, isAtomic }: HostTakes): void {
+  loaded(ticket: number, { count, out: rows }: PackedRows, { limits, takesWhole, isAtomic }: HostTakes): void {
     this.#record(40, ticket);
     this.#flag(limits !== undefined);
     if (limits !== undefined) {
@@ -324,11 +337,8 @@ export class InputWriter {
     }
     this.#flag(takesWhole);
     this.#flag(isAtomic);
-    this.out.varint(rows.length);
-    for (const { key, value } of rows) {
-      this.#bytes(key);
-      this.#bytes(value);
-    }
+    this.out.varint(count);
+    this.#bytes(rows.written());
   }
 
   notLoaded(ticket: number, why: string): void {

@@ -6,6 +6,7 @@ import type {
   EventRecord,
   Facts,
   Halt,
+  Looked,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -94,6 +95,9 @@ export interface ActorSink {
 /** Whoever the rest is for. */
 export interface EngineSink {
   actor(handle: number): ActorSink | undefined;
+  /** What was asked for under this ticket. */
+  looked(ticket: number, found: Looked): void;
+  lookFailed(ticket: number, problem: StoreProblem): void;
   ready(storeId: Uint8Array, url: string): void;
   storeFailed(problem: StoreProblem): void;
   wake(name: string): void;

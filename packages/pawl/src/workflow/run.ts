@@ -308,6 +308,7 @@ export class Run {
     operation.ran = undefined;
     const readOnly = operation.apply === undefined ? undefined : operation.name;
     const attempt = new Attempt(this.owner, number, () => this.#keyOf(op), false, readOnly);
+    attempt.step = operation.name;
     operation.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.attempt(attempt);
@@ -323,6 +324,7 @@ export class Run {
     const undo = this.#undo.get(op);
     if (undo === undefined) return;
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
+    attempt.step = undo.name;
     undo.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
