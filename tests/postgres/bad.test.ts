@@ -63,7 +63,10 @@ function admit(folder: string): void {
     "hostnossl template1,postgres pawl 127.0.0.1/32 trust",
   ];
   writeFileSync(join(folder, "data/pg_hba.conf"), `${rules.join("\n")}\n`);
-  appendFileSync(join(folder, "data/postgresql.conf"), "ssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n");
+  appendFileSync(
+    join(folder, "data/postgresql.conf"),
+    "ssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n",
+  );
 }
 
 beforeAll(async () => {
@@ -95,7 +98,11 @@ describe.runIf(isInstalled())("a database", () => {
   test("that does not know the password, the database or the right lets nobody in, however often it is tried", async () => {
     const url = server.url("bad");
     const wrong = await refusal(url.replace("pawl@", "guest:s3cret-not@"));
-    expect([wrong.code, wrong.retryable, wrong.message.includes("password")]).toEqual(["store_unavailable", false, true]);
+    expect([wrong.code, wrong.retryable, wrong.message.includes("password")]).toEqual([
+      "store_unavailable",
+      false,
+      true,
+    ]);
     const forbidden = await refusal(url.replace("pawl@", "guest:s3cret@"));
     expect([forbidden.code, forbidden.retryable]).toEqual(["store_unavailable", false]);
     expect(forbidden.message).toContain("GRANT CREATE");

@@ -147,7 +147,8 @@ export class Bank {
       accounts = await this.#read();
       return [...this.issued.values()].filter((transfer) => !isSettled(transfer, accounts, this.acknowledged));
     };
-    const stuck = async () => (await open()).map((it) => ({
+    const stuck = async () =>
+      (await open()).map((it) => ({
         ...it,
         acknowledged: this.acknowledged.has(it.id),
         paid: accounts.get(it.from)?.paid[it.id],

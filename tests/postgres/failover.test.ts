@@ -47,7 +47,10 @@ test.runIf(isInstalled())(
     await working;
     await bank.audit(PATIENCE_MS);
     expect(standby.sql("SELECT pg_is_in_recovery()")).toBe("f");
-    console.log(`${before} acknowledged before, ${bank.acknowledged.size - before} after;`, Object.fromEntries(bank.refusals));
+    console.log(
+      `${before} acknowledged before, ${bank.acknowledged.size - before} after;`,
+      Object.fromEntries(bank.refusals),
+    );
   },
   4 * PATIENCE_MS,
 );

@@ -52,6 +52,9 @@ pub(crate) struct Server {
     look: Arc<Notify>,
     /// The actors that whoever drives the store has open, as far as the requests have come.
     held: HashSet<ActorId>,
+    /// Whoever was sent something by a transaction of which nobody knows the outcome: their messages may be noted as known and
+    /// are not.
+    doubtful: HashSet<ActorId>,
 }
 
 type Answers = Vec<(Ticket, Completion)>;
@@ -70,6 +73,7 @@ impl Server {
             tell,
             look: Arc::default(),
             held: HashSet::new(),
+            doubtful: HashSet::new(),
         }
     }
 
@@ -176,6 +180,7 @@ impl Server {
         }
         if !opens.is_empty() {
             answers.extend(self.open(opens).await);
+            self.tell_again().await;
         }
         if let Some(until) = verify {
             self.verify(until).await;
@@ -194,6 +199,18 @@ impl Server {
             }
         }
         self.queue.finish(answers, self.stats);
+    }
+
+    /// Opening an actor decides what became of its changes: what they have sent is looked for from then on.
+    async fn tell_again(&mut self) {
+        let (process, doubtful) = (self.process, Vec::from_iter(self.doubtful.drain()));
+        if doubtful.is_empty() {
+            return;
+        }
+        match self.patiently(async |session, _| share::forget(session, &doubtful, process).await).await {
+            Ok(()) => self.look.notify_one(),
+            Err(_) => self.doubtful.extend(doubtful),
+        }
     }
 
     /// The lease holds again until `until`: finds out what of ours is not ours any more. If that cannot be found out now, the
@@ -335,6 +352,7 @@ impl Server {
                 }
                 Transacted::Unknown(error) => {
                     self.session = None;
+                    self.doubtful.extend(receivers(units));
                     let unknown = trouble::describe(&shown, &error).into_unknown();
                     return Some(answer(units, |_| Outcome::Unknown(unknown.clone())));
                 }
@@ -491,6 +509,15 @@ impl Server {
         self.numbered += 1;
         (self.process << 32) | self.numbered
     }
+}
+
+fn receivers(units: &[(&ActorId, &Unit)]) -> Vec<ActorId> {
+    let mut receivers = Vec::new();
+    for batch in units.iter().flat_map(|(_, unit)| &unit.batches) {
+        let puts = batch.changes.iter().flat_map(|change| &change.put);
+        receivers.extend(puts.map(|put| ActorId::new(batch.actor.namespace.clone(), put.receiver.clone())));
+    }
+    receivers
 }
 
 fn answer(units: &[(&ActorId, &Unit)], outcome: impl Fn(&Batch) -> Outcome) -> Answers {
