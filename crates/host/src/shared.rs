@@ -110,7 +110,8 @@ impl Host {
             }
             (_, News::Halted(actor)) => {
                 let ticket = self.ticket(Job::Outcome(actor.name.clone()));
-                self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });
+                self.store
+                    .submit(ticket, Request::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::Open });
             }
             (_, News::Taken(actors)) => {
                 for actor in actors {

@@ -57,7 +57,7 @@ pub(crate) struct Group {
 pub(crate) enum Last {
     List { after: Option<ActorId>, limit: usize },
     Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
-    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     Compact(Compaction),
 }
 
@@ -415,8 +415,8 @@ impl Group {
             Work::Asked(ticket, Request::Actors { namespace, after, limit }) => {
                 self.last = Some((ticket, Last::Actors { namespace, after, limit }));
             }
-            Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
-                Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
+            Work::Asked(ticket, Request::Read { actor, since, up_to, scopes }) => match check::actor(&actor) {
+                Ok(()) => self.last = Some((ticket, Last::Read { actor, since, up_to, scopes })),
                 Err(error) => self.refused.push((ticket, Completion::Failed(error))),
             },
             Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),

@@ -191,8 +191,8 @@ impl Server {
             Some((ticket, Last::Actors { namespace, after, limit })) => {
                 answers.push((ticket, self.actors(&namespace, after.as_deref(), limit).await));
             }
-            Some((ticket, Last::Read { actor, up_to, scopes })) => {
-                answers.push((ticket, self.read(&actor, up_to, scopes).await));
+            Some((ticket, Last::Read { actor, since, up_to, scopes })) => {
+                answers.push((ticket, self.read(&actor, (since, up_to), scopes).await));
             }
             Some((ticket, Last::Compact(piece))) => {
                 answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
@@ -450,11 +450,11 @@ impl Server {
         }
     }
 
-    async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {
+    async fn read(&mut self, actor: &ActorId, range: (u64, u64), scopes: Scopes) -> Completion {
         let started = Instant::now();
         loop {
             let read = match self.session().await {
-                Ok(session) => past::read(&session.client, actor, up_to, scopes).await,
+                Ok(session) => past::read(&session.client, actor, range, scopes).await,
                 Err(error) => return Completion::Failed(error),
             };
             match read {
