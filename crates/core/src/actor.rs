@@ -89,6 +89,10 @@ impl Actor {
         }
     }
 
+    pub(crate) fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
     pub fn has_run(&self) -> bool {
         self.run.is_some()
     }

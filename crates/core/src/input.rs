@@ -222,10 +222,12 @@ pub enum Input {
     Retry {
         call: CallId,
     },
-    /// Go back to before the entry of this id, and on from there; none: from the start.
+    /// Go back to before the entry of this id, and on from there; none: from the start. `writes` becomes part of that: state
+    /// as it was. If there are any, a verdict on them comes first, as on an action's.
     Replay {
         call: CallId,
         entry_id: Option<String>,
+        writes: Writes,
     },
     /// Write down what the run waits for, so that the actor can be dropped.
     Suspend,

@@ -532,7 +532,7 @@ impl Run {
             Input::Suspend => self.suspend(overlay),
             Input::Cancel { call, compensate, reason } => self.cancel(overlay, call, compensate, reason),
             Input::Retry { call } => self.retry(overlay, call),
-            Input::Replay { call, entry_id } => self.replay(overlay, call, entry_id.as_deref()),
+            Input::Replay { call, entry_id, writes } => self.replay(overlay, call, entry_id.as_deref(), writes),
             _ => {}
         }
     }

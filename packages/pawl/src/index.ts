@@ -20,6 +20,8 @@ export {
   createRuntime,
   type Handle,
   type ListFilter,
+  type ReplayOptions,
+  type Retention,
   type RunState,
   type Runtime,
   type RuntimeOptions,

@@ -11,7 +11,7 @@ use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
 use pawl_core::state::{Delta, Reads};
 use pawl_embed::{Limits, Rows};
-use pawl_host::Input;
+use pawl_host::{Input, Query};
 use thiserror::Error;
 
 /// The adapter wrote something that is no input: a defect, or two versions in one process.
@@ -195,7 +195,12 @@ impl<'a> Reader<'a> {
             35 => ActorInput::Evict,
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
-            32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            32 => ActorInput::Replay {
+                call: self.number()?,
+                entry_id: self.optional(Self::text)?,
+                writes: self.writes()?,
+            },
+            45 => return Ok(Input::Look { handle, call: self.number()?, query: self.query()? }),
             68 => return Ok(Input::Call { name: self.text()?, id: self.text()?, body: self.copied()? }),
             69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
             70 => return Ok(Input::Watch { name: self.text()? }),
@@ -204,6 +209,13 @@ impl<'a> Reader<'a> {
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
+    }
+
+    fn query(&mut self) -> Result<Query> {
+        if self.flag()? {
+            return Ok(Query::Replay { entry_id: self.optional(Self::text)?, rewinds: self.flag()? });
+        }
+        Ok(Query::StateAt { entry_id: self.text()? })
     }
 
     /// They share one copy of what crossed.

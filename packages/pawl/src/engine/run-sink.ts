@@ -86,4 +86,6 @@ export abstract class RunSink {
   reported(): void {}
   sent(): void {}
   answered(): void {}
+  past(): void {}
+  pastFailed(): void {}
 }

@@ -73,6 +73,12 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /**
+   * Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
+   * none: 1,000 and 64 MiB.
+   */
+  deltas?: number
+  deltaBytes?: number
   /** Whether the store is only looked at: another process may have it (SQLite). */
   looks?: boolean
   /** What ids are drawn from; none: chance. */

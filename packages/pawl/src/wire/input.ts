@@ -10,6 +10,7 @@ import {
   type HostMessage,
   type HostTakes,
   type LoopRecord,
+  NOTHING_WRITTEN,
   type PackedRows,
   PURPOSES,
   type StepPolicyRecord,
@@ -327,10 +328,29 @@ export class InputWriter {
     this.out.varint(call);
   }
 
-  replay(handle: number, call: number, entryId: string | undefined): void {
+  /** Goes back to before an entry. `writes`: what becomes of the state in the same change. */
+  replay(handle: number, call: number, entryId: string | undefined, writes: Writes = NOTHING_WRITTEN): void {
     this.#record(32, handle);
     this.out.varint(call);
     this.#optionalText(entryId);
+    this.#writes(writes);
+  }
+
+  /** Asks for the state after the change in which an entry committed. */
+  askState(handle: number, call: number, entryId: string): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(false);
+    this.#text(entryId);
+  }
+
+  /** Asks what going back to before an entry would take away, and what the state would be, if that is to be taken back, too. */
+  askWay(handle: number, call: number, entryId: string, rewinds: boolean): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(true);
+    this.#optionalText(entryId);
+    this.#flag(rewinds);
   }
 
   polled(handle: number, op: number, messages: readonly HostMessage[]): void {
@@ -445,6 +465,10 @@ export class InputWriter {
   #done(output: Uint8Array | undefined, writes: Writes): void {
     this.#flag(false);
     this.#optionalBytes(output);
+    this.#writes(writes);
+  }
+
+  #writes(writes: Writes): void {
     this.out.varint(writes.cells.length);
     for (const { cell, pin, delta, reads } of writes.cells) {
       this.#text(cell);

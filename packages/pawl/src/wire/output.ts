@@ -21,6 +21,7 @@ import {
   type Terminal,
   type Told,
   type Verdict,
+  type WasRecord,
 } from "./records.ts";
 import { type ActorSink, type EngineSink, MISUSES, type Misuse, type StoreProblem } from "./sinks.ts";
 
@@ -194,6 +195,20 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
     case 36: {
       const [scope, replaying, steps] = [reader.number(), reader.flag(), reader.bytes()];
       return actor?.ahead(scope, steps, replaying);
+    }
+    case 44: {
+      const [call, was] = [reader.number(), reader.was()];
+      return actor?.past(call, { kind: "state", was });
+    }
+    case 45: {
+      const [call, entryIds] = [reader.number(), Array.from({ length: reader.number() }, () => reader.text())];
+      const was = reader.flag() ? reader.was() : undefined;
+      const moved = Array.from({ length: reader.number() }, () => ({ seq: reader.number(), at: reader.time() }));
+      return actor?.past(call, { kind: "way", entryIds, was, moved });
+    }
+    case 46: {
+      const [call, problem] = [reader.number(), reader.problem()];
+      return actor?.pastFailed(call, problem);
     }
     case 35:
       return actor?.due();
@@ -455,6 +470,10 @@ export class OutputReader {
     const outcome = this.flag() ? this.outcome() : undefined;
     const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
     return { exists, hasRun, outcome, state, seq: this.number() };
+  }
+
+  was(): WasRecord {
+    return { version: this.number(), value: this.optionalBytes() };
   }
 
   problem(): StoreProblem {

@@ -213,6 +213,31 @@ export interface DivergenceRecord {
     | { readonly kind: "no_handler"; readonly recorded: OperationRecord };
 }
 
+/** State as it was: the encoded value, with the version of its shape. */
+export interface WasRecord {
+  readonly version: number;
+  readonly value: Uint8Array | undefined;
+}
+
+/** What was asked of an actor's past. */
+export type PastRecord =
+  | { readonly kind: "state"; readonly was: WasRecord }
+  | {
+      readonly kind: "way";
+      /** What is taken away, in the order in which it came into being. */
+      readonly entryIds: readonly string[];
+      /** What the state is to be; none: what it is. */
+      readonly was: WasRecord | undefined;
+      readonly moved: readonly MovedRecord[];
+    };
+
+/** A change that others have made to the state since. */
+export interface MovedRecord {
+  readonly seq: number;
+  /** In milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export const FAILED_PARTS = ["step", "rollback", "workflow"] as const;
 
 export interface EventRecord {

@@ -7,6 +7,7 @@ import type {
   Facts,
   Halt,
   Looked,
+  PastRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -82,6 +83,9 @@ export interface ActorSink {
   reported(report: number): void;
   reply(call: number): void;
   refuse(call: number, reason: Refusal, why: string): void;
+  /** What was asked of the past. */
+  past(call: number, past: PastRecord): void;
+  pastFailed(call: number, problem: StoreProblem): void;
   runEnded(outcome: RunOutcome): void;
   parked(divergence: DivergenceRecord): void;
   misuse(op: number | undefined, misuse: Misuse, name: string): void;
