@@ -63,6 +63,8 @@ pub enum Output {
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub exists: bool,
+    /// Whether it was destroyed, and not made again.
+    pub destroyed: bool,
     pub has_run: bool,
     /// How the run ended, if it has.
     pub outcome: Option<RunOutcome>,
@@ -99,12 +101,15 @@ impl Turn {
         let mut stale = |attempt| self.verdicts.push((handle, attempt, Verdict::Stale));
         let call = match input {
             ActorInput::Settle { op, attempt, .. } => return stale(Attempt::Step { op: *op, attempt: *attempt }),
+            ActorInput::Received { receipt, attempt, .. } => {
+                return stale(Attempt::Receive { receipt: *receipt, attempt: *attempt });
+            }
             ActorInput::Reported { report, .. } => return stale(Attempt::Report { report: *report }),
             ActorInput::Acted { call, .. } => {
                 stale(Attempt::Action { call: *call });
                 *call
             }
-            ActorInput::Send { call, .. } => *call,
+            ActorInput::Send { call, .. } | ActorInput::Destroy { call } => *call,
             ActorInput::Create(create) => create.call,
             ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
             _ => return,

@@ -225,6 +225,7 @@ fn loaded(opened: Opened) -> Loaded {
 fn facts(actor: &Actor) -> Facts {
     Facts {
         exists: actor.exists(),
+        destroyed: actor.is_destroyed(),
         has_run: actor.has_run(),
         outcome: actor.outcome().cloned(),
         state: actor.state(),

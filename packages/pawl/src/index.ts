@@ -19,9 +19,11 @@ export {
   type Client,
   createRuntime,
   type Handle,
+  type Retention,
   type Runtime,
   type RuntimeOptions,
   type Shown,
+  type WaitOptions,
 } from "./runtime.ts";
 export { ask, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
@@ -51,6 +53,7 @@ export type {
   NoState,
   OutOf,
   OutputOf,
+  Question,
   Queue,
   Ref,
   ReplyOf,

@@ -8,11 +8,12 @@ import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
-import { type FailureRecord, toFailure } from "./failure.ts";
+import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Receipts } from "./loaded/receipts.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
@@ -27,11 +28,14 @@ import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
 import type {
+  AnswerRecord,
+  CreateRecord,
   DivergenceRecord,
   EventRecord,
   Facts,
   Halt,
   Misuse,
+  ReceiveRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -66,6 +70,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly #options: LoadedOptions;
   readonly #calls: Calls;
   readonly #reports: Reports;
+  readonly #receipts: Receipts;
   readonly #waiters: Waiters;
   #nextOp = 1;
   #run: Run | undefined;
@@ -97,6 +102,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.schedule();
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
+    this.#receipts = new Receipts(this);
     this.#waiters = new Waiters(this);
   }
 
@@ -106,6 +112,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   get hasEnded(): boolean {
     return this.#outcome !== undefined;
+  }
+
+  handles(message: unknown): boolean {
+    return typeof message === "string" && Object.hasOwn(this.definition.receive ?? {}, message);
   }
 
   /** Resolves when the actor is loaded and, if it exists, at work. */
@@ -130,6 +140,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   async #create(input: Uint8Array | undefined): Promise<void> {
+    await this.#make(this.#recordOf(input));
+  }
+
+  /** The actor as it is to be made: its first state is code. */
+  #recordOf(input: Uint8Array | undefined): CreateRecord {
     const { definition } = this;
     // By value, as everywhere: what the actor sees is what is stored.
     const stored = input === undefined ? undefined : decode(input);
@@ -141,14 +156,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
             `\`state\` of ${this.name} returned a value`,
             this.limits.valueBytes,
           );
-    const record = { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+    return { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+  }
+
+  async #make(record: CreateRecord): Promise<void> {
     await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
     const seq = (this.#facts?.seq ?? 0) + 1;
-    const head = state === undefined ? undefined : { version: record.version, head: seq };
+    const head = record.state === undefined ? undefined : { version: record.version, head: seq };
+    const facts = { exists: true, destroyed: false, hasRun: record.workflow, outcome: undefined, state: head, seq };
     try {
-      await this.#begin({ exists: true, hasRun: record.workflow, outcome: undefined, state: head, seq });
+      await this.#begin(facts);
     } catch (error) {
       throw this.#giveUp(error);
     }
@@ -160,11 +179,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "action":
         return this.act(call.name, call.args, call.key);
       case "send":
-        return void (await this.send(call.name, call.body, call.delay));
+        return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
-        return this.ask(call.name, call.body, call.asked);
+        return this.ask(call.name, call.body, call.asked, call.key);
       case "cancel":
         return this.cancel(call.compensate, call.reason);
+      case "destroy":
+        return this.destroy();
       case "result":
         return this.result();
     }
@@ -174,27 +195,36 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, key.text, callersContext);
+    return this.#calls.act(name, args, key, callersContext);
   }
 
   /** Sends a message; resolves to its id when it is durable. */
-  async send(name: string, body: Uint8Array, delay: number): Promise<string> {
+  async send(name: string, body: Uint8Array, delay: number, key: CallKey | undefined): Promise<string> {
     await this.exist();
     const { input } = this.pump;
-    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay))) as string;
+    const keep = key && { key: `message ${name} ${key.text}`, ms: key.keep, always: true };
+    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay, keep))) as string;
   }
 
   /**
    * Sends a message and waits for its answer. `asked` is told the message's id; whoever has that waits for the answer to the
    * message that is there, and sends none.
    */
-  async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
-    asked.messageId ??= await this.send(name, body, 0);
+  async ask(name: string, body: Uint8Array, asked: Asked, key: CallKey | undefined): Promise<unknown> {
+    asked.messageId ??= await this.send(name, body, 0, key);
     const { messageId } = asked;
     await this.load();
-    const answer = this.#waiters.answer(messageId);
-    if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
+    const answer = this.#waiters.answer(messageId, !this.handles(name));
+    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
     return answer;
+  }
+
+  /** Ends the actor: nothing of it stays but that it was. Does nothing if there is none. */
+  async destroy(): Promise<void> {
+    const { exists } = await this.load();
+    if (!exists) await this.#creating;
+    if (this.#facts?.exists !== true) return;
+    await this.#calls.submit((call) => this.pump.input.destroy(this.handle, call));
   }
 
   /** Ends the run between two commits; resolves when that is durable. */
@@ -249,6 +279,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const { exists } = await this.load();
     if (exists) return;
     if (this.#creating !== undefined) return this.#creating;
+    if (this.#facts?.destroyed === true) throw say.actorDestroyed(this.name);
     if (this.definition.input !== undefined) throw say.actorNotFound(this.name);
     return this.create(undefined, "keep");
   }
@@ -256,7 +287,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
   async wake(): Promise<void> {
     const { exists } = await this.load();
-    if (!exists && this.definition.input === undefined) await this.exist();
+    const isGone = this.#facts?.destroyed === true;
+    if (!exists && !isGone && this.definition.input === undefined) await this.exist();
   }
 
   /** No new operation starts; what runs may end. */
@@ -328,19 +360,31 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.drop(reason);
     this.#run = undefined;
     this.#reports.stop(reason);
+    this.#receipts.stop(reason);
   }
 
   /** The actor is there, or is not: gets what its code needs, and sets its run going. */
   async #begin(facts: Facts): Promise<void> {
     this.#facts = facts;
-    if (!facts.exists) return;
+    if (!facts.exists) return this.#start();
     const head = stateHead(this, facts);
     this.mirror = head === undefined ? undefined : mirrorAt(this, head);
     this.#outcome = facts.outcome;
     this.vars = this.definition.vars?.({ key: this.key, log: this.log });
     if (facts.outcome !== undefined) this.#waiters.tellResult(facts.outcome);
     this.#waiters.answerAskers();
-    this.pump.input.start(this.handle, this.definition.onError !== undefined, this.#options.codeVersion);
+    this.#start();
+  }
+
+  /** From now on the engine may call code. */
+  #start(): void {
+    const { handle, policy, definition, messages } = this;
+    const { input } = this.pump;
+    const reports = definition.onError !== undefined;
+    const names = Object.keys(definition.receive ?? {});
+    const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
+    if (names.length > 0) input.receives(handle, { names, answered, policy, reports });
+    input.start(handle, reports, this.#options.codeVersion);
     this.pump.schedule();
   }
 
@@ -421,8 +465,45 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#calls.sent(id, messageId);
   }
 
-  answered(messageId: string, reply: Uint8Array | undefined): void {
-    this.#waiters.answered(messageId, reply);
+  answered(messageId: string, answer: AnswerRecord): void {
+    this.#waiters.answered(messageId, answer);
+  }
+
+  receive(message: ReceiveRecord): void {
+    this.#receipts.receive(message);
+  }
+
+  receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void {
+    this.#receipts.verdict(receipt, attempt, verdict);
+  }
+
+  abortReceipt(receipt: number, attempt: number, timeout: number): void {
+    this.#receipts.abort(receipt, attempt, timeout);
+  }
+
+  received(receipt: number): void {
+    this.#receipts.received(receipt);
+  }
+
+  ordered(input: Uint8Array | undefined): void {
+    // Whoever is making it already makes it for the other actor, too.
+    if (this.#creating !== undefined) return;
+    let record: CreateRecord;
+    try {
+      record = { ...this.#recordOf(input), ordered: true };
+    } catch (error) {
+      this.log.error({ actor: this.name, err: error }, "an actor that another one has ordered could not be made");
+      this.pump.input.notOrdered(this.handle, toRecord(error));
+      return this.pump.schedule();
+    }
+    this.#creating = this.#make(record).finally(() => {
+      this.#creating = undefined;
+    });
+    this.#creating.catch(ignored);
+  }
+
+  destroyed(): void {
+    this.#giveUp(say.actorDestroyed(this.name));
   }
 
   durable(op: number): void {
@@ -463,7 +544,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run = undefined;
     if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#waiters.failAskers(say.runEnded(this.name));
+    this.#waiters.failAskersOfRun(say.runEnded(this.name));
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {

@@ -11,7 +11,7 @@ import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
-import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -19,7 +19,18 @@ import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from 
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
 
-export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions, Shown } from "./runtime/types.ts";
+export type {
+  Admin,
+  CallOptions,
+  Client,
+  Handle,
+  Hooks,
+  Retention,
+  Runtime,
+  RuntimeOptions,
+  Shown,
+  WaitOptions,
+} from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
@@ -63,6 +74,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
+  readonly keepKeys: number;
   readonly #log: Logger;
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
@@ -83,6 +95,8 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
+    const { keys } = options.retention ?? {};
+    this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.#log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     for (const actor of options.actors) {
@@ -144,6 +158,16 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     throw say.badArgument(`${name} was given an input, but its type declares none.
   found     an input
   expected  nothing, or a type with \`input\`: actor("${name.slice(0, name.indexOf("/"))}", { input: type<T>(), ... })`);
+  }
+
+  /** The same, for what cannot wait for a schema. */
+  inputOf(name: string, definition: AnyDefinition, input: unknown): Uint8Array | undefined {
+    const encoded = this.#input(name, definition, input);
+    if (!(encoded instanceof Promise)) return encoded;
+    encoded.catch(() => {});
+    throw say.badArgument(`${name} is to be made by a commit, but the schema of its input takes its time.
+  found     a schema that validates asynchronously
+  expected  one that answers at once`);
   }
 
   handle(actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {

@@ -127,6 +127,10 @@ impl Run {
                 self.waiters.remove(op, &names);
                 self.unused.extend(taken);
             }
+            Kind::Call { question, .. } => {
+                self.questions.remove(&question);
+                self.given_up.push(pending.place);
+            }
             Kind::Fork(branches) => closed.extend(branches.cancelled),
             _ => {}
         }

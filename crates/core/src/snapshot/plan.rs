@@ -68,7 +68,7 @@ pub fn compact(kept: &Kept, retention: Retention) -> Result<Option<Plan>, OpenEr
 }
 
 fn snapshot(kept: &Kept, fold: &Fold, overlay: &Overlay, seq: u64, mut known: Known) -> Result<Plan, OpenError> {
-    let (open, closed) = write::run(fold);
+    let (open, closed) = write::run(fold, overlay.newest());
     let before = kept.newest.as_ref().map(|newest| Manifest::read(&newest.snapshot)).transpose()?;
     let appended: usize = kept.changes.iter().map(|(_, body)| body.len()).sum();
     let run = known.cut(&open.bytes, &open.ends);

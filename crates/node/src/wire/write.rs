@@ -1,5 +1,7 @@
 //! Outputs, to the adapter.
 
+use pawl_core::Trouble;
+use pawl_core::answers::Answer;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
@@ -44,14 +46,24 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
+/// Appends what whoever asked a message is told.
+pub fn write_answer(answer: &Answer, out: &mut Vec<u8>) {
+    Writer(out).answer(answer);
+}
+
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; then how many attempts
 /// had to run again.
-pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], conflicts: u64, out: &mut Vec<u8>) {
+pub fn write_inspection(
+    history: &[Listed<'_>],
+    inbox: &[(&Message, Option<&Trouble>)],
+    conflicts: u64,
+    out: &mut Vec<u8>,
+) {
     let mut writer = Writer(out);
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
-    inbox.iter().for_each(|message| writer.message(message));
+    inbox.iter().for_each(|message| writer.message(*message));
     writer.number(conflicts);
 }
 
@@ -289,10 +301,33 @@ impl Writer<'_> {
                 self.number(*call);
                 self.text(message_id);
             }
+            ActorOutput::Receive { receipt, attempt, id, name, body } => {
+                self.record(52, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.text(id);
+                self.text(name);
+                self.bytes(body);
+            }
+            ActorOutput::AbortReceipt { receipt, attempt, timeout_ms } => {
+                self.record(53, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.time(*timeout_ms as f64);
+            }
+            ActorOutput::Received { receipt } => {
+                self.record(54, handle);
+                self.number(*receipt);
+            }
+            ActorOutput::Ordered { input } => {
+                self.record(55, handle);
+                self.optional(input.as_ref(), |w, input| w.bytes(input));
+            }
+            ActorOutput::Destroyed => self.record(56, handle),
             ActorOutput::Answered { message_id, reply } => {
                 self.record(31, handle);
                 self.text(message_id);
-                self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
+                self.answer(reply);
             }
             ActorOutput::Want { op, names, count } => {
                 self.record(33, handle);
@@ -362,11 +397,27 @@ impl Writer<'_> {
         });
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, (message, trouble): (&Message, Option<&Trouble>)) {
         self.text(&message.id());
         self.text(&message.name);
         self.bytes(&message.body);
         self.time(message.sent_at as f64);
+        self.optional(trouble.filter(|trouble| trouble.aside), |w, trouble| w.failure(&trouble.failure));
+    }
+
+    /// A byte 0: nothing; 1 and a value; 2 and a failure.
+    fn answer(&mut self, answer: &Answer) {
+        match answer {
+            Ok(None) => self.byte(0),
+            Ok(Some(value)) => {
+                self.byte(1);
+                self.bytes(value);
+            }
+            Err(failure) => {
+                self.byte(2);
+                self.failure(failure);
+            }
+        }
     }
 
     fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
@@ -383,6 +434,11 @@ impl Writer<'_> {
             Attempt::Report { report } => {
                 self.byte(2);
                 self.number(report);
+            }
+            Attempt::Receive { receipt, attempt } => {
+                self.byte(3);
+                self.number(receipt);
+                self.number(attempt.into());
             }
         }
         match verdict {
@@ -447,6 +503,7 @@ impl Writer<'_> {
             FailedPart::Step => 0,
             FailedPart::Rollback => 1,
             FailedPart::Workflow => 2,
+            FailedPart::Receive => 3,
         });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());
@@ -463,6 +520,7 @@ impl Writer<'_> {
             Refusal::Broken(why) => (4, why.as_str()),
             Refusal::Lost => (5, ""),
             Refusal::Nothing(why) => (6, *why),
+            Refusal::Destroyed => (7, ""),
         };
         self.byte(kind);
         self.text(text);
@@ -554,6 +612,7 @@ impl Writer<'_> {
 
     fn facts(&mut self, facts: &Facts) {
         self.byte(facts.exists.into());
+        self.byte(facts.destroyed.into());
         self.byte(facts.has_run.into());
         self.optional(facts.outcome.as_ref(), |w, outcome| w.outcome(outcome));
         self.optional(facts.state.as_ref(), |w, (version, head)| {

@@ -8,9 +8,10 @@ import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
+import type { CallKey } from "../runtime/call.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
-import type { Refusal, Verdict } from "../wire.ts";
+import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 /** Something that a caller waits for. */
@@ -28,14 +29,21 @@ export interface Call {
 interface Action {
   readonly name: string;
   readonly args: Uint8Array;
-  readonly idempotencyKey: string;
+  readonly key: CallKey;
   readonly callersContext: CallersContext;
   attempt: Attempt | undefined;
+}
+
+/** What an action under a caller's key is remembered as. */
+function keptAs({ name, key }: Action): string {
+  return `action ${name} ${key.text}`;
 }
 
 export class Calls {
   readonly #owner: RunOwner;
   readonly #calls = new Map<number, Call>();
+  /** Actions that are under way under a caller's key. */
+  readonly #kept = new Map<string, Promise<unknown>>();
   #next = 1;
 
   constructor(owner: RunOwner) {
@@ -53,8 +61,27 @@ export class Calls {
   }
 
   /** Runs an action until it is answered. */
-  act(name: string, args: Uint8Array, idempotencyKey: string, callersContext: CallersContext): Promise<unknown> {
-    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
+  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext): Promise<unknown> {
+    const action: Action = { name, args, key, callersContext, attempt: undefined };
+    if (key.keep === 0) return this.#act(action);
+    const kept = keptAs(action);
+    const known = this.#kept.get(kept) ?? this.#remembered(kept);
+    if (known !== undefined) return known;
+    const called = this.#act(action).finally(() => this.#kept.delete(kept));
+    this.#kept.set(kept, called);
+    return called;
+  }
+
+  /** What a call under the same key has returned, some time ago. */
+  #remembered(kept: string): Promise<unknown> | undefined {
+    const { pump, handle } = this.#owner;
+    const reply = pump.engine.remembered(handle, kept, pump.now());
+    if (reply.length === 0) return undefined;
+    const answer = readAnswer(reply);
+    return Promise.resolve(answer.kind === "reply" && answer.bytes !== undefined ? decode(answer.bytes) : undefined);
+  }
+
+  #act(action: Action): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -64,7 +91,7 @@ export class Calls {
   }
 
   #runAction(id: number, call: Call, action: Action): void {
-    const attempt = new Attempt(this.#owner, 1, () => action.idempotencyKey);
+    const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
     action.attempt = attempt;
     const run = this.#owner.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
@@ -74,7 +101,11 @@ export class Calls {
     const settle = (): void => {
       const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
       call.submitted = true;
-      this.#owner.pump.input.acted(this.#owner.handle, id, writes);
+      const { keep, always } = action.key;
+      const remembered = keep === 0 ? undefined : { key: keptAs(action), ms: keep, always };
+      const reply = call.answer !== undefined && "bytes" in call.answer ? call.answer.bytes : undefined;
+      const { input } = this.#owner.pump;
+      input.acted(this.#owner.handle, id, remembered && reply, writes, remembered);
       this.#owner.pump.schedule();
     };
     const returned = (output: unknown): void => {
@@ -103,6 +134,13 @@ export class Calls {
       this.#owner.pump.schedule();
     };
     callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
+  }
+
+  /** What is done outside for a call is known by the caller's key, if it has one. */
+  #keyOf(action: Action): string | undefined {
+    const { keep, text } = action.key;
+    const { pump, handle } = this.#owner;
+    return keep === 0 ? text : (pump.engine.callKey(handle, keptAs(action)) ?? undefined);
   }
 
   sent(id: number, messageId: string): void {

@@ -6,7 +6,7 @@ import * as say from "../messages.ts";
 import type { RuntimeOptions } from "./types.ts";
 
 const OPTIONS: ReadonlySet<string> = new Set(
-  "actors store namespace codeVersion logger grace limits stallLimit".split(" "),
+  "actors store namespace codeVersion logger grace limits stallLimit retention".split(" "),
 );
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
 /** What stores take: a change of 256 MiB, a message of 1 MiB. */
@@ -29,6 +29,7 @@ export function checkOptions(options: RuntimeOptions): void {
   }
   if (options.grace !== undefined) milliseconds(options.grace, "grace");
   if (options.stallLimit !== undefined) milliseconds(options.stallLimit, "stallLimit");
+  refuseUnknown(options.retention ?? {}, ["keys"], "retention");
   checkLogAndVersion(options);
   if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
     throw say.badArgument(
