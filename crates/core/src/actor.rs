@@ -126,6 +126,16 @@ impl Actor {
         }
     }
 
+    /// Whether it has nothing to do until something comes in, or until its alarm; what it waits for need not be written yet.
+    pub fn rests(&self) -> bool {
+        self.standing().alarm != Some(0) && !self.wants_pulse() && self.overlay.rests()
+    }
+
+    /// Whether all that it would be loaded with is durable, the newest row's status and alarm among it.
+    pub fn is_written(&self) -> bool {
+        self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
+    }
+
     /// How often the run was recovered after it had been undone.
     pub fn generation(&self) -> u64 {
         self.run.as_ref().map_or(0, |run| run.generation)

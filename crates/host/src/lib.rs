@@ -10,6 +10,7 @@ mod compaction;
 mod idempotency;
 mod outputs;
 mod recovery;
+mod retiring;
 mod table;
 mod timers;
 
@@ -43,6 +44,8 @@ pub enum Input {
     Actor { handle: Handle, input: ActorInput },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
+    /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
+    Retire { handle: Handle },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
@@ -226,11 +229,13 @@ impl Host {
     fn take(&mut self, now: Time, input: Input, turn: &mut Turn) {
         match input {
             Input::Open { handle, name } => {
+                self.timers.forget_wake(&name);
                 self.table.insert(handle, name);
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
+            Input::Retire { handle } => self.retire(now, handle, turn),
             Input::Resume => self.list(None),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
@@ -238,30 +243,6 @@ impl Host {
                 }
             }
         }
-    }
-
-    fn close(&mut self, handle: Handle) {
-        self.batches.hurry(handle);
-        self.submit();
-        self.timers.forget(handle);
-        if let Some(compactor) = &mut self.compactor {
-            compactor.closed(handle);
-        }
-        // Embedding hosts wake their own actors.
-        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
-            && !self.numbered
-        {
-            if actor.waiting() > 0 {
-                self.waiting.insert(name.clone(), actor.waiting());
-            }
-            if let Some(alarm) = actor.standing().alarm {
-                self.timers.wake_at(alarm, name.to_string());
-            }
-        }
-        if let Some(name) = self.table.name(handle) {
-            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
-        }
-        self.table.remove(handle);
     }
 
     /// Gives an actor an input and gathers what it says.
@@ -302,7 +283,7 @@ impl Host {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
-                timers::Due::Wake(name) => turn.others.push(Output::Wake { name }),
+                timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
     }
@@ -403,10 +384,9 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
-            let name = due.actor.name.to_string();
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, name),
-                _ => turn.others.push(Output::Wake { name }),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
         if full { self.list(last) } else { turn.others.push(Output::Resumed) }

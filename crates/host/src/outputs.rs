@@ -50,6 +50,11 @@ pub enum Output {
         handle: Handle,
         output: ActorOutput,
     },
+    /// Whether an actor that was to be retired is forgotten. If not, it has something to do, or to write down first.
+    Retired {
+        handle: Handle,
+        gone: bool,
+    },
     /// This actor has work now.
     Wake {
         name: String,

@@ -13,6 +13,7 @@ import { type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Presence } from "./loaded/presence.ts";
 import { Receipts } from "./loaded/receipts.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
@@ -76,6 +77,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #run: Run | undefined;
   #facts: Facts | undefined;
   #opened = deferred<void>();
+  readonly #presence: Presence;
   #creating: Promise<void> | undefined;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
@@ -100,6 +102,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.add(handle, this);
     pump.input.open(handle, this.name);
     pump.schedule();
+    this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
     this.#receipts = new Receipts(this);
@@ -296,6 +299,43 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.drain();
   }
 
+  /** Somebody is about to ask something of it. */
+  touch(): void {
+    this.#presence.want(this.pump.now());
+  }
+
+  /** Since when it has had nothing to do, as far as is known here; none while it has. */
+  get idleSince(): number | undefined {
+    const parts = [this.#calls, this.#reports, this.#receipts, this.#waiters];
+    if (parts.some((part) => part.isAtWork) || this.#creating !== undefined || this.oldestPin() !== undefined)
+      return undefined;
+    return this.#presence.idleSince;
+  }
+
+  /** Asks the engine to forget it, if it has nothing to do there either. What is asked of it meanwhile waits. */
+  retire(): void {
+    this.#presence.leave();
+    this.#opened = deferred();
+    this.#opened.promise.catch(ignored);
+    this.pump.input.retire(this.handle);
+    this.pump.schedule();
+  }
+
+  retired(gone: boolean): void {
+    if (!gone) {
+      this.#presence.stay();
+      return this.#opened.resolve();
+    }
+    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    if (this.#presence.isWanted) {
+      this.#stopRun(asleep);
+      this.pump.input.open(this.handle, this.name);
+      return this.pump.schedule();
+    }
+    this.drop(asleep);
+    this.#options.forget();
+  }
+
   /** Writes down what the run waits for, so that the actor can be dropped. */
   suspend(): void {
     this.pump.input.suspend(this.handle);
@@ -319,7 +359,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   // What the engine says.
 
   opened(facts: Facts): void {
-    this.#begin(facts).then(this.#opened.resolve, (error: unknown) => this.#giveUp(error));
+    const arrived = () => {
+      this.#presence.arrive(this.pump.turnedAt);
+      this.#opened.resolve();
+    };
+    this.#begin(facts).then(arrived, (error: unknown) => this.#giveUp(error));
   }
 
   openFailed(problem: StoreProblem): void {
@@ -344,6 +388,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
+    this.#presence.leave();
     this.#opened = deferred();
     this.#opened.promise.catch(ignored);
     const error = say.lost(this.name, problem);
@@ -404,6 +449,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   execute(op: number, attempt: number): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.execute(op, attempt);
   }
 
@@ -441,6 +487,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.resolve(op, value, told);
   }
 

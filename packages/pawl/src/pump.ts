@@ -79,6 +79,7 @@ export class Pump implements EngineSink {
   #waiting = 0;
   #storePending = 0;
   #told = 0;
+  #turnedAt = 0;
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
@@ -95,6 +96,11 @@ export class Pump implements EngineSink {
 
   now(): number {
     return this.#now();
+  }
+
+  /** The time of the newest turn. */
+  get turnedAt(): number {
+    return this.#turnedAt;
   }
 
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
@@ -255,6 +261,7 @@ export class Pump implements EngineSink {
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
+    this.#turnedAt = now;
     const length = this.#advance(now, out.memory, out.length, this.#output);
     out.clear();
     if (length > this.#output.length) {

@@ -15,6 +15,7 @@ import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/c
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
@@ -36,6 +37,7 @@ export type {
 const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
+const IDLE_MS = 30_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -81,6 +83,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
+  readonly #sweeper: Sweeper | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -99,6 +102,15 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.#log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
+    // A clock that is moved by hand moves to what waits for it: nobody asked for this.
+    if (options.idleAfter !== undefined || hooks.after === undefined)
+      this.#sweeper = new Sweeper({
+        idleAfter: milliseconds(options.idleAfter ?? IDLE_MS, "idleAfter"),
+        actors: () => this.#loaded.values(),
+        now: hooks.now ?? Date.now,
+        after: (ms, run) => this.after(ms, run),
+        isPressed: hooks.isPressed ?? isMemoryShort,
+      });
     for (const actor of options.actors) {
       const own = definitionOf(actor);
       const definition = hooks.define?.(actor.name, own) ?? own;
@@ -108,6 +120,11 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
         );
       this.#definitions.set(actor.name, { actor, definition });
     }
+  }
+
+  /** For tests: the actors in memory, by `type/key`, in the order in which they were loaded. */
+  names(): string[] {
+    return [...this.#loaded.keys()];
   }
 
   /** For tests: the engine behind it, once it is open. */
@@ -193,6 +210,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#sweeper?.stop();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     for (const loaded of this.#loaded.values()) loaded.drop(error);
@@ -200,6 +218,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   async #close(grace: number): Promise<void> {
+    this.#sweeper?.stop();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -267,7 +286,10 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   #load(type: string, key: string): LoadedActor {
     const name = `${type}/${key}`;
     const known = this.#loaded.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.touch();
+      return known;
+    }
     const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
@@ -284,6 +306,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       },
     });
     this.#loaded.set(name, loaded);
+    this.#sweeper?.note();
     return loaded;
   }
 

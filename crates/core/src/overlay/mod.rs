@@ -138,6 +138,11 @@ impl Overlay {
         self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }
 
+    /// Whether no attempt holds others, or is held.
+    pub fn rests(&self) -> bool {
+        self.turns.rests()
+    }
+
     /// The time of the newest change or message.
     pub fn newest(&self) -> Time {
         self.newest

@@ -108,6 +108,7 @@ impl<'a> Reader<'a> {
             1 => return Ok(Input::Open { handle, name: self.text()? }),
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
+            60 => return Ok(Input::Retire { handle }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,

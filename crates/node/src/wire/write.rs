@@ -101,6 +101,10 @@ impl Writer<'_> {
                 self.record(25, *handle);
                 self.facts(facts);
             }
+            Output::Retired { handle, gone } => {
+                self.record(60, *handle);
+                self.byte((*gone).into());
+            }
             Output::Wake { name } => {
                 self.record(26, 0);
                 self.text(name);

@@ -50,6 +50,11 @@ export class Calls {
     this.#owner = owner;
   }
 
+  /** Whether anybody waits for an answer. */
+  get isAtWork(): boolean {
+    return this.#calls.size > 0;
+  }
+
   /** Asks the engine for something whose answer is that it is durable. */
   submit(write: (call: number) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {

@@ -23,6 +23,11 @@ export class Receipts {
     this.#owner = owner;
   }
 
+  /** Whether a message is being handled. */
+  get isAtWork(): boolean {
+    return this.#receipts.size > 0;
+  }
+
   receive(message: ReceiveRecord): void {
     this.#end(message.receipt);
     this.#owner.pump.hold("work");

@@ -36,6 +36,11 @@ export class InputWriter {
     this.#record(3, 0);
   }
 
+  /** Asks for an actor to be forgotten, if it has nothing to do. */
+  retire(handle: number): void {
+    this.#record(60, handle);
+  }
+
   create(handle: number, call: number, actor: CreateRecord): void {
     this.#record(4, handle);
     this.out.varint(call);

@@ -70,6 +70,10 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
     return sink.write(handle, actor, calls, after);
   }
+  if (kind === 60) {
+    const gone = reader.flag();
+    return sink.actor(handle)?.retired(gone);
+  }
   if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {

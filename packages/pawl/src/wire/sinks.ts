@@ -100,6 +100,8 @@ export interface ActorSink {
   openFailed(problem: StoreProblem): void;
   lost(problem: StoreProblem): void;
   reopened(facts: Facts): void;
+  /** Whether the engine has forgotten an actor that it was asked to forget. */
+  retired(gone: boolean): void;
 }
 
 /** Whoever the rest is for. */

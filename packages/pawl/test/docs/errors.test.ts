@@ -31,7 +31,7 @@ describe("npx pawl explain", () => {
   test("CODE says what it means, what has happened, and what to do", () => {
     const { misuse } = CODES;
     expect(run("explain", "stale_value")).toBe(
-      `stale_value\n  meaning   ${misuse.stale_value?.meaning}\n  effect    ${misuse.stale_value?.effect}\n  do        ${misuse.stale_value?.todo}\n`,
+      `stale_value\n  meaning   ${misuse["stale_value"]?.meaning}\n  effect    ${misuse["stale_value"]?.effect}\n  do        ${misuse["stale_value"]?.todo}\n`,
     );
     expect(JSON.parse(run("explain", "fenced", "--json"))).toMatchObject({ code: "fenced" });
   });

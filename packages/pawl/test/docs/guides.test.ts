@@ -19,38 +19,45 @@ interface Report {
   }[];
 }
 
-describe.each(["testing.md", "workflows.md", "state.md", "isolation.md", "messages.md", "embedding.md"])(
-  "docs/%s",
-  (name) => {
-    const guide = programsOf(readFileSync(join(PACKAGE, "../../docs", name), "utf8")).join("\n");
-    let folder: string;
-    let file: string;
+describe.each([
+  "testing.md",
+  "workflows.md",
+  "state.md",
+  "isolation.md",
+  "messages.md",
+  "embedding.md",
+  "retries.md",
+  "approval.md",
+  "versioning.md",
+])("docs/%s", (name) => {
+  const guide = programsOf(readFileSync(join(PACKAGE, "../../docs", name), "utf8")).join("\n");
+  let folder: string;
+  let file: string;
 
-    beforeAll(() => {
-      // Inside the package, so that `import "pawl"` finds the package itself, as built.
-      folder = mkdtempSync(join(PACKAGE, ".tmp-guide-"));
-      file = join(folder, "guide.test.ts");
-      // As vitest is by itself: the workspace's configuration looks elsewhere.
-      writeFileSync(join(folder, "vitest.config.mjs"), "export default {};");
-      writeFileSync(file, guide);
-    });
+  beforeAll(() => {
+    // Inside the package, so that `import "pawl"` finds the package itself, as built.
+    folder = mkdtempSync(join(PACKAGE, ".tmp-guide-"));
+    file = join(folder, "guide.test.ts");
+    // As vitest is by itself: the workspace's configuration looks elsewhere.
+    writeFileSync(join(folder, "vitest.config.mjs"), "export default {};");
+    writeFileSync(file, guide);
+  });
 
-    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-    test("its code compiles under the strictest settings", { timeout: 120_000 }, () => {
-      expect(problemsOf([file])).toEqual([]);
-    });
+  test("its code compiles under the strictest settings", { timeout: 120_000 }, () => {
+    expect(problemsOf([file])).toEqual([]);
+  });
 
-    test("its tests pass", { timeout: 60_000 }, () => {
-      const args = [VITEST, "run", "--root", folder, "--reporter=json"];
-      const { stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" });
-      const { testResults, numPassedTests } = JSON.parse(stdout) as Report;
-      const failures = testResults.flatMap(({ assertionResults, message }) => [
-        message,
-        ...assertionResults.flatMap(({ failureMessages }) => failureMessages),
-      ]);
-      expect(failures.filter((failure) => failure !== "")).toEqual([]);
-      expect(numPassedTests).toBe(guide.match(/^test\(/gm)?.length);
-    });
-  },
-);
+  test("its tests pass", { timeout: 60_000 }, () => {
+    const args = [VITEST, "run", "--root", folder, "--reporter=json"];
+    const { stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" });
+    const { testResults, numPassedTests } = JSON.parse(stdout) as Report;
+    const failures = testResults.flatMap(({ assertionResults, message }) => [
+      message,
+      ...assertionResults.flatMap(({ failureMessages }) => failureMessages),
+    ]);
+    expect(failures.filter((failure) => failure !== "")).toEqual([]);
+    expect(numPassedTests).toBe(guide.match(/^test\(/gm)?.length);
+  });
+});
