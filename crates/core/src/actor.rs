@@ -136,6 +136,11 @@ impl Actor {
         self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
     }
 
+    /// The time of the newest change or message, in milliseconds since the epoch.
+    pub fn newest(&self) -> Time {
+        self.overlay.newest()
+    }
+
     /// How often the run was recovered after it had been undone.
     pub fn generation(&self) -> u64 {
         self.run.as_ref().map_or(0, |run| run.generation)
@@ -307,7 +312,7 @@ impl Actor {
                 }
             }
             Input::Send { call, name, body, delay_ms, keep } => {
-                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, keep);
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, keep, None);
             }
             Input::NotOrdered { failure } => self.not_made(failure),
             Input::Destroy { call } => self.destroy(call, None),
@@ -321,6 +326,9 @@ impl Actor {
             Input::Cancel { call, .. } | Input::Retry { call } | Input::Replay { call, .. } if self.run.is_none() => {
                 let reason = Refusal::Nothing("it has no workflow");
                 self.overlay.outputs.push_back(Output::Refuse { call, reason });
+            }
+            Input::SendFor { id, call, name, body, delay_ms, keep } => {
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, keep, Some(id));
             }
             Input::Arrived { message } => self.overlay.inbox.deliver(message),
             Input::Suspend => self.suspend(),
@@ -431,7 +439,8 @@ impl Actor {
         }
     }
 
-    fn send(&mut self, call: CallId, send: Send, keep: Option<Keep>) {
+    /// `called`: the name of another process's call, with which its answer is recorded.
+    fn send(&mut self, call: CallId, send: Send, keep: Option<Keep>, called: Option<String>) {
         if let Some(Kept { seq, reply: Reply::Message(id), .. }) =
             keep.as_ref().and_then(|keep| self.keys.get(self.overlay.now, &keep.key))
         {
@@ -452,6 +461,9 @@ impl Actor {
         if let Some(keep) = keep {
             self.remember(&mut writing, keep, Reply::Message(message_id.clone()));
         }
+        writing
+            .answers
+            .extend(called.map(|id| crate::input::Answer { id, body: Bytes::copy_from_slice(message_id.as_bytes()) }));
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Sent { call, message_id });
     }
@@ -467,7 +479,7 @@ impl Actor {
         let (output, writes) = match outcome {
             Outcome::Threw { pin, .. } => {
                 self.overlay.gave_up(attempt);
-                return self.overlay.leave_after(pin.unwrap_or(0), Output::Reply { call });
+                return self.overlay.leave_after(pin.unwrap_or(0), Output::Looked { call });
             }
             Outcome::Done { output, writes } => (output, writes),
         };
@@ -477,7 +489,7 @@ impl Actor {
             }
             Judged::Passed { .. } => {
                 self.overlay.verdict(attempt, Verdict::Clean);
-                self.overlay.leave_after(newest_pin(&writes), Output::Reply { call });
+                self.overlay.leave_after(newest_pin(&writes), Output::Looked { call });
             }
             Judged::Again => {}
             Judged::Hold => {

@@ -49,6 +49,16 @@ pub enum Input {
         delay_ms: i64,
         keep: Option<Keep>,
     },
+    /// The same, as the call of another process asks for it; its answer is the message's id.
+    SendFor {
+        /// The call's name.
+        id: String,
+        call: CallId,
+        name: String,
+        body: Bytes,
+        delay_ms: i64,
+        keep: Option<Keep>,
+    },
     /// What another actor has sent, once that is durable.
     Arrived {
         message: Message,
@@ -395,6 +405,17 @@ pub struct Writes {
     pub sends: Vec<Send>,
     /// Rows of an embedding host's own, key and value, that are written with the change.
     pub rows: Vec<(Bytes, Bytes)>,
+    /// The reply that is recorded with it, if another process waits for one: then there is a change even if nothing was written.
+    pub answer: Option<Answer>,
+}
+
+/// The reply to a call from another process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The call's name.
+    pub id: String,
+    /// As the adapter has packed it.
+    pub body: Bytes,
 }
 
 /// A message that leaves with a change.

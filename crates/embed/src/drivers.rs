@@ -145,6 +145,7 @@ impl Drivers {
             (Phase::Closed, _) => return self.complete(ticket, Completion::Failed(error::closed())),
             // Each host knows its own actors, and wakes them by their drivers' alarms.
             (Phase::Open, Request::Alarms { .. }) => return self.complete(ticket, Completion::Alarms(Vec::new())),
+            (Phase::Open, Request::Actors { .. }) => return self.complete(ticket, Completion::Actors(Vec::new())),
             // A host's rows are the other engine's: there are no snapshots among them, and nothing before what is there.
             (Phase::Open, Request::Compact(_)) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::no_snapshots())));
@@ -250,7 +251,8 @@ impl Drivers {
     fn opening(&mut self, ticket: Ticket, actor: &ActorId, opening: Opening, limits: Limits) {
         let Opening { kept, row, changes, found, calls, after } = opening;
         let next = changes.len() as u64 + 1;
-        let opened = Opened { row, epoch: self.epoch, snapshot: None, chunks: Vec::new(), changes, inbox: Vec::new() };
+        let (snapshot, chunks, inbox) = (None, Vec::new(), Vec::new());
+        let opened = Opened { row, epoch: self.epoch, snapshot, chunks, read: changes, changes: Vec::new(), inbox };
         let open = Open { kept, sent: SentIds::default(), limits, epoch: self.epoch, next, found };
         if calls.is_empty() && after.is_empty() {
             return self.opened(ticket, actor, open, opened);

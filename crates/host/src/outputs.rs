@@ -1,10 +1,12 @@
 //! What a call of the host says.
 
+use bytes::Bytes;
 use pawl_core::OpenError;
 use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
-use pawl_store::{StoreError, StoreInfo};
+use pawl_store::{Listed, StoreError, StoreInfo};
 
+use crate::seeing::Seen;
 use crate::table::Handle;
 
 /// Everything that one call of the host says, in order. Verdicts first: the mirror of the state is patched before any
@@ -55,9 +57,40 @@ pub enum Output {
         handle: Handle,
         gone: bool,
     },
+    /// What was to be listed.
+    Listed {
+        ticket: u64,
+        actors: Vec<Listed>,
+    },
+    /// What was to be looked at; none: there is no such actor.
+    Seen {
+        ticket: u64,
+        seen: Option<Box<Seen>>,
+    },
+    LookFailed {
+        ticket: u64,
+        error: Problem,
+    },
     /// This actor has work now.
     Wake {
         name: String,
+    },
+    /// Another process asks something of an actor of ours. It may be told again until it has been answered.
+    Called {
+        name: String,
+        id: String,
+        body: Bytes,
+    },
+    /// The reply to a call from here; an error: it was not made.
+    Replied {
+        name: String,
+        id: String,
+        reply: Result<Bytes, StoreError>,
+    },
+    /// How the run of somebody else's actor has ended; none: it is parked.
+    Outcome {
+        name: String,
+        outcome: Option<RunOutcome>,
     },
     /// Every actor that has work has been named.
     Resumed,
@@ -114,7 +147,7 @@ impl Turn {
                 stale(Attempt::Action { call: *call });
                 *call
             }
-            ActorInput::Send { call, .. } | ActorInput::Destroy { call } => *call,
+            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } | ActorInput::Destroy { call } => *call,
             ActorInput::Create(create) => create.call,
             ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
             _ => return,

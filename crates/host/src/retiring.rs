@@ -40,8 +40,8 @@ impl Host {
     /// it can be forgotten when it is asked for again.
     pub(crate) fn retire(&mut self, now: Time, handle: Handle, turn: &mut Turn) {
         let gone = match self.table.get(handle) {
-            Some(Entry::Live { actor, in_flight, .. }) => {
-                let rests = actor.rests() && !self.pulsing.contains(&handle);
+            Some(Entry::Live { actor, in_flight, asking, .. }) => {
+                let rests = actor.rests() && asking.is_quiet() && !self.pulsing.contains(&handle);
                 if rests && !actor.is_written() {
                     self.feed(now, handle, ActorInput::Suspend, turn);
                     false

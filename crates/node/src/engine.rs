@@ -34,6 +34,8 @@ pub struct EngineOptions {
     pub lock_patience: Option<f64>,
     /// Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000.
     pub stall_limit: Option<f64>,
+    /// Whether the store is only looked at: another process may have it (SQLite).
+    pub looks: Option<bool>,
     /// What ids are drawn from; none: chance.
     pub seed: Option<f64>,
     /// For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`.
@@ -302,9 +304,7 @@ impl Inner {
         }
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
-            let inbox = actor.inbox().into_iter().map(|message| (message, actor.trouble(&message.key)));
-            let inbox: Vec<_> = inbox.collect();
-            write_inspection(&actor.entries(), &inbox, actor.conflicts(), &mut bytes);
+            write_inspection(actor, &mut bytes);
         }
         Ok(bytes)
     }
@@ -386,7 +386,8 @@ fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dy
     if let Some(limit) = options.stall_limit {
         opening.stall_limit = Duration::from_millis(limit.max(1.0) as u64);
     }
-    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { pawl_store::open };
+    let look = if options.looks == Some(true) { pawl_store::look } else { pawl_store::open };
+    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { look };
     let store = open(&options.url, opening).map_err(|error| misuse(&error.message))?;
     let Some(fault) = options.fault.as_deref().map(fault_of).transpose()? else { return Ok((store, None)) };
     let at = options.fault_at.unwrap_or(0.0) as u64;

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use crate::check;
 use crate::completions::Completions;
 use crate::contract::{
-    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo, Ticket,
-    Wake,
+    Completion, Due, Limits, Listed, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo,
+    Ticket, Wake,
 };
 use crate::error::{Code, StoreError};
 use crate::id;
@@ -112,6 +112,9 @@ impl MemoryStore {
                         })
                     }
                     Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
+                    Request::Actors { namespace, after, limit } => {
+                        Completion::Actors(database.list(&namespace, after.as_deref(), limit))
+                    }
                     Request::Commit(batch) => match database.commit(batch, &self.limits) {
                         Ok(changes) => {
                             self.stats.batches += 1;
@@ -191,11 +194,14 @@ impl Database {
 
     fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
         let Past { row, snapshot, chunks, changes, .. } = self.read(actor, u64::MAX, scopes, stats)?;
-        let inbox = self.inboxes.get(actor).into_iter().flatten();
-        let inbox = inbox
-            .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
-            .collect();
-        Ok(Opened { row, epoch, snapshot, chunks, changes, inbox })
+        let inbox = self.inbox(actor);
+        Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
+    }
+
+    fn inbox(&self, actor: &ActorId) -> Vec<InboxRow> {
+        let rows = self.inboxes.get(actor).into_iter().flatten();
+        rows.map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
+            .collect()
     }
 
     fn read(&self, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Result<Past, StoreError> {
@@ -224,6 +230,7 @@ impl Database {
             snapshots: stored.snapshots.values().cloned().collect(),
             all_chunks: stored.chunks.keys().copied().collect(),
             oldest_change: stored.changes.keys().next().copied(),
+            inbox: self.inbox(actor),
         })
     }
 
@@ -261,6 +268,15 @@ impl Database {
         due.into_iter()
             .take(limit)
             .map(|(id, (alarm, parked))| Due { actor: id.clone(), alarm, inbox: self.inboxes.contains_key(id), parked })
+            .collect()
+    }
+
+    fn list(&self, namespace: &Arc<str>, after: Option<&str>, limit: usize) -> Vec<Listed> {
+        let from = Bound::Excluded(ActorId::new(namespace.clone(), after.unwrap_or("")));
+        let behind = self.actors.range((from, Bound::Unbounded)).take_while(|(id, _)| id.namespace == *namespace);
+        behind
+            .map(|(id, actor)| Listed { name: id.name.clone(), row: actor.row.clone(), owner: None })
+            .take(limit)
             .collect()
     }
 

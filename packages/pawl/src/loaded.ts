@@ -6,6 +6,7 @@
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
@@ -22,8 +23,8 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import type { ActorCall, Asked, CallKey } from "./runtime/call.ts";
-import type { MessageKind } from "./schema.ts";
+import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
@@ -64,6 +65,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly events: ReadonlyMap<string, Schema>;
   readonly dialect: Dialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -96,6 +98,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
+    this.events = eventsOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
@@ -191,6 +194,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return this.destroy();
       case "result":
         return this.result();
+      case "create":
+        return this.create(call.input, call.ifExists);
+      case "exist":
+        return this.exist();
+      case "answer":
+        return this.#answerTo(call.messageId, call.name);
+      case "retry":
+        return this.retry();
+      case "replay":
+        return this.replay(call.entry);
+      case "inspect":
+        return this.inspect();
     }
   }
 
@@ -199,6 +214,22 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const callersContext = new CallersContext();
     await this.exist();
     return this.#calls.act(name, args, key, callersContext);
+  }
+
+  /**
+   * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
+   * if it did: then nothing is recorded.
+   */
+  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+    const callersContext = new CallersContext();
+    await this.exist();
+    return (await this.#calls.act(name, args, key, callersContext, id)) as FailureRecord | undefined;
+  }
+
+  /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
+  async sendFor(id: string, name: string, body: Uint8Array, delay: number): Promise<void> {
+    await this.exist();
+    await this.#calls.submit((call) => this.pump.input.sendFor(this.handle, call, id, name, body, delay));
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -215,7 +246,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
    */
   async ask(name: string, body: Uint8Array, asked: Asked, key: CallKey | undefined): Promise<unknown> {
     asked.messageId ??= await this.send(name, body, 0, key);
-    const { messageId } = asked;
+    return this.#answerTo(asked.messageId, name);
+  }
+
+  /** `name`: of the message, where it is known; otherwise nobody is thought to answer it but the workflow. */
+  async #answerTo(messageId: string, name?: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId, !this.handles(name));
     if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
@@ -272,7 +307,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }
@@ -367,7 +401,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#giveUp(say.ofStore(problem));
+    const error = say.ofStore(problem);
+    this.#giveUp(problem.code === "actor_owned" ? ownedElsewhere(error) : error);
   }
 
   #giveUp(error: unknown): PawlError {

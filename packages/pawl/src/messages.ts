@@ -239,13 +239,13 @@ export function applyWaits(step: string, actor: string): PawlError {
 }
 
 export function unknownMember(
-  kind: "action" | "message",
+  kind: "action" | "message" | "event",
   name: string,
   actor: string,
   known: readonly string[],
 ): PawlError {
   return new PawlError(
-    kind === "action" ? "unknown_action" : "unknown_message",
+    `unknown_${kind}`,
     `"${actor}" has no ${kind} "${name}".
   found     ${JSON.stringify(name)}
   expected  ${known.length === 0 ? `none: it declares no ${kind}s` : known.join(", ")}${at()}`,

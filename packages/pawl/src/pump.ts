@@ -5,9 +5,18 @@
  * come while outputs are handed out go with the next turn.
  */
 
+import { ofStore, runtimeClosed } from "./messages.ts";
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
 import { native } from "./native/load.ts";
-import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter } from "./wire.ts";
+import {
+  type ActorSink,
+  type DriverCall,
+  dispatch,
+  type EngineSink,
+  InputWriter,
+  type Looked,
+  type StoreProblem,
+} from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
@@ -18,6 +27,12 @@ const TURNS_IN_A_ROW = 256;
 const RESOLVED = Promise.resolve();
 /** As they are when this is loaded: a test that puts fake ones in their place must not stop the pump. */
 const { setImmediate, setInterval, clearInterval } = globalThis;
+
+/** Somebody who has asked for something of the store. */
+interface Looker {
+  readonly resolve: (found: Looked) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /** What the pump tells the runtime. */
 export interface PumpListener {
@@ -30,6 +45,10 @@ export interface PumpListener {
   defect(error: unknown): void;
   /** A turn is over. */
   turned?(): void;
+  /** Only of a store that several processes share. */
+  called?(name: string, id: string, body: Uint8Array): void;
+  replied?(...reply: Parameters<EngineSink["replied"]>): void;
+  outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -80,6 +99,8 @@ export class Pump implements EngineSink {
   #storePending = 0;
   #told = 0;
   #turnedAt = 0;
+  #looks = 0;
+  readonly #lookers = new Map<number, Looker>();
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
@@ -116,6 +137,26 @@ export class Pump implements EngineSink {
   /** For what is rare: reading state, keys, counters. */
   get engine(): Engine {
     return this.#engine;
+  }
+
+  /** Asks the engine for something of the store, which `write` puts into the input. */
+  look(write: (ticket: number) => void): Promise<Looked> {
+    return new Promise((resolve, reject) => {
+      const ticket = ++this.#looks;
+      this.#lookers.set(ticket, { resolve, reject });
+      write(ticket);
+      this.schedule();
+    });
+  }
+
+  looked(ticket: number, found: Looked): void {
+    this.#lookers.get(ticket)?.resolve(found);
+    this.#lookers.delete(ticket);
+  }
+
+  lookFailed(ticket: number, problem: StoreProblem): void {
+    this.#lookers.get(ticket)?.reject(ofStore(problem));
+    this.#lookers.delete(ticket);
   }
 
   add(handle: number, actor: PumpedActor): void {
@@ -203,6 +244,9 @@ export class Pump implements EngineSink {
     clearInterval(this.#keepAlive);
     this.#actors.clear();
     this.#engine[how]();
+    const closed = runtimeClosed();
+    for (const { reject } of this.#lookers.values()) reject(closed);
+    this.#lookers.clear();
     for (const resolve of [...this.#idle.splice(0), ...this.#drained.splice(0)]) resolve();
   }
 
@@ -229,6 +273,21 @@ export class Pump implements EngineSink {
 
   defect(error: unknown): void {
     this.#listener.defect(error);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.called?.(name, id, body);
+  }
+
+  replied(...reply: Parameters<EngineSink["replied"]>): void {
+    this.#told += 1;
+    this.#listener.replied?.(...reply);
+  }
+
+  outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
+    this.#told += 1;
+    this.#listener.outcome?.(...outcome);
   }
 
   load(ticket: number, actor: string): void {

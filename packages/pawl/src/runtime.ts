@@ -1,9 +1,10 @@
 /** The runtime: actors on a store, in this process. */
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import type { EventRecord, Source } from "./broadcasts.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import type { Inspection } from "./inspection.ts";
+import { type Inspection, readSeen } from "./inspection.ts";
 import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
@@ -12,6 +13,8 @@ import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
+import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
+import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -19,13 +22,16 @@ import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
+import type { Looked, RowRecord } from "./wire.ts";
 
+export type { RunState, Status, Wait } from "./runtime/status.ts";
 export type {
   Admin,
   CallOptions,
   Client,
   Handle,
   Hooks,
+  ListFilter,
   Retention,
   Runtime,
   RuntimeOptions,
@@ -71,13 +77,15 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
   readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
   readonly keepKeys: number;
-  readonly #log: Logger;
+  readonly events: Events;
+  readonly log: Logger;
+  readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
@@ -100,7 +108,8 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.limits = checkLimits(options.limits ?? {});
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
-    this.#log = options.logger ?? consoleLogger;
+    this.events = hooks.events ?? new Events();
+    this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
@@ -159,7 +168,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     if (ifExists !== "keep" && ifExists !== "throw")
       throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const encoded = await this.#input(`${type}/${key}`, definition, input);
-    await this.working(async () => (await this.actor(type, key)).create(encoded, ifExists));
+    await this.working(() => this.call(type, key, { kind: "create", input: encoded, ifExists }));
   }
 
   /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
@@ -198,7 +207,34 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
   async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.find(actor, key);
-    return this.working(async () => (await this.actor(type, key)).inspect());
+    return this.working(() => this.call(type, key, { kind: "inspect" })) as Promise<Inspection>;
+  }
+
+  get store(): string {
+    return this.#options.store;
+  }
+
+  now(): number {
+    return this.#pump?.now() ?? Date.now();
+  }
+
+  async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
+    const found = await this.#look((pump, ticket) => pump.input.list(ticket, after, limit));
+    return found.kind === "listed" ? found.rows : [];
+  }
+
+  async seen(name: string): Promise<Inspection> {
+    const loaded = this.#loaded.get(name);
+    if (loaded !== undefined) return this.working(() => loaded.inspect());
+    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+  }
+
+  #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
+    return this.working(async () => {
+      const pump = this.#pump;
+      if (pump === undefined) throw say.runtimeClosed();
+      return pump.look((ticket) => write(pump, ticket));
+    });
   }
 
   async close(options: { grace?: Duration } = {}): Promise<void> {
@@ -213,6 +249,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#sweeper?.stop();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
@@ -231,6 +268,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#loaded.clear();
     pump.close("close");
@@ -268,8 +306,26 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
-  async call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return (await this.actor(type, key)).call(call);
+  call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return this.#elsewhere.call(type, key, call);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    if (this.#definitions.has(name.slice(0, name.indexOf("/")))) this.#elsewhere.called(name, id, body);
+  }
+
+  replied(...reply: Parameters<Elsewhere["replied"]>): void {
+    this.#elsewhere.replied(...reply);
+  }
+
+  outcome(...outcome: Parameters<Elsewhere["outcome"]>): void {
+    this.#elsewhere.outcome(...outcome);
+  }
+
+  emit(name: string, record: EventRecord, source: Source | undefined): void {
+    const failed = (error: unknown) =>
+      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
+    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
   }
 
   messagesWaiting(name: string): number {
@@ -297,7 +353,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       type,
       key,
       handle: this.#nextHandle++,
-      log: this.#log,
+      log: this.log,
       limits: this.limits,
       codeVersion: this.#codeVersion,
       peers: this,
@@ -371,7 +427,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
-      this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
+      this.log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
     }
   }
 
@@ -389,7 +445,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
           if (this.#closing !== undefined) return;
           // Another process was quicker: it is that one's now, and woken again if that one dies.
           if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
-          this.#log.error(
+          this.log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",
           );
@@ -415,7 +471,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   defect(error: unknown): void {
-    this.#log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
+    this.log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
   }
 
   /** A call that is under way keeps the process alive, and `close` waits for it. */

@@ -1,17 +1,17 @@
 //! Outputs, to the adapter.
 
-use pawl_core::Trouble;
 use pawl_core::answers::Answer;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
 use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
-    RunOutcome, Told, Value, Verdict,
+    RunOutcome, Status, Told, Value, Verdict,
 };
+use pawl_core::{Actor, Trouble};
 use pawl_embed::{Call, Work};
 use pawl_host::{Facts, Handle, Output, Problem, Turn};
-use pawl_store::{Code, StoreError};
+use pawl_store::{ActorRow, Code, StoreError};
 
 /// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
 /// then the records.
@@ -51,20 +51,34 @@ pub fn write_answer(answer: &Answer, out: &mut Vec<u8>) {
     Writer(out).answer(answer);
 }
 
-/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; then how many attempts
-/// had to run again.
-pub fn write_inspection(
-    history: &[Listed<'_>],
-    inbox: &[(&Message, Option<&Trouble>)],
-    conflicts: u64,
-    out: &mut Vec<u8>,
-) {
+/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
+/// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
+pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
+    let (history, inbox) = (actor.entries(), actor.inbox());
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
-    inbox.iter().for_each(|message| writer.message(*message));
-    writer.number(conflicts);
+    inbox.iter().for_each(|message| writer.message((message, actor.trouble(&message.key))));
+    writer.number(actor.conflicts());
+    writer.time(actor.newest() as f64);
+    let standing = actor.standing();
+    writer.text(core_word(standing.status));
+    writer.time(standing.alarm.map_or(f64::NAN, |alarm| alarm as f64));
+    writer.optional(actor.outcome(), Writer::outcome);
+}
+
+fn core_word(status: Status) -> &'static str {
+    match status {
+        Status::None => "none",
+        Status::Running => "running",
+        Status::Waiting => "waiting",
+        Status::Completed => "completed",
+        Status::Failed => "failed",
+        Status::Parked => "parked",
+        Status::RollingBack => "rolling_back",
+        Status::Cancelled => "cancelled",
+    }
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);
@@ -83,20 +97,29 @@ impl Writer<'_> {
                 self.record(22, *handle);
                 self.facts(facts);
             }
-            Output::OpenFailed { handle, error: Problem::Store(error) } => self.with_error(23, *handle, error),
-            Output::OpenFailed { handle, error: Problem::Damaged(error) } => {
-                let (code, advice) = match error.is_newer() {
-                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
-                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
-                };
-                let message = format!(
-                    "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        \
-                     {advice}"
-                );
-                self.record(23, *handle);
-                self.error(code.word(), &message, false, false, &[]);
-            }
+            Output::OpenFailed { handle, error } => self.with_problem(23, *handle, error),
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
+            Output::Listed { ticket, actors } => {
+                self.record(61, *ticket);
+                self.number(actors.len() as u64);
+                for listed in actors {
+                    self.text(&listed.name);
+                    self.row(&listed.row);
+                    self.optional(listed.owner.as_ref(), |w, owner| w.text(owner));
+                }
+            }
+            Output::Seen { ticket, seen } => {
+                self.record(62, *ticket);
+                self.optional(seen.as_ref(), |w, seen| {
+                    w.row(&seen.row);
+                    let mut inspection = Vec::new();
+                    write_inspection(&seen.actor, &mut inspection);
+                    w.bytes(&inspection);
+                    let state = seen.actor.read(pawl_core::STATE, None).ok().flatten();
+                    w.optional(state.as_ref(), |w, state| w.bytes(state));
+                });
+            }
+            Output::LookFailed { ticket, error } => self.with_problem(63, *ticket, error),
             Output::Reopened { handle, facts } => {
                 self.record(25, *handle);
                 self.facts(facts);
@@ -108,6 +131,26 @@ impl Writer<'_> {
             Output::Wake { name } => {
                 self.record(26, 0);
                 self.text(name);
+            }
+            Output::Called { name, id, body } => {
+                self.record(68, 0);
+                self.text(name);
+                self.text(id);
+                self.bytes(body);
+            }
+            Output::Replied { name, id, reply } => {
+                match reply {
+                    Ok(_) => self.record(69, 0),
+                    Err(error) => self.with_error(71, 0, error),
+                }
+                self.text(name);
+                self.text(id);
+                self.optional(reply.as_ref().ok(), |w, reply| w.bytes(reply));
+            }
+            Output::Outcome { name, outcome } => {
+                self.record(70, 0);
+                self.text(name);
+                self.optional(outcome.as_ref(), |w, outcome| w.outcome(outcome));
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
@@ -184,8 +227,8 @@ impl Writer<'_> {
 
     fn actor_output(&mut self, handle: Handle, output: &ActorOutput) {
         match output {
-            // The host takes both out before they come here.
-            ActorOutput::Commit(_) | ActorOutput::Hurry | ActorOutput::Verdict { .. } => {}
+            // The host takes these out before they come here.
+            ActorOutput::Commit(_) | ActorOutput::Hurry | ActorOutput::Looked { .. } | ActorOutput::Verdict { .. } => {}
             ActorOutput::RunWorkflow { scope, input, replaying, rebuild, at } => {
                 self.record(2, handle);
                 self.number(*scope);
@@ -630,6 +673,29 @@ impl Writer<'_> {
         self.record(kind, handle);
         let unknown = error.code == Code::OutcomeUnknown;
         self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
+    }
+
+    fn with_problem(&mut self, kind: u8, handle: Handle, problem: &Problem) {
+        let error = match problem {
+            Problem::Store(error) => return self.with_error(kind, handle, error),
+            Problem::Damaged(error) => error,
+        };
+        let (code, advice) = match error.is_newer() {
+            true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+            false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+        };
+        let message = format!(
+            "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        {advice}"
+        );
+        self.record(kind, handle);
+        self.error(code.word(), &message, false, false, &[]);
+    }
+
+    /// What an actor's row says of it, for people: its status in a word, its alarm (NaN: none), the number of its newest change.
+    fn row(&mut self, row: &ActorRow) {
+        self.text(row.status.word());
+        self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));
+        self.number(row.seq);
     }
 
     fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {

@@ -91,6 +91,10 @@ impl File {
                     }
                 }
                 Request::Alarms { after, limit } => Completion::Alarms(rows::due(self.db(), after.as_ref(), *limit)?),
+                Request::Actors { namespace, after, limit } => {
+                    let listed = rows::actors(self.db(), namespace, after.as_deref(), *limit)?;
+                    listed.map_or_else(Completion::Failed, Completion::Actors)
+                }
                 Request::Commit(batch) => match self.apply(batch, limits)? {
                     Ok(()) => {
                         done.batches += 1;

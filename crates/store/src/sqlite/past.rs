@@ -31,7 +31,7 @@ pub(super) fn open(db: &Connection, actor: &ActorId, scopes: Scopes, epoch: u64,
     let seq = row.as_ref().map_or(0, |row: &ActorRow| row.seq);
     let contents = contents(db, actor, (snapshot.as_ref(), u64::MAX), (seq, None), scopes, stats)?;
     let inbox = rows::inbox(db, actor)?;
-    Ok(contents.map(|(chunks, changes)| Opened { row, epoch, snapshot, chunks, changes, inbox }))
+    Ok(contents.map(|(chunks, changes)| Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox }))
 }
 
 /// What is kept of an actor up to a change.
@@ -54,7 +54,8 @@ pub(super) fn read(db: &Connection, actor: &ActorId, up_to: u64, scopes: Scopes,
         db.prepare_cached(rows::CHUNKS)?.query_map(key, |row| unsigned(row, 0))?.collect::<Result<_, _>>()?;
     let oldest_change: Option<i64> = db.prepare_cached(rows::OLDEST_CHANGE)?.query_row(key, |row| row.get(0))?;
     let oldest_change = oldest_change.map(i64::cast_unsigned);
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change }))
+    let inbox = rows::inbox(db, actor)?;
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
 }
 
 type Bodies = Vec<(u64, Bytes)>;

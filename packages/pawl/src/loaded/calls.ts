@@ -9,6 +9,7 @@ import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
 import type { CallKey } from "../runtime/call.ts";
+import { packed } from "../runtime/reply.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
@@ -31,6 +32,8 @@ interface Action {
   readonly args: Uint8Array;
   readonly key: CallKey;
   readonly callersContext: CallersContext;
+  /** The call of another process that it is. */
+  readonly called: string | undefined;
   attempt: Attempt | undefined;
 }
 
@@ -65,16 +68,16 @@ export class Calls {
     });
   }
 
-  /** Runs an action until it is answered. */
-  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext): Promise<unknown> {
-    const action: Action = { name, args, key, callersContext, attempt: undefined };
+  /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
+  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext, called?: string): Promise<unknown> {
+    const action: Action = { name, args, key, callersContext, called, attempt: undefined };
     if (key.keep === 0) return this.#act(action);
     const kept = keptAs(action);
     const known = this.#kept.get(kept) ?? this.#remembered(kept);
     if (known !== undefined) return known;
-    const called = this.#act(action).finally(() => this.#kept.delete(kept));
-    this.#kept.set(kept, called);
-    return called;
+    const acted = this.#act(action).finally(() => this.#kept.delete(kept));
+    this.#kept.set(kept, acted);
+    return acted;
   }
 
   /** What a call under the same key has returned, some time ago. */
@@ -110,7 +113,8 @@ export class Calls {
       const remembered = keep === 0 ? undefined : { key: keptAs(action), ms: keep, always };
       const reply = call.answer !== undefined && "bytes" in call.answer ? call.answer.bytes : undefined;
       const { input } = this.#owner.pump;
-      input.acted(this.#owner.handle, id, remembered && reply, writes, remembered);
+      if (action.called === undefined) input.acted(this.#owner.handle, id, remembered && reply, writes, remembered);
+      else input.actedFor(this.#owner.handle, id, action.called, packed(call.answer), writes);
       this.#owner.pump.schedule();
     };
     const returned = (output: unknown): void => {
@@ -175,7 +179,9 @@ export class Calls {
     this.#calls.delete(id);
     call.action?.attempt?.committed();
     const { answer } = call;
-    if (answer === undefined) call.resolve(undefined);
+    if (call.action?.called !== undefined)
+      call.resolve(answer !== undefined && "failure" in answer ? answer.failure : undefined);
+    else if (answer === undefined) call.resolve(undefined);
     else if ("failure" in answer) call.reject(toError(answer.failure));
     else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
   }

@@ -68,6 +68,9 @@ export declare class Engine {
 /** Returns [`ABI`]. */
 export declare function abi(): number
 
+/** Copies all that is committed in a store into a new file. Resolves to null, or to the code and the message of what is wrong. */
+export declare function backUp(url: string, file: string): Promise<[code: string, message: string] | null>
+
 /** How to open an engine. Every field is present, `null` for none. */
 export interface EngineOptions {
   /** `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`. */
@@ -77,6 +80,8 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /** Whether the store is only looked at: another process may have it (SQLite). */
+  looks?: boolean
   /** What ids are drawn from; none: chance. */
   seed?: number
   /** For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`. */

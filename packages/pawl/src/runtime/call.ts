@@ -31,7 +31,15 @@ export type ActorCall =
     }
   | { readonly kind: "cancel"; readonly compensate: boolean; readonly reason: string | undefined }
   | { readonly kind: "destroy" }
-  | { readonly kind: "result" };
+  | { readonly kind: "result" }
+  | { readonly kind: "create"; readonly input: Uint8Array | undefined; readonly ifExists: "keep" | "throw" }
+  /** The actor is there, or is made if it needs no input. */
+  | { readonly kind: "exist" }
+  /** The answer to a message that was asked. */
+  | { readonly kind: "answer"; readonly messageId: string; readonly name: string }
+  | { readonly kind: "retry" }
+  | { readonly kind: "replay"; readonly entry: string }
+  | { readonly kind: "inspect" };
 
 /** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */
 export interface Asked {
@@ -89,4 +97,16 @@ export function boundedBy<R>(
       (error: unknown) => end(() => reject(error)),
     );
   });
+}
+
+/** The errors that say that another process owns an actor, and that nothing has happened; not what user code made of one. */
+const owned = new WeakSet<Error>();
+
+export function ownedElsewhere(error: PawlError): PawlError {
+  owned.add(error);
+  return error;
+}
+
+export function isOwnedElsewhere(error: unknown): boolean {
+  return error instanceof Error && owned.has(error);
 }

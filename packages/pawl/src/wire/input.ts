@@ -8,10 +8,10 @@ import {
   FORK_RULES,
   type ForkRecord,
   type HostMessage,
-  type HostRow,
   type HostTakes,
   type KeepRecord,
   type LoopRecord,
+  type PackedRows,
   PURPOSES,
   type ReceivesRecord,
   type StepPolicyRecord,
@@ -39,6 +39,19 @@ export class InputWriter {
   /** Asks for an actor to be forgotten, if it has nothing to do. */
   retire(handle: number): void {
     this.#record(60, handle);
+  }
+
+  /** Asks for the actors behind `after`, in order of name. */
+  list(ticket: number, after: string | undefined, limit: number): void {
+    this.#record(61, ticket);
+    this.#optionalText(after);
+    this.out.varint(limit);
+  }
+
+  /** Asks for what is stored of an actor. */
+  see(ticket: number, name: string): void {
+    this.#record(62, ticket);
+    this.#text(name);
   }
 
   create(handle: number, call: number, actor: CreateRecord): void {
@@ -99,8 +112,8 @@ export class InputWriter {
     this.#threw(failure, undefined, retryAt);
   }
 
-  /** Asks another actor, and waits. */
-  call(handle: number, scope: number, op: number, call: CallRecord): void {
+  /** A workflow asks another actor, and waits. */
+  request(handle: number, scope: number, op: number, call: CallRecord): void {
     this.#operation(54, handle, scope, op, call.name);
     this.#flag(call.kind === "ask");
     this.#text(call.to);
@@ -175,6 +188,51 @@ export class InputWriter {
     this.out.varint(call);
     this.#done(reply, writes);
     this.#keep(keep);
+  }
+
+  /** The same, of a call of another process, which finds `reply` with the change. */
+  actedFor(handle: number, call: number, id: string, reply: Uint8Array, writes: Writes): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(reply);
+    this.out.u8(13);
+    this.out.varint(call);
+    this.#done(undefined, writes);
+    this.#keep(undefined);
+  }
+
+  /** A message as a call of another process, which finds the message's id with the change. */
+  sendFor(handle: number, call: number, id: string, name: string, body: Uint8Array, delay: number): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(undefined);
+    this.out.u8(7);
+    this.out.varint(call);
+    this.#text(name);
+    this.#bytes(body);
+    this.out.f64(delay);
+    this.#keep(undefined);
+  }
+
+  /** Asks whoever owns an actor. */
+  call(name: string, id: string, body: Uint8Array): void {
+    this.#record(68, 0);
+    this.#text(name);
+    this.#text(id);
+    this.#bytes(body);
+  }
+
+  /** Replies to a call of another process, if no change does. */
+  answer(handle: number, id: string, reply: Uint8Array): void {
+    this.#record(69, handle);
+    this.#text(id);
+    this.#bytes(reply);
+  }
+
+  /** Wants to hear how the run of another process's actor ends. */
+  watch(name: string): void {
+    this.#record(70, 0);
+    this.#text(name);
   }
 
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
@@ -317,7 +375,7 @@ export class InputWriter {
   }
 
   /** The rows of an embedding host, and what one of its batches takes. */
-  loaded(ticket: number, rows: readonly HostRow[], { limits, takesWhole, isAtomic }: HostTakes): void {
+  loaded(ticket: number, { count, out: rows }: PackedRows, { limits, takesWhole, isAtomic }: HostTakes): void {
     this.#record(40, ticket);
     this.#flag(limits !== undefined);
     if (limits !== undefined) {
@@ -326,11 +384,8 @@ export class InputWriter {
     }
     this.#flag(takesWhole);
     this.#flag(isAtomic);
-    this.out.varint(rows.length);
-    for (const { key, value } of rows) {
-      this.#bytes(key);
-      this.#bytes(value);
-    }
+    this.out.varint(count);
+    this.#bytes(rows.written());
   }
 
   notLoaded(ticket: number, why: string): void {

@@ -11,10 +11,12 @@ import {
   type Facts,
   HALTS,
   type Halt,
+  type HostRow,
   type OperationRecord,
   REFUSALS,
   type Refusal,
   type ResolvedValue,
+  type RowRecord,
   type RunOutcome,
   TERMINALS,
   type Terminal,
@@ -70,10 +72,12 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
     return sink.write(handle, actor, calls, after);
   }
+  if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
   if (kind === 60) {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
+  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
@@ -254,6 +258,34 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else sink.resumeFailed(reader.problem());
 }
 
+function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 61) {
+    const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
+    return sink.looked(ticket, { kind: "listed", rows });
+  }
+  if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
+  if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
+  const row = reader.standing();
+  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
+}
+
+/** What comes from other processes. */
+function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): void {
+  const problem = kind === 71 ? reader.problem() : undefined;
+  const name = reader.text();
+  if (kind === 70) {
+    const outcome = reader.flag() ? reader.outcome() : undefined;
+    return sink.outcome(name, outcome);
+  }
+  const id = reader.text();
+  if (kind === 68) {
+    const body = reader.bytes();
+    return sink.called(name, id, body);
+  }
+  const reply = reader.optionalBytes();
+  return sink.replied(name, id, reply ?? new Uint8Array(), problem);
+}
+
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
   if (kind === 22 || kind === 25) {
     const facts = reader.facts();
@@ -362,7 +394,9 @@ export class OutputReader {
   }
 
   calls(): DriverCall[] {
-    return Array.from({ length: this.number() }, () => this.call());
+    const calls: DriverCall[] = [];
+    for (let left = this.number(); left > 0; left--) calls.push(this.call());
+    return calls;
   }
 
   call(): DriverCall {
@@ -370,10 +404,7 @@ export class OutputReader {
       case 0:
         return { kind: "set", key: this.bytes(), value: this.bytes() };
       case 1:
-        return {
-          kind: "batch",
-          writes: Array.from({ length: this.number() }, () => ({ key: this.bytes(), value: this.bytes() })),
-        };
+        return { kind: "batch", writes: this.rows() };
       case 2:
         return { kind: "delete", key: this.bytes() };
       case 3:
@@ -395,6 +426,22 @@ export class OutputReader {
     const kind = this.byte();
     if (kind === 2) return { kind: "failed", failure: this.failure() };
     return { kind: "reply", bytes: kind === 0 ? undefined : this.bytes() };
+  }
+
+  row(name: string): RowRecord {
+    return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
+  }
+
+  standing(): Pick<RowRecord, "state" | "alarm"> {
+    const [state, alarm] = [this.text(), this.time()];
+    this.number();
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  }
+
+  rows(): HostRow[] {
+    const rows: HostRow[] = [];
+    for (let left = this.number(); left > 0; left--) rows.push({ key: this.bytes(), value: this.bytes() });
+    return rows;
   }
 
   told(): Told {

@@ -1,5 +1,6 @@
 /** What is in the records, either way. */
 import type { FailureRecord } from "../failure.ts";
+import { ByteWriter } from "../values/index.ts";
 
 /** What an attempt wrote, as its settle call carries it. */
 export interface Writes {
@@ -134,6 +135,21 @@ export interface HostRow {
   readonly value: Uint8Array;
 }
 
+/** Many rows, one after another, each part with its length before it. */
+export class PackedRows {
+  readonly out: ByteWriter = new ByteWriter(4096);
+  count = 0;
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    const { out } = this;
+    out.varint(key.length);
+    out.bytes(key);
+    out.varint(value.length);
+    out.bytes(value);
+    this.count += 1;
+  }
+}
+
 /** What a host's driver takes. */
 export interface HostTakes {
   /** Of one batch; none: what follows from `isAtomic`. */
@@ -259,6 +275,26 @@ export interface EventRecord {
   readonly retryAt: number | undefined;
   readonly failure: FailureRecord;
 }
+
+/** An actor that is listed, as its row says. */
+export interface RowRecord {
+  /** `type/key`. */
+  readonly name: string;
+  readonly state: string;
+  readonly alarm: number | undefined;
+  readonly owner: string | undefined;
+}
+
+/** What a look at the store finds: actors in order of name; or one actor, with what is recorded of it and its state, encoded. */
+export type Looked =
+  | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
+  | {
+      readonly kind: "seen";
+      readonly row: Pick<RowRecord, "state" | "alarm">;
+      readonly inspection: Uint8Array;
+      readonly state: Uint8Array | undefined;
+    }
+  | { readonly kind: "none" };
 
 export interface Facts {
   readonly exists: boolean;

@@ -7,6 +7,7 @@ import type {
   EventRecord,
   Facts,
   Halt,
+  Looked,
   ReceiveRecord,
   Refusal,
   ResolvedValue,
@@ -107,11 +108,20 @@ export interface ActorSink {
 /** Whoever the rest is for. */
 export interface EngineSink {
   actor(handle: number): ActorSink | undefined;
+  /** What was asked for under this ticket. */
+  looked(ticket: number, found: Looked): void;
+  lookFailed(ticket: number, problem: StoreProblem): void;
   ready(storeId: Uint8Array, url: string): void;
   storeFailed(problem: StoreProblem): void;
   wake(name: string): void;
   resumed(): void;
   resumeFailed(problem: StoreProblem): void;
+  /** Another process asks something of an actor of ours; it may do so again until it has the reply. */
+  called(name: string, id: string, body: Uint8Array): void;
+  /** The reply to a call from here; with a problem: the call was not made. */
+  replied(name: string, id: string, reply: Uint8Array, problem: StoreProblem | undefined): void;
+  /** How the run of another process's actor has ended; undefined: it is parked. */
+  outcome(name: string, outcome: RunOutcome | undefined): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
   /** The rows of an embedding host's actor are wanted. */

@@ -208,7 +208,7 @@ export class PawlContext {
     const { kind, name, to } = call;
     return this.#context.run.begin(
       (settler) => ({ resolve: settler.resolve, reject: settler.reject, kind, name, to, context: this.#context }),
-      (op) => this.#input.call(this.#owner.handle, this.#context.scope, op, call),
+      (op) => this.#input.request(this.#owner.handle, this.#context.scope, op, call),
     );
   }
 

@@ -309,6 +309,7 @@ export class Run {
     operation.ran = undefined;
     const readOnly = operation.apply === undefined ? undefined : operation.name;
     const attempt = new Attempt(this.owner, number, () => this.#keyOf(op), false, readOnly);
+    attempt.step = operation.name;
     operation.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.attempt(attempt);
@@ -324,6 +325,7 @@ export class Run {
     const undo = this.#undo.get(op);
     if (undo === undefined) return;
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
+    attempt.step = undo.name;
     undo.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
