@@ -368,6 +368,11 @@ impl Run {
         matches!(self.phase, Phase::Ending(_) | Phase::Ended(_))
     }
 
+    /// The number of the next scope.
+    pub fn next_scope(&self) -> ScopeId {
+        self.next_scope
+    }
+
     /// How the run has ended, or is about to.
     pub fn ended_as(&self) -> Option<&RunOutcome> {
         match &self.phase {

@@ -169,8 +169,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
-    const seq = (this.#facts?.seq ?? 0) + 1;
-    const head = record.state === undefined ? undefined : { version: record.version, head: seq };
+    const written = this.pump.engine.cellHead(this.handle, STATE) ?? undefined;
+    const seq = written ?? (this.#facts?.seq ?? 0) + 1;
+    const head = written === undefined ? undefined : { version: record.version, head: written };
     const facts = { exists: true, destroyed: false, hasRun: record.workflow, outcome: undefined, state: head, seq };
     try {
       await this.#begin(facts);
@@ -585,7 +586,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   destroyed(): void {
-    this.#giveUp(say.actorDestroyed(this.name));
+    const error = say.actorDestroyed(this.name);
+    this.#stopRun(error);
+    this.#calls.failAll(error);
+    this.#waiters.failResults(error);
+    this.#waiters.failAskers(error);
+    this.mirror = undefined;
+    this.vars = undefined;
+    this.#outcome = undefined;
+    this.#parked = undefined;
+    const seq = this.#facts?.seq ?? 0;
+    this.#facts = { exists: false, destroyed: true, hasRun: false, outcome: undefined, state: undefined, seq };
+    this.#start();
   }
 
   durable(op: number): void {

@@ -157,6 +157,8 @@ impl Actor {
         }
         self.refuse_all(&mut writing);
         writing.writer.record(&Record::Dealing(Dealing::Destroyed));
+        // Scopes are numbered once in a process.
+        self.first_scope = self.run.as_ref().map_or(self.first_scope, |run| run.next_scope());
         self.run = None;
         self.created = false;
         self.is_destroyed = true;
