@@ -113,6 +113,10 @@ impl Actor {
         }
     }
 
+    pub(crate) fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
     pub fn has_run(&self) -> bool {
         self.run.is_some()
     }
@@ -244,7 +248,7 @@ impl Actor {
 
     /// Takes an input in. Afterwards poll until there is nothing.
     pub fn handle(&mut self, now: Time, input: Input) {
-        self.overlay.now = self.overlay.now.max(now);
+        self.overlay.tell_time(now);
         self.route(input);
         self.release_held();
         self.overlay.inbox.ripen(self.overlay.now);

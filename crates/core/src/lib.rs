@@ -44,6 +44,7 @@ pub mod keys;
 mod load;
 pub mod output;
 pub mod overlay;
+pub mod past;
 pub mod retry;
 mod run;
 pub mod scope;

@@ -20,6 +20,7 @@ export {
   createRuntime,
   type Handle,
   type ListFilter,
+  type ReplayOptions,
   type Retention,
   type RunState,
   type Runtime,

@@ -10,10 +10,11 @@ import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
-import { type Inspection, readInspection } from "./inspection.ts";
+import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
 import { Receipts } from "./loaded/receipts.ts";
 import { Reports } from "./loaded/reports.ts";
@@ -37,6 +38,7 @@ import type {
   Facts,
   Halt,
   Misuse,
+  PastRecord,
   ReceiveRecord,
   Refusal,
   ResolvedValue,
@@ -204,7 +206,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "retry":
         return this.retry();
       case "replay":
-        return this.replay(call.entry);
+        return this.replay(call.from);
+      case "state_at":
+        return this.stateAt(call.entry);
       case "inspect":
         return this.inspect();
     }
@@ -269,6 +273,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
@@ -278,10 +283,20 @@ export class LoadedActor implements PumpedActor, RunOwner {
     await this.#calls.submit((call) => this.pump.input.retry(this.handle, call));
   }
 
-  /** Goes back to before the entry of this id; none: to the start. */
-  async replay(entryId: string | undefined): Promise<void> {
+  /** Goes back to before the entry of this id. Resolves to what that has taken away. */
+  async replay(from: ReplayFrom): Promise<readonly EntryRecord[]> {
     await this.exist();
-    await this.#calls.submit((call) => this.pump.input.replay(this.handle, call, entryId));
+    if (!from.dryRun) this.#run?.askFirst();
+    const { history } = await this.inspect();
+    const taken = new Set(await replay(this, this.#calls, from));
+    return history.filter(({ id }) => taken.has(id));
+  }
+
+  /** A plain copy of the state after the change in which the entry of this id committed. */
+  async stateAt(entryId: string): Promise<unknown> {
+    const { exists } = await this.load();
+    if (!exists) throw say.actorNotFound(this.name);
+    return stateAt(this, this.#calls, entryId);
   }
 
   /** The output of the run, once it has ended. */
@@ -497,8 +512,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.#run?.iterate(op, scope, state, replaying, ahead);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -545,7 +560,15 @@ export class LoadedActor implements PumpedActor, RunOwner {
   want(): void {}
 
   sent(id: number, messageId: string): void {
-    this.#calls.sent(id, messageId);
+    this.#calls.told(id, messageId);
+  }
+
+  past(id: number, past: PastRecord): void {
+    this.#calls.told(id, past);
+  }
+
+  pastFailed(id: number, problem: StoreProblem): void {
+    this.#calls.fail(id, say.ofStore(problem));
   }
 
   answered(messageId: string, answer: AnswerRecord): void {

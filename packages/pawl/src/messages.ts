@@ -5,7 +5,7 @@
  */
 import { PawlError } from "./errors.ts";
 import type { ValueError } from "./values/index.ts";
-import type { DivergenceRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
+import type { DivergenceRecord, MovedRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
 
 /** The first line of a stack that is neither Pawl's nor Node's: where the user's code is. */
 export function callSite(): string | undefined {
@@ -387,6 +387,27 @@ export function ofStore(problem: StoreProblem): PawlError {
     outcome: problem.unknown ? "unknown" : "no",
     data: problem.data,
   });
+}
+
+/** Going back would take away what others have written. */
+export function stateMoved(actor: string, entry: string, moved: readonly MovedRecord[]): PawlError {
+  const shown = moved.slice(0, 5).map(({ seq, at }) => `change ${seq} (${new Date(at).toISOString()})`);
+  const more = moved.length > shown.length ? `, and ${moved.length - shown.length} more` : "";
+  return new PawlError(
+    "state_moved",
+    `the state of ${actor} cannot be taken back to before entry ${entry}: others have written it since.
+  found     ${shown.join(", ")}${more}: made by actions, or by steps that stay
+  expected  changes by the steps that are run again, and no others
+  do        keep the state: leave \`state: "rewind"\` out. Or take it back with what they wrote: force: true`,
+    { data: { commits: moved } },
+  );
+}
+
+export function noStateThen(actor: string, entry: string): PawlError {
+  return new PawlError(
+    "state_unavailable",
+    `${actor} had no state before entry ${entry}: there is nothing to go back to.`,
+  );
 }
 
 export function diverged(actor: string, divergence: DivergenceRecord): PawlError {

@@ -32,6 +32,7 @@ export type {
   Handle,
   Hooks,
   ListFilter,
+  ReplayOptions,
   Retention,
   Runtime,
   RuntimeOptions,
@@ -388,13 +389,15 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit } = this.#options;
+    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(deltas === undefined ? {} : { deltas }),
+      ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),
       ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
     };

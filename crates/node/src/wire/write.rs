@@ -1,6 +1,6 @@
 //! Outputs, to the adapter.
 
-use pawl_core::answers::Answer;
+use pawl_core::answers;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
@@ -8,9 +8,10 @@ use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
     RunOutcome, Status, Told, Value, Verdict,
 };
+use pawl_core::past::Was;
 use pawl_core::{Actor, Trouble};
 use pawl_embed::{Call, Work};
-use pawl_host::{Facts, Handle, Output, Problem, Turn};
+use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
 use pawl_store::{ActorRow, Code, StoreError};
 
 /// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
@@ -47,7 +48,7 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
 }
 
 /// Appends what whoever asked a message is told.
-pub fn write_answer(answer: &Answer, out: &mut Vec<u8>) {
+pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
     Writer(out).answer(answer);
 }
 
@@ -98,6 +99,28 @@ impl Writer<'_> {
                 self.facts(facts);
             }
             Output::OpenFailed { handle, error } => self.with_problem(23, *handle, error),
+            Output::Past { handle, call, answer: Answer::State(was) } => {
+                self.record(44, *handle);
+                self.number(*call);
+                self.was(was);
+            }
+            Output::Past { handle, call, answer: Answer::Replay { entry_ids, was, moved } } => {
+                self.record(45, *handle);
+                self.number(*call);
+                self.number(entry_ids.len() as u64);
+                entry_ids.iter().for_each(|id| self.text(id));
+                self.optional(was.as_ref(), |w, was| w.was(was));
+                self.number(moved.len() as u64);
+                for (seq, at) in moved {
+                    self.number(*seq);
+                    self.time(*at as f64);
+                }
+            }
+            Output::PastFailed { handle, call, error } => {
+                self.record(46, *handle);
+                self.number(*call);
+                self.problem(error);
+            }
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
             Output::Listed { ticket, actors } => {
                 self.record(61, *ticket);
@@ -154,6 +177,28 @@ impl Writer<'_> {
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
+        }
+    }
+
+    fn was(&mut self, was: &Was) {
+        self.number(was.version.into());
+        self.optional(was.value.as_ref(), |w, value| w.bytes(value));
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        match problem {
+            Problem::Store(error) => self.store_error(error),
+            Problem::Damaged { actor, error } => {
+                let (code, advice) = match error.is_newer() {
+                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+                };
+                let message = format!(
+                    "what is stored of {actor} cannot be read; it is left as it is.\n  found     {error}\n  do        \
+                     {advice}"
+                );
+                self.error(code.word(), &message, false, false, &[]);
+            }
         }
     }
 
@@ -254,12 +299,13 @@ impl Writer<'_> {
                     AbortReason::Cancelled => self.byte(1),
                 }
             }
-            ActorOutput::Iterate { op, scope, state, replaying } => {
+            ActorOutput::Iterate { op, scope, state, replaying, ahead } => {
                 self.record(5, handle);
                 self.number(*op);
                 self.number(*scope);
                 self.value(state);
                 self.byte((*replaying).into());
+                self.number((*ahead).into());
             }
             ActorOutput::Resolve { op, value, told } => {
                 self.record(6, handle);
@@ -453,7 +499,7 @@ impl Writer<'_> {
     }
 
     /// A byte 0: nothing; 1 and a value; 2 and a failure.
-    fn answer(&mut self, answer: &Answer) {
+    fn answer(&mut self, answer: &answers::Answer) {
         match answer {
             Ok(None) => self.byte(0),
             Ok(Some(value)) => {
@@ -671,27 +717,19 @@ impl Writer<'_> {
 
     fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {
         self.record(kind, handle);
+        self.store_error(error);
+    }
+
+    fn store_error(&mut self, error: &StoreError) {
         let unknown = error.code == Code::OutcomeUnknown;
         self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
     }
 
     fn with_problem(&mut self, kind: u8, handle: Handle, problem: &Problem) {
-        let error = match problem {
-            Problem::Store(error) => return self.with_error(kind, handle, error),
-            Problem::Damaged(error) => error,
-        };
-        let (code, advice) = match error.is_newer() {
-            true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
-            false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
-        };
-        let message = format!(
-            "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        {advice}"
-        );
         self.record(kind, handle);
-        self.error(code.word(), &message, false, false, &[]);
+        self.problem(problem);
     }
 
-    /// What an actor's row says of it, for people: its status in a word, its alarm (NaN: none), the number of its newest change.
     fn row(&mut self, row: &ActorRow) {
         self.text(row.status.word());
         self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));

@@ -26,6 +26,8 @@ export declare class Engine {
   history(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
+  /** The same for the step of this name in a scope, which the engine may not have been told of yet. */
+  stepKeyIn(handle: number, scope: number, name: string): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
   /**
@@ -80,6 +82,12 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /**
+   * Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
+   * none: 1,000 and 64 MiB.
+   */
+  deltas?: number
+  deltaBytes?: number
   /** Whether the store is only looked at: another process may have it (SQLite). */
   looks?: boolean
   /** What ids are drawn from; none: chance. */

@@ -22,6 +22,7 @@ import {
   type Terminal,
   type Told,
   type Verdict,
+  type WasRecord,
 } from "./records.ts";
 import { type ActorSink, type EngineSink, MISUSES, type Misuse, type StoreProblem } from "./sinks.ts";
 
@@ -35,15 +36,18 @@ const STALE: Verdict = { kind: "stale" };
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
 
+/** What a turn says of itself. */
+export interface Said {
+  readonly next: number;
+  readonly pending: number;
+  readonly pulse: boolean;
+}
+
 /**
  * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
  * whether a pulse is wanted.
  */
-export function dispatch(
-  bytes: Uint8Array,
-  length: number,
-  sink: EngineSink,
-): { next: number; pending: number; pulse: boolean } {
+export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): Said {
   const reader = new OutputReader(bytes, length);
   const next = reader.time();
   const pending = reader.number();
@@ -103,7 +107,8 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     }
     case 5: {
       const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
-      return actor?.iterate(op, scope, state, replaying);
+      const ahead = reader.number();
+      return actor?.iterate(op, scope, state, replaying, ahead);
     }
     case 6: {
       const op = reader.number();
@@ -192,6 +197,20 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
     case 36: {
       const [scope, replaying, steps] = [reader.number(), reader.flag(), reader.bytes()];
       return actor?.ahead(scope, steps, replaying);
+    }
+    case 44: {
+      const [call, was] = [reader.number(), reader.was()];
+      return actor?.past(call, { kind: "state", was });
+    }
+    case 45: {
+      const [call, entryIds] = [reader.number(), Array.from({ length: reader.number() }, () => reader.text())];
+      const was = reader.flag() ? reader.was() : undefined;
+      const moved = Array.from({ length: reader.number() }, () => ({ seq: reader.number(), at: reader.time() }));
+      return actor?.past(call, { kind: "way", entryIds, was, moved });
+    }
+    case 46: {
+      const [call, problem] = [reader.number(), reader.problem()];
+      return actor?.pastFailed(call, problem);
     }
     case 35:
       return actor?.due();
@@ -492,6 +511,10 @@ export class OutputReader {
     const outcome = this.flag() ? this.outcome() : undefined;
     const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
     return { exists, destroyed, hasRun, outcome, state, seq: this.number() };
+  }
+
+  was(): WasRecord {
+    return { version: this.number(), value: this.optionalBytes() };
   }
 
   problem(): StoreProblem {

@@ -113,6 +113,8 @@ export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
 export const EXCLUSIVE = 8;
+/** Its first attempt has begun: nothing of it is recorded, and nothing can be in its way. */
+export const BEGUN = 16;
 
 export interface LoopRecord {
   readonly name: string;
@@ -264,6 +266,31 @@ export interface DivergenceRecord {
     | { readonly kind: "other"; readonly recorded: OperationRecord; readonly code: OperationRecord }
     | { readonly kind: "ends" }
     | { readonly kind: "no_handler"; readonly recorded: OperationRecord };
+}
+
+/** State as it was: the encoded value, with the version of its shape. */
+export interface WasRecord {
+  readonly version: number;
+  readonly value: Uint8Array | undefined;
+}
+
+/** What was asked of an actor's past. */
+export type PastRecord =
+  | { readonly kind: "state"; readonly was: WasRecord }
+  | {
+      readonly kind: "way";
+      /** What is taken away, in the order in which it came into being. */
+      readonly entryIds: readonly string[];
+      /** What the state is to be; none: what it is. */
+      readonly was: WasRecord | undefined;
+      readonly moved: readonly MovedRecord[];
+    };
+
+/** A change that others have made to the state since. */
+export interface MovedRecord {
+  readonly seq: number;
+  /** In milliseconds since the epoch. */
+  readonly at: number;
 }
 
 export const FAILED_PARTS = ["step", "rollback", "workflow", "receive"] as const;

@@ -8,6 +8,7 @@ import type {
   Facts,
   Halt,
   Looked,
+  PastRecord,
   ReceiveRecord,
   Refusal,
   ResolvedValue,
@@ -67,7 +68,8 @@ export interface ActorSink {
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
   /** `timeout` is undefined if the attempt was cancelled. */
   abort(op: number, attempt: number, timeout: number | undefined): void;
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  /** `ahead`: how many rounds after it may begin by themselves, in scopes of the numbers that follow. */
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void;
   branch(op: number, scope: number, index: number, replaying: boolean): void;
   enter(op: number, scope: number, replaying: boolean): void;
   /** A branch has lost: what is pending in this scope rejects. */
@@ -94,6 +96,9 @@ export interface ActorSink {
   reported(report: number): void;
   reply(call: number): void;
   refuse(call: number, reason: Refusal, why: string): void;
+  /** What was asked of the past. */
+  past(call: number, past: PastRecord): void;
+  pastFailed(call: number, problem: StoreProblem): void;
   runEnded(outcome: RunOutcome): void;
   parked(divergence: DivergenceRecord): void;
   misuse(op: number | undefined, misuse: Misuse, name: string): void;

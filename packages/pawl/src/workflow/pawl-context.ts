@@ -124,6 +124,7 @@ export class PawlContext {
           context: this.#context,
           callersContext: new CallersContext(),
           stateless: given === undefined || !("state" in given),
+          ahead: 0,
           kept: NOTHING,
           thrown: undefined,
         }),
@@ -312,7 +313,7 @@ export class PawlContext {
     const callersContext = new CallersContext();
     const begun = context.run.prepare();
     if (begun.op === 0) return begun;
-    context.run.add(begun.op, {
+    const operation: StepOperation = {
       resolve: begun.resolve,
       reject: begun.reject,
       kind: "step",
@@ -329,9 +330,8 @@ export class PawlContext {
       context,
       attempt: undefined,
       kept: NOTHING,
-    });
-    this.#input.step(owner.handle, context.scope, begun.op, name, policy, traits);
-    return begun;
+    };
+    return context.run.addStep(begun, operation, policy, traits);
   }
 
   #branches(rule: "join" | "race", name: string, branches: Readonly<Record<string, Callback>>): Promise<unknown> {
