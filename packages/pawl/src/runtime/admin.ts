@@ -2,7 +2,7 @@
 import { refuseUnknown } from "../actor.ts";
 import { milliseconds } from "../duration.ts";
 import { PawlError } from "../errors.ts";
-import type { EntryRecord, Inspection } from "../inspection.ts";
+import type { EntryRecord } from "../inspection.ts";
 import type { ReplayFrom } from "../loaded/past.ts";
 import * as say from "../messages.ts";
 import { native } from "../native/load.ts";
