@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{Attempt, Attempt::*, Do, Do::*, World};
-use pawl_core::input::Input;
+use pawl_core::input::{Input, Writes};
 use pawl_core::scope::ForkRule::*;
 use proptest::prelude::*;
 
@@ -152,7 +152,7 @@ fn operate(life: &mut harness::Life<'_>, operator: &Operator) {
             let entries = life.actor.entries();
             let mut steps = entries.iter().filter(|entry| entry.kind() == "step");
             let entry_id = at.and_then(|at| Some(steps.nth(at)?.recorded.entry.id.clone()));
-            Input::Replay { call: 7, entry_id }
+            Input::Replay { call: 7, entry_id, writes: Writes::default() }
         }
     };
     life.operate(input);

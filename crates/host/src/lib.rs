@@ -9,6 +9,7 @@ mod batches;
 mod compaction;
 mod idempotency;
 mod outputs;
+mod past;
 mod recovery;
 mod retiring;
 mod seeing;
@@ -21,13 +22,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
-use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
+pub use past::{Answer, Query};
 pub use seeing::Seen;
 pub use table::Handle;
 
@@ -45,6 +47,8 @@ pub enum Input {
     Open { handle: Handle, name: String },
     /// For a loaded actor.
     Actor { handle: Handle, input: ActorInput },
+    /// Look into the past of a loaded actor.
+    Look { handle: Handle, call: CallId, query: Query },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
     /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
@@ -71,8 +75,9 @@ pub(crate) enum Job {
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    Past(past::Looking),
     /// Whoever asked knows it by the number.
-    Look(u64),
+    Look(u64, Arc<str>),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -204,6 +209,22 @@ impl Host {
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, path))
     }
 
+    /// The key of what is done for a message: the same for every attempt at handling it.
+    pub fn message_key(&self, handle: Handle, message_id: &str) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let path = ["#receive".to_owned(), message_id.to_owned()];
+        let name = self.identity(handle)?;
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, (actor.incarnation(), 0), &path))
+    }
+
+    /// The key of what is done for a caller's call: the same whenever it calls under the same key of its own.
+    pub fn call_key(&self, handle: Handle, own: &str) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let path = ["#call".to_owned(), own.to_owned()];
+        let name = self.identity(handle)?;
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, (actor.incarnation(), 0), &path))
+    }
+
     /// What a scope's chance is drawn from: the same on every replay, another in every scope.
     pub fn scope_seed(&self, handle: Handle, scope: ScopeId) -> Option<String> {
         let mut path = vec!["#chance".to_owned()];
@@ -249,6 +270,7 @@ impl Host {
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
+            Input::Look { handle, call, query } => self.look(handle, call, query, turn),
             Input::Close { handle } => self.close(handle),
             Input::Retire { handle } => self.retire(now, handle, turn),
             Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
@@ -400,7 +422,10 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Read(past)) => self.settled_elsewhere(now, handle, past, turn),
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
-            (Some(Job::Look(ticket)), completion) => turn.others.push(seeing::seen(ticket, completion)),
+            (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::Look(ticket, name)), completion) => {
+                turn.others.push(seeing::seen(ticket, &name, completion));
+            }
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }

@@ -1,11 +1,14 @@
 //! What a call of the host says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pawl_core::OpenError;
-use pawl_core::input::{Input as ActorInput, Time};
+use pawl_core::input::{CallId, Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
 use pawl_store::{Listed, StoreError, StoreInfo};
 
+use crate::past::Answer;
 use crate::seeing::Seen;
 use crate::table::Handle;
 
@@ -51,6 +54,18 @@ pub enum Output {
     Actor {
         handle: Handle,
         output: ActorOutput,
+    },
+    /// What was asked of an actor's past.
+    Past {
+        handle: Handle,
+        call: CallId,
+        answer: Answer,
+    },
+    /// It cannot be told.
+    PastFailed {
+        handle: Handle,
+        call: CallId,
+        error: Problem,
     },
     /// Whether an actor that was to be retired is forgotten. If not, it has something to do, or to write down first.
     Retired {
@@ -101,6 +116,8 @@ pub enum Output {
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub exists: bool,
+    /// Whether it was destroyed, and not made again.
+    pub destroyed: bool,
     pub has_run: bool,
     /// How the run ended, if it has.
     pub outcome: Option<RunOutcome>,
@@ -115,7 +132,10 @@ pub struct Facts {
 pub enum Problem {
     Store(StoreError),
     /// What is stored of it is damaged. It is left as it is.
-    Damaged(OpenError),
+    Damaged {
+        actor: Arc<str>,
+        error: OpenError,
+    },
 }
 
 impl From<StoreError> for Problem {
@@ -137,14 +157,23 @@ impl Turn {
         let mut stale = |attempt| self.verdicts.push((handle, attempt, Verdict::Stale));
         let call = match input {
             ActorInput::Settle { op, attempt, .. } => return stale(Attempt::Step { op: *op, attempt: *attempt }),
+            ActorInput::Received { receipt, attempt, .. } => {
+                return stale(Attempt::Receive { receipt: *receipt, attempt: *attempt });
+            }
             ActorInput::Reported { report, .. } => return stale(Attempt::Report { report: *report }),
             ActorInput::Acted { call, .. } => {
                 stale(Attempt::Action { call: *call });
                 *call
             }
-            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } => *call,
+            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } | ActorInput::Destroy { call } => *call,
             ActorInput::Create(create) => create.call,
-            ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
+            ActorInput::Replay { call, writes, .. } => {
+                if !writes.cells.is_empty() {
+                    stale(Attempt::Action { call: *call });
+                }
+                *call
+            }
+            ActorInput::Cancel { call, .. } | ActorInput::Retry { call } => *call,
             _ => return,
         };
         self.push(handle, ActorOutput::Refuse { call, reason: Refusal::Lost });

@@ -37,7 +37,7 @@ pub(crate) async fn complete(client: &Client, actor: &ActorId, scopes: Scopes, o
 }
 
 /// What is kept of an actor up to a change.
-pub(crate) async fn read(client: &Client, actor: &ActorId, up_to: u64, scopes: Scopes) -> Read<Past> {
+pub(crate) async fn read(client: &Client, actor: &ActorId, (since, up_to): (u64, u64), scopes: Scopes) -> Read<Past> {
     let (namespace, name) = (encode(&actor.namespace), encode(&actor.name));
     let key: [Param<'_>; 2] = [&namespace, &name];
     let sql = "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = $1 AND id = $2 AND seq > 0";
@@ -49,7 +49,10 @@ pub(crate) async fn read(client: &Client, actor: &ActorId, up_to: u64, scopes: S
     let up_to = up_to.min(row.seq);
     let all = "SELECT seq, body, open, closed FROM snapshot WHERE namespace = $1 AND actor = $2 ORDER BY seq";
     let snapshots: Vec<Snapshot> = client.query(all, &key).await?.iter().map(snapshot).collect();
-    let snapshot = snapshots.iter().rev().find(|snapshot| snapshot.seq <= up_to).cloned();
+    let oldest = "SELECT min(seq) FROM change WHERE namespace = $1 AND actor = $2";
+    let oldest_change: Option<i64> = client.query_one(oldest, &key).await?.get(0);
+    let oldest_change = oldest_change.map(i64::cast_unsigned);
+    let snapshot = check::start(&snapshots, since, up_to, oldest_change).cloned();
     let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let range =
         "SELECT seq, body FROM change WHERE namespace = $1 AND actor = $2 AND seq > $3 AND seq <= $4 ORDER BY seq";
@@ -65,9 +68,6 @@ pub(crate) async fn read(client: &Client, actor: &ActorId, up_to: u64, scopes: S
     let numbers = "SELECT number FROM chunk WHERE namespace = $1 AND actor = $2 ORDER BY number";
     let all_chunks =
         client.query(numbers, &key).await?.iter().map(|row| row.get::<_, i64>(0).cast_unsigned()).collect();
-    let oldest = "SELECT min(seq) FROM change WHERE namespace = $1 AND actor = $2";
-    let oldest_change: Option<i64> = client.query_one(oldest, &key).await?.get(0);
-    let oldest_change = oldest_change.map(i64::cast_unsigned);
     let waiting = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = $1 AND receiver = $2 \
                    ORDER BY sender, sender_seq";
     let inbox = client.query(waiting, &key).await?.iter().map(waiting_message).collect();

@@ -138,8 +138,10 @@ pub enum Request {
     /// earlier batches. In a shared store it makes the caller the owner, under a new epoch, or fails with `actor_owned`.
     Open { actor: ActorId, scopes: Scopes },
     /// What is kept of an actor up to a change (`u64::MAX`: up to its newest), without its epoch: it may be open elsewhere.
-    /// Fails with `state_unavailable` if not every change is kept that this takes.
-    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    /// Of the changes, those from `since` on at the least; what was before them is in a snapshot. Where the changes from
+    /// there on are not kept, it begins with the oldest snapshot. Fails with `state_unavailable` if what was at `up_to` is
+    /// not kept.
+    Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     /// Makes a batch durable, if its epoch is the actor's present one and its first seq follows the actor's newest.
     Commit(Batch),
     /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
@@ -231,7 +233,7 @@ pub struct Opened {
 pub struct Past {
     /// As it is now, whatever was asked for.
     pub row: Option<ActorRow>,
-    /// The newest one that is not beyond what was asked for, if there is any.
+    /// The newest one before the changes that were asked for, or the oldest, if that is not beyond them; if there is any.
     pub snapshot: Option<Snapshot>,
     /// As in [`Opened`].
     pub chunks: Vec<(u64, Bytes)>,

@@ -99,8 +99,8 @@ impl MemoryStore {
                         Ok(opened) => Completion::Opened(opened),
                         Err(error) => Completion::Failed(error),
                     },
-                    Request::Read { actor, up_to, scopes } => {
-                        match database.read(&actor, up_to, scopes, &mut self.stats) {
+                    Request::Read { actor, since, up_to, scopes } => {
+                        match database.read(&actor, (since, up_to), scopes, &mut self.stats) {
                             Ok(past) => Completion::Read(past),
                             Err(error) => Completion::Failed(error),
                         }
@@ -193,7 +193,7 @@ impl Database {
     }
 
     fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
-        let Past { row, snapshot, chunks, changes, .. } = self.read(actor, u64::MAX, scopes, stats)?;
+        let Past { row, snapshot, chunks, changes, .. } = self.read(actor, (u64::MAX, u64::MAX), scopes, stats)?;
         let inbox = self.inbox(actor);
         Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
     }
@@ -204,11 +204,19 @@ impl Database {
             .collect()
     }
 
-    fn read(&self, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Result<Past, StoreError> {
+    fn read(
+        &self,
+        actor: &ActorId,
+        (since, up_to): (u64, u64),
+        scopes: Scopes,
+        stats: &mut Stats,
+    ) -> Result<Past, StoreError> {
         check::actor(actor)?;
         let Some(stored) = self.actors.get(actor) else { return Ok(Past::default()) };
         let up_to = up_to.min(stored.row.seq);
-        let snapshot = stored.snapshots.range(..=up_to).next_back().map(|(_, snapshot)| snapshot.clone());
+        let snapshots: Vec<Snapshot> = stored.snapshots.values().cloned().collect();
+        let oldest_change = stored.changes.keys().next().copied();
+        let snapshot = check::start(&snapshots, since, up_to, oldest_change).cloned();
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         let changes: Vec<_> = stored
             .changes
@@ -227,9 +235,9 @@ impl Database {
             snapshot,
             chunks,
             changes,
-            snapshots: stored.snapshots.values().cloned().collect(),
+            snapshots,
             all_chunks: stored.chunks.keys().copied().collect(),
-            oldest_change: stored.changes.keys().next().copied(),
+            oldest_change,
             inbox: self.inbox(actor),
         })
     }

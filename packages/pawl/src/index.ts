@@ -20,12 +20,15 @@ export {
   createRuntime,
   type Handle,
   type ListFilter,
+  type ReplayOptions,
+  type Retention,
   type RunState,
   type Runtime,
   type RuntimeOptions,
   type Shown,
   type Status,
   type Wait,
+  type WaitOptions,
 } from "./runtime.ts";
 export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
@@ -57,6 +60,7 @@ export type {
   NoState,
   OutOf,
   OutputOf,
+  Question,
   Queue,
   Ref,
   ReplyOf,

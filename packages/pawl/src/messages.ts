@@ -5,7 +5,7 @@
  */
 import { PawlError } from "./errors.ts";
 import type { ValueError } from "./values/index.ts";
-import type { DivergenceRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
+import type { DivergenceRecord, MovedRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
 
 /** The first line of a stack that is neither Pawl's nor Node's: where the user's code is. */
 export function callSite(): string | undefined {
@@ -263,6 +263,21 @@ export function actorNotFound(actor: string): PawlError {
   );
 }
 
+export function actorDestroyed(actor: string): PawlError {
+  return new PawlError(
+    "actor_destroyed",
+    `${actor} has been destroyed.
+  found     an actor that is no more
+  do        make a new one under the same key: runtime.create(...)`,
+    { data: { actor } },
+  );
+}
+
+/** What a parent is told of a child that has not ended well. */
+export function childFailed(child: string, of: string, because: string, data: unknown, cause: Error): PawlError {
+  return new PawlError("child_failed", `${child}, a child of ${of}, has failed: ${because}`, { cause, data });
+}
+
 export function actorExists(actor: string): PawlError {
   return new PawlError(
     "actor_exists",
@@ -290,6 +305,26 @@ export function runtimeClosed(): PawlError {
 
 export function runEnded(actor: string): PawlError {
   return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+}
+
+export function selfCancel(actor: string): PawlError {
+  return new PawlError(
+    "self_call",
+    `an attempt of ${actor} cancels its own actor.
+  found     c.get(...).cancel() of ${actor}, which the attempt itself belongs to
+  do        throw in the workflow, return from it, or undo and return: return ctx.rollback(output)${at()}`,
+  );
+}
+
+/** A workflow that waits for its own actor would wait for ever. */
+export function selfWait(actor: string, entry: string): PawlError {
+  return new PawlError(
+    "self_call",
+    `${entry} of ${actor} waits for the actor itself.
+  found     ${actor}, whose workflow this is
+  expected  another actor
+  do        to do something, use a step; to wait for what others send, queue.next${at()}`,
+  );
 }
 
 export function selfCall(actor: string, action: string): PawlError {
@@ -326,6 +361,8 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
       return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
     case "lost":
       return lost(actor, undefined);
+    case "destroyed":
+      return actorDestroyed(actor);
     case "nothing":
       return new PawlError("bad_argument", `what was asked of ${actor} cannot be done: ${why}.`, { data: { why } });
   }
@@ -350,6 +387,27 @@ export function ofStore(problem: StoreProblem): PawlError {
     outcome: problem.unknown ? "unknown" : "no",
     data: problem.data,
   });
+}
+
+/** Going back would take away what others have written. */
+export function stateMoved(actor: string, entry: string, moved: readonly MovedRecord[]): PawlError {
+  const shown = moved.slice(0, 5).map(({ seq, at }) => `change ${seq} (${new Date(at).toISOString()})`);
+  const more = moved.length > shown.length ? `, and ${moved.length - shown.length} more` : "";
+  return new PawlError(
+    "state_moved",
+    `the state of ${actor} cannot be taken back to before entry ${entry}: others have written it since.
+  found     ${shown.join(", ")}${more}: made by actions, or by steps that stay
+  expected  changes by the steps that are run again, and no others
+  do        keep the state: leave \`state: "rewind"\` out. Or take it back with what they wrote: force: true`,
+    { data: { commits: moved } },
+  );
+}
+
+export function noStateThen(actor: string, entry: string): PawlError {
+  return new PawlError(
+    "state_unavailable",
+    `${actor} had no state before entry ${entry}: there is nothing to go back to.`,
+  );
 }
 
 export function diverged(actor: string, divergence: DivergenceRecord): PawlError {

@@ -141,6 +141,11 @@ export class Pump implements EngineSink {
     return this.#told;
   }
 
+  /** Whether its clock goes by itself. */
+  get isRealTime(): boolean {
+    return this.#wakes;
+  }
+
   /** For what is rare: reading state, keys, counters. */
   get engine(): Engine {
     return this.#engine;

@@ -13,7 +13,7 @@ mod log;
 mod marks;
 mod memory;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 mod object;
 mod path;
 mod reads;

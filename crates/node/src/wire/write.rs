@@ -1,6 +1,6 @@
 //! Outputs, to the adapter.
 
-use pawl_core::Actor;
+use pawl_core::answers;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
@@ -8,8 +8,10 @@ use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
     RunOutcome, Status, Told, Value, Verdict,
 };
+use pawl_core::past::Was;
+use pawl_core::{Actor, Trouble};
 use pawl_embed::{Call, Work};
-use pawl_host::{Facts, Handle, Output, Problem, Turn};
+use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
 use pawl_store::{ActorRow, Code, StoreError};
 
 /// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
@@ -45,6 +47,11 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
+/// Appends what whoever asked a message is told.
+pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
+    Writer(out).answer(answer);
+}
+
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
 /// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
 pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
@@ -53,7 +60,7 @@ pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
-    inbox.iter().for_each(|message| writer.message(message));
+    inbox.iter().for_each(|message| writer.message((message, actor.trouble(&message.key))));
     writer.number(actor.conflicts());
     writer.time(actor.newest() as f64);
     let standing = actor.standing();
@@ -92,6 +99,28 @@ impl Writer<'_> {
                 self.facts(facts);
             }
             Output::OpenFailed { handle, error } => self.with_problem(23, *handle, error),
+            Output::Past { handle, call, answer: Answer::State(was) } => {
+                self.record(44, *handle);
+                self.number(*call);
+                self.was(was);
+            }
+            Output::Past { handle, call, answer: Answer::Replay { entry_ids, was, moved } } => {
+                self.record(45, *handle);
+                self.number(*call);
+                self.number(entry_ids.len() as u64);
+                entry_ids.iter().for_each(|id| self.text(id));
+                self.optional(was.as_ref(), |w, was| w.was(was));
+                self.number(moved.len() as u64);
+                for (seq, at) in moved {
+                    self.number(*seq);
+                    self.time(*at as f64);
+                }
+            }
+            Output::PastFailed { handle, call, error } => {
+                self.record(46, *handle);
+                self.number(*call);
+                self.problem(error);
+            }
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
             Output::Listed { ticket, actors } => {
                 self.record(61, *ticket);
@@ -148,6 +177,28 @@ impl Writer<'_> {
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
+        }
+    }
+
+    fn was(&mut self, was: &Was) {
+        self.number(was.version.into());
+        self.optional(was.value.as_ref(), |w, value| w.bytes(value));
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        match problem {
+            Problem::Store(error) => self.store_error(error),
+            Problem::Damaged { actor, error } => {
+                let (code, advice) = match error.is_newer() {
+                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+                };
+                let message = format!(
+                    "what is stored of {actor} cannot be read; it is left as it is.\n  found     {error}\n  do        \
+                     {advice}"
+                );
+                self.error(code.word(), &message, false, false, &[]);
+            }
         }
     }
 
@@ -343,10 +394,33 @@ impl Writer<'_> {
                 self.number(*call);
                 self.text(message_id);
             }
+            ActorOutput::Receive { receipt, attempt, id, name, body } => {
+                self.record(52, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.text(id);
+                self.text(name);
+                self.bytes(body);
+            }
+            ActorOutput::AbortReceipt { receipt, attempt, timeout_ms } => {
+                self.record(53, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.time(*timeout_ms as f64);
+            }
+            ActorOutput::Received { receipt } => {
+                self.record(54, handle);
+                self.number(*receipt);
+            }
+            ActorOutput::Ordered { input } => {
+                self.record(55, handle);
+                self.optional(input.as_ref(), |w, input| w.bytes(input));
+            }
+            ActorOutput::Destroyed => self.record(56, handle),
             ActorOutput::Answered { message_id, reply } => {
                 self.record(31, handle);
                 self.text(message_id);
-                self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
+                self.answer(reply);
             }
             ActorOutput::Want { op, names, count } => {
                 self.record(33, handle);
@@ -416,11 +490,27 @@ impl Writer<'_> {
         });
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, (message, trouble): (&Message, Option<&Trouble>)) {
         self.text(&message.id());
         self.text(&message.name);
         self.bytes(&message.body);
         self.time(message.sent_at as f64);
+        self.optional(trouble.filter(|trouble| trouble.aside), |w, trouble| w.failure(&trouble.failure));
+    }
+
+    /// A byte 0: nothing; 1 and a value; 2 and a failure.
+    fn answer(&mut self, answer: &answers::Answer) {
+        match answer {
+            Ok(None) => self.byte(0),
+            Ok(Some(value)) => {
+                self.byte(1);
+                self.bytes(value);
+            }
+            Err(failure) => {
+                self.byte(2);
+                self.failure(failure);
+            }
+        }
     }
 
     fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
@@ -437,6 +527,11 @@ impl Writer<'_> {
             Attempt::Report { report } => {
                 self.byte(2);
                 self.number(report);
+            }
+            Attempt::Receive { receipt, attempt } => {
+                self.byte(3);
+                self.number(receipt);
+                self.number(attempt.into());
             }
         }
         match verdict {
@@ -501,6 +596,7 @@ impl Writer<'_> {
             FailedPart::Step => 0,
             FailedPart::Rollback => 1,
             FailedPart::Workflow => 2,
+            FailedPart::Receive => 3,
         });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());
@@ -517,6 +613,7 @@ impl Writer<'_> {
             Refusal::Broken(why) => (4, why.as_str()),
             Refusal::Lost => (5, ""),
             Refusal::Nothing(why) => (6, *why),
+            Refusal::Destroyed => (7, ""),
         };
         self.byte(kind);
         self.text(text);
@@ -608,6 +705,7 @@ impl Writer<'_> {
 
     fn facts(&mut self, facts: &Facts) {
         self.byte(facts.exists.into());
+        self.byte(facts.destroyed.into());
         self.byte(facts.has_run.into());
         self.optional(facts.outcome.as_ref(), |w, outcome| w.outcome(outcome));
         self.optional(facts.state.as_ref(), |w, (version, head)| {
@@ -619,27 +717,19 @@ impl Writer<'_> {
 
     fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {
         self.record(kind, handle);
+        self.store_error(error);
+    }
+
+    fn store_error(&mut self, error: &StoreError) {
         let unknown = error.code == Code::OutcomeUnknown;
         self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
     }
 
     fn with_problem(&mut self, kind: u8, handle: Handle, problem: &Problem) {
-        let error = match problem {
-            Problem::Store(error) => return self.with_error(kind, handle, error),
-            Problem::Damaged(error) => error,
-        };
-        let (code, advice) = match error.is_newer() {
-            true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
-            false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
-        };
-        let message = format!(
-            "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        {advice}"
-        );
         self.record(kind, handle);
-        self.error(code.word(), &message, false, false, &[]);
+        self.problem(problem);
     }
 
-    /// What an actor's row says of it, for people: its status in a word, its alarm (NaN: none), the number of its newest change.
     fn row(&mut self, row: &ActorRow) {
         self.text(row.status.word());
         self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));

@@ -38,8 +38,8 @@ impl SqliteReader {
     fn answer(&mut self, request: Request) -> Completion {
         let Some(db) = &self.db else { return request.asked().refused(closed(&self.place)) };
         let read = match request {
-            Request::Read { actor, up_to, scopes } => match check::actor(&actor) {
-                Ok(()) => in_one_look(db, || past::read(db, &actor, up_to, scopes, &mut self.stats))
+            Request::Read { actor, since, up_to, scopes } => match check::actor(&actor) {
+                Ok(()) => in_one_look(db, || past::read(db, &actor, (since, up_to), scopes, &mut self.stats))
                     .map(|read| read.map(Completion::Read)),
                 Err(error) => Ok(Err(error)),
             },

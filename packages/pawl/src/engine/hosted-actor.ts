@@ -221,7 +221,7 @@ export class HostedActor implements AttemptOwner {
     transaction.attempt = attempt;
     const settle = () => {
       const writes = attempt.seal(() => this.pump.settling(this.handle));
-      this.pump.input.acted(this.handle, call, writes);
+      this.pump.input.acted(this.handle, call, undefined, writes);
       this.pump.schedule();
     };
     const returned = (value: unknown) => {

@@ -8,10 +8,12 @@ import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
+import type { CallKey } from "../runtime/call.ts";
 import { packed } from "../runtime/reply.ts";
+import { watched } from "../stall.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
-import type { Refusal, Verdict } from "../wire.ts";
+import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 /** As it is when this is loaded: a test that puts a fake one in its place must not stop an action. */
@@ -23,6 +25,8 @@ export interface Call {
   readonly reject: (error: unknown) => void;
   /** An action, with what is needed to run it again. */
   readonly action?: Action;
+  /** What it does to the state, if it is something else. It rejects with `Overtaken` if another attempt came between. */
+  readonly attempt?: Attempt;
   /** What resolves it, or why it rejects, once it may. */
   answer: { readonly bytes: Uint8Array | undefined } | { readonly failure: FailureRecord } | undefined;
   /** Whether the engine has it. */
@@ -32,16 +36,26 @@ export interface Call {
 interface Action {
   readonly name: string;
   readonly args: Uint8Array;
-  readonly idempotencyKey: string;
+  readonly key: CallKey;
   readonly callersContext: CallersContext;
   /** The call of another process that it is. */
   readonly called: string | undefined;
   attempt: Attempt | undefined;
 }
 
+/** What an action under a caller's key is remembered as. */
+function keptAs({ name, key }: Action): string {
+  return `action ${name} ${key.text}`;
+}
+
+/** Another attempt came between a call and the state that it rests on: it has not happened. */
+export class Overtaken extends Error {}
+
 export class Calls {
   readonly #owner: RunOwner;
   readonly #calls = new Map<number, Call>();
+  /** Actions that are under way under a caller's key. */
+  readonly #kept = new Map<string, Promise<unknown>>();
   /** Actions that are to run again; the first is about to. */
   readonly #again: (() => void)[] = [];
   #next = 1;
@@ -56,24 +70,38 @@ export class Calls {
   }
 
   /** Asks the engine for something whose answer is that it is durable. */
-  submit(write: (call: number) => void): Promise<unknown> {
+  submit(write: (call: number) => void, attempt?: Attempt): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      this.#calls.set(id, { resolve, reject, answer: undefined, submitted: true });
+      const own = attempt === undefined ? {} : { attempt };
+      this.#calls.set(id, { resolve, reject, ...own, answer: undefined, submitted: true });
       write(id);
       this.#owner.pump.schedule();
     });
   }
 
   /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
-  act(
-    name: string,
-    args: Uint8Array,
-    idempotencyKey: string,
-    callersContext: CallersContext,
-    called?: string,
-  ): Promise<unknown> {
-    const action: Action = { name, args, idempotencyKey, callersContext, called, attempt: undefined };
+  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext, called?: string): Promise<unknown> {
+    const action: Action = { name, args, key, callersContext, called, attempt: undefined };
+    if (key.keep === 0) return this.#act(action);
+    const kept = keptAs(action);
+    const known = this.#kept.get(kept) ?? this.#remembered(kept);
+    if (known !== undefined) return known;
+    const acted = this.#act(action).finally(() => this.#kept.delete(kept));
+    this.#kept.set(kept, acted);
+    return acted;
+  }
+
+  /** What a call under the same key has returned, some time ago. */
+  #remembered(kept: string): Promise<unknown> | undefined {
+    const { pump, handle } = this.#owner;
+    const reply = pump.engine.remembered(handle, kept, pump.now());
+    if (reply.length === 0) return undefined;
+    const answer = readAnswer(reply);
+    return Promise.resolve(answer.kind === "reply" && answer.bytes !== undefined ? decode(answer.bytes) : undefined);
+  }
+
+  #act(action: Action): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -83,7 +111,7 @@ export class Calls {
   }
 
   #runAction(id: number, call: Call, action: Action): void {
-    const attempt = new Attempt(this.#owner, 1, () => action.idempotencyKey);
+    const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
     action.attempt = attempt;
     const run = this.#owner.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
@@ -93,8 +121,11 @@ export class Calls {
     const settle = (): void => {
       const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
       call.submitted = true;
+      const { keep, always } = action.key;
+      const remembered = keep === 0 ? undefined : { key: keptAs(action), ms: keep, always };
+      const reply = call.answer !== undefined && "bytes" in call.answer ? call.answer.bytes : undefined;
       const { input } = this.#owner.pump;
-      if (action.called === undefined) input.acted(this.#owner.handle, id, writes);
+      if (action.called === undefined) input.acted(this.#owner.handle, id, remembered && reply, writes, remembered);
       else input.actedFor(this.#owner.handle, id, action.called, packed(call.answer), writes);
       this.#owner.pump.schedule();
     };
@@ -123,19 +154,32 @@ export class Calls {
       this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
       this.#owner.pump.schedule();
     };
-    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
+    const body = () => action.callersContext.run(() => run(attempt.context, ...args));
+    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
   }
 
-  sent(id: number, messageId: string): void {
+  /** What is done outside for a call is known by the caller's key, if it has one. */
+  #keyOf(action: Action): string | undefined {
+    const { keep, text } = action.key;
+    const { pump, handle } = this.#owner;
+    return keep === 0 ? text : (pump.engine.callKey(handle, keptAs(action)) ?? undefined);
+  }
+
+  /** The engine's answer to something that has one. */
+  told(id: number, answer: unknown): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.resolve(messageId);
+    call.resolve(answer);
   }
 
   actionVerdict(id: number, verdict: Verdict): void {
     const call = this.#calls.get(id);
     const action = call?.action;
+    if (call?.attempt?.verdict(verdict) === true) {
+      this.#calls.delete(id);
+      call.reject(new Overtaken());
+    }
     if (call === undefined || action?.attempt === undefined) return;
     if (!action.attempt.verdict(verdict)) return;
     noteRerun(action.attempt, `action "${action.name}"`, verdict);
@@ -169,7 +213,7 @@ export class Calls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.action?.attempt?.committed();
+    attemptOf(call)?.committed();
     const { answer } = call;
     if (call.action?.called !== undefined)
       call.resolve(answer !== undefined && "failure" in answer ? answer.failure : undefined);
@@ -186,7 +230,7 @@ export class Calls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     this.#calls.delete(id);
-    call.action?.attempt?.fail(error);
+    attemptOf(call)?.fail(error);
     call.reject(error);
   }
 
@@ -198,7 +242,7 @@ export class Calls {
   /** Ends every attempt, and fails the calls that the engine has not been told of. */
   failUnsubmitted(error: PawlError): void {
     for (const [id, call] of [...this.#calls]) {
-      call.action?.attempt?.fail(error);
+      attemptOf(call)?.fail(error);
       if (!call.submitted) this.fail(id, error);
     }
   }
@@ -206,4 +250,8 @@ export class Calls {
   #encode(value: unknown, what: string): Uint8Array {
     return encodeGiven(value, what, this.#owner.limits.valueBytes);
   }
+}
+
+function attemptOf(call: Call): Attempt | undefined {
+  return call.action?.attempt ?? call.attempt;
 }

@@ -2,6 +2,8 @@
 import { refuseUnknown } from "../actor.ts";
 import { milliseconds } from "../duration.ts";
 import { PawlError } from "../errors.ts";
+import type { EntryRecord } from "../inspection.ts";
+import type { ReplayFrom } from "../loaded/past.ts";
 import * as say from "../messages.ts";
 import { native } from "../native/load.ts";
 import type { ActorCall } from "./call.ts";
@@ -27,17 +29,34 @@ export function adminIn(host: HandleHost): Admin {
     retry: async (type, key) => void (await ask(type, key, { kind: "retry" })),
     cancel: async (type, key) => void (await ask(type, key, { kind: "cancel", compensate: true, reason: undefined })),
     replay: async (type, key, from) => {
-      refuseUnknown(from ?? {}, ["entry"], "replay");
-      if (typeof from?.entry !== "string")
-        throw say.badArgument(
-          `replay() was not told where from.
-found     ${say.shown(from?.entry)}
-expected  { entry: the id of a step, as admin.show() lists it }`,
-        );
-      await ask(type, key, { kind: "replay", entry: from.entry });
+      const call: ActorCall = { kind: "replay", from: replayFrom(from) };
+      return (await ask(type, key, call)) as readonly EntryRecord[];
+    },
+    stateAt: async (type, key, entry) => {
+      if (typeof entry !== "string") throw notAnEntry("stateAt()", entry);
+      return ask(type, key, { kind: "state_at", entry });
     },
     backup: (file) => backUp(host.store, file),
   };
+}
+
+function replayFrom(from: Parameters<Admin["replay"]>[2]): ReplayFrom {
+  refuseUnknown(from ?? {}, ["entry", "state", "force", "dryRun"], "replay");
+  const { entry, state = "keep", force = false, dryRun = false } = from ?? {};
+  if (typeof entry !== "string") throw notAnEntry("replay()", entry);
+  if ((state !== "keep" && state !== "rewind") || typeof force !== "boolean" || typeof dryRun !== "boolean")
+    throw say.badArgument(`replay() was given options of the wrong kind.
+found     state: ${say.shown(state)}, force: ${say.shown(force)}, dryRun: ${say.shown(dryRun)}
+expected  "keep" or "rewind", and true or false`);
+  return { entry, rewinds: state === "rewind", force, dryRun };
+}
+
+function notAnEntry(call: string, found: unknown): PawlError {
+  return say.badArgument(
+    `${call} was not told which entry.
+found     ${say.shown(found)}
+expected  the id of an entry, as admin.show() lists it`,
+  );
 }
 
 /** What a look finds that needs no code: the same beside a running process. */

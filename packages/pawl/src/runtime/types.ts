@@ -43,12 +43,31 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
    */
   stallLimit?: Duration;
   limits?: Partial<Limits>;
+  retention?: Partial<Retention>;
 }
 
-export interface CallOptions {
+/** How much of what was is kept. What is beyond either bound goes when an actor's changes are put together, not at once. */
+export interface Retention {
+  /** After how many of its newest changes the state of an actor can be told. Default: 1,000. */
+  readonly deltas: number;
+  /** Of how many bytes of them, if that is less. Default: 64 MiB. */
+  readonly deltaBytes: number;
+  /** How long callers' keys are remembered. Default: a day. */
+  readonly keys: Duration;
+}
+
+export interface WaitOptions {
   /** How long to wait for an answer. Default: 30 s for calls, for ever for results. */
   timeout?: Duration;
   signal?: AbortSignal;
+}
+
+export interface CallOptions extends WaitOptions {
+  /**
+   * Text of 1 to 512 bytes that names the call: another one under it is the same call, does nothing, and gets the same reply.
+   * Remembered for `retention.keys`, for each action and message by itself.
+   */
+  idempotencyKey?: string;
 }
 
 /** What makes an actor reachable. `get` does no IO and creates nothing. */
@@ -80,10 +99,33 @@ export interface Admin {
   /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
   retry(type: string, key: string): Promise<void>;
   cancel(type: string, key: string): Promise<void>;
-  /** Goes back to before a step, and on from there. State, earlier waits, versions and messages stay; so do idempotency keys. */
-  replay(type: string, key: string, from: { entry: string }): Promise<void>;
+  /**
+   * Goes back to before a step (in a loop: to before the loop), and on from there. Resolves to what is taken away. Earlier
+   * waits, versions and messages stay; so do idempotency keys.
+   */
+  replay(type: string, key: string, from: ReplayOptions): Promise<readonly EntryRecord[]>;
+  /**
+   * A plain copy of the state after the change in which an entry committed, in the shape that it had then; `undefined` without
+   * state. Rejects with `state_unavailable` when `retention` has let go of it.
+   */
+  stateAt(type: string, key: string, entry: string): Promise<unknown>;
   /** Copies all that is durable into a new SQLite file, while the store is in use. */
   backup(file: string): Promise<void>;
+}
+
+export interface ReplayOptions {
+  /** The id of a step, as `show` lists it. */
+  readonly entry: string;
+  /**
+   * Default: `"keep"`. `"rewind"` takes the state back to what it was before the first of the steps that are taken away wrote
+   * it; rejects with `state_moved` if anything else has written it since, with `state_unavailable` if `retention` has let go of
+   * it.
+   */
+  readonly state?: "keep" | "rewind";
+  /** Take the state back with what others have written. Default: false. */
+  readonly force?: boolean;
+  /** Only say what would be taken away, or why it cannot be. Default: false. */
+  readonly dryRun?: boolean;
 }
 
 /** Which actors are listed: those that are all of it. */
@@ -120,7 +162,7 @@ export interface Handle<D extends Actor> {
   send<K extends Names<TypesOf<D>["messages"]>>(
     name: K,
     body: BodyIn<TypesOf<D>["messages"][K]>,
-    options?: { delay?: Duration },
+    options?: { delay?: Duration; idempotencyKey?: string },
   ): Promise<void>;
   /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
   ask<K extends Asks<D>>(
@@ -141,8 +183,13 @@ export interface Handle<D extends Actor> {
    * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
    */
   cancel(options?: { compensate?: boolean; reason?: string }): Promise<void>;
+  /**
+   * Ends the actor: its state, history and messages are gone, and calls are refused with `actor_destroyed`, until it is made anew
+   * with `create`. Resolves when that is durable.
+   */
+  destroy(): Promise<void>;
   /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
-  result(options?: CallOptions): Promise<OutputOf<D>>;
+  result(options?: WaitOptions): Promise<OutputOf<D>>;
 }
 
 /** What only tests set. */

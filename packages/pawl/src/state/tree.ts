@@ -144,8 +144,8 @@ export class DraftTree {
   }
 
   /** Puts a captured value in the place of the root. */
-  replaceRoot(raw: unknown): void {
-    this.delta.setRoot(raw);
+  replaceRoot(raw: unknown, maxBytes?: number): void {
+    this.delta.setRoot(raw, maxBytes);
     this.turns += 1;
     this.#rootPlace?.leave();
     this.#rootPlace = undefined;

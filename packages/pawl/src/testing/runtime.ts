@@ -154,6 +154,7 @@ function adminIn(world: World): Admin {
     retry: (type, key) => world.outliving((local) => local.admin().retry(type, key)),
     cancel: (type, key) => world.outliving((local) => local.admin().cancel(type, key)),
     replay: (type, key, from) => world.outliving((local) => local.admin().replay(type, key, from)),
+    stateAt: (type, key, entry) => world.outliving((local) => local.admin().stateAt(type, key, entry)),
     backup: (file) => world.outliving((local) => local.admin().backup(file)),
   };
 }

@@ -3,15 +3,19 @@ import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
 import { ByteWriter } from "../values/index.ts";
 import {
   BEGUN,
+  type CallRecord,
   type CreateRecord,
   type EmbeddedRecord,
   FORK_RULES,
   type ForkRecord,
   type HostMessage,
   type HostTakes,
+  type KeepRecord,
   type LoopRecord,
+  NOTHING_WRITTEN,
   type PackedRows,
   PURPOSES,
+  type ReceivesRecord,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -60,6 +64,7 @@ export class InputWriter {
     this.#optionalBytes(actor.state);
     this.out.varint(actor.version);
     this.#flag(actor.hosted === true);
+    this.#flag(actor.ordered === true);
   }
 
   migrate(handle: number, state: Uint8Array, version: number): void {
@@ -80,12 +85,54 @@ export class InputWriter {
     this.#flag(embedded.asks);
   }
 
-  send(handle: number, call: number, name: string, body: Uint8Array, delay: number): void {
+  send(handle: number, call: number, name: string, body: Uint8Array, delay: number, keep?: KeepRecord): void {
     this.#record(7, handle);
     this.out.varint(call);
     this.#text(name);
     this.#bytes(body);
     this.out.f64(delay);
+    this.#keep(keep);
+  }
+
+  /** Which messages have handlers. */
+  receives(handle: number, receives: ReceivesRecord): void {
+    this.#record(52, handle);
+    this.#texts(receives.names);
+    this.#texts(receives.answered);
+    this.#policy(receives.policy);
+    this.#flag(receives.reports);
+  }
+
+  received(handle: number, receipt: number, attempt: number, reply: Uint8Array | undefined, writes: Writes): void {
+    this.#receipt(handle, receipt, attempt);
+    this.#done(reply, writes);
+  }
+
+  /** `retryAt`: when the handler asks to be tried again. */
+  receiveThrew(handle: number, receipt: number, attempt: number, failure: FailureRecord, retryAt?: number): void {
+    this.#receipt(handle, receipt, attempt);
+    this.#threw(failure, undefined, retryAt);
+  }
+
+  /** A workflow asks another actor, and waits. */
+  request(handle: number, scope: number, op: number, call: CallRecord): void {
+    this.#operation(54, handle, scope, op, call.name);
+    this.#flag(call.kind === "ask");
+    this.#text(call.to);
+    this.#text(call.message);
+    this.#bytes(call.body);
+    this.#optionalTime(call.timeout);
+  }
+
+  /** The actor that was ordered cannot be made. */
+  notOrdered(handle: number, failure: FailureRecord): void {
+    this.#record(55, handle);
+    this.#failure(failure);
+  }
+
+  destroy(handle: number, call: number): void {
+    this.#record(56, handle);
+    this.out.varint(call);
   }
 
   /** `begun`: when its first attempt has begun, if it has. */
@@ -99,11 +146,7 @@ export class InputWriter {
     begun: number | undefined,
   ): void {
     this.#operation(8, handle, scope, op, name);
-    this.out.varint(policy.maxRetries);
-    this.out.f64(policy.backoffBase);
-    this.out.f64(policy.backoffMax);
-    this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
-    this.#flag(policy.retryOnTimeout);
+    this.#policy(policy);
     if (begun === undefined) return this.out.u8(traits);
     this.out.u8(traits | BEGUN);
     this.out.f64(begun);
@@ -152,10 +195,12 @@ export class InputWriter {
     this.#threw(failure, undefined, retryAt);
   }
 
-  acted(handle: number, call: number, writes: Writes): void {
+  /** `reply` is given if it is kept. */
+  acted(handle: number, call: number, reply: Uint8Array | undefined, writes: Writes, keep?: KeepRecord): void {
     this.#record(13, handle);
     this.out.varint(call);
-    this.#done(undefined, writes);
+    this.#done(reply, writes);
+    this.#keep(keep);
   }
 
   /** The same, of a call of another process, which finds `reply` with the change. */
@@ -166,6 +211,7 @@ export class InputWriter {
     this.out.u8(13);
     this.out.varint(call);
     this.#done(undefined, writes);
+    this.#keep(undefined);
   }
 
   /** A message as a call of another process, which finds the message's id with the change. */
@@ -178,6 +224,7 @@ export class InputWriter {
     this.#text(name);
     this.#bytes(body);
     this.out.f64(delay);
+    this.#keep(undefined);
   }
 
   /** Asks whoever owns an actor. */
@@ -205,6 +252,7 @@ export class InputWriter {
     this.#record(13, handle);
     this.out.varint(call);
     this.#threw(failure, pin);
+    this.#keep(undefined);
   }
 
   reported(handle: number, report: number, writes: Writes): void {
@@ -327,10 +375,29 @@ export class InputWriter {
     this.out.varint(call);
   }
 
-  replay(handle: number, call: number, entryId: string | undefined): void {
+  /** Goes back to before an entry. `writes`: what becomes of the state in the same change. */
+  replay(handle: number, call: number, entryId: string | undefined, writes: Writes = NOTHING_WRITTEN): void {
     this.#record(32, handle);
     this.out.varint(call);
     this.#optionalText(entryId);
+    this.#writes(writes);
+  }
+
+  /** Asks for the state after the change in which an entry committed. */
+  askState(handle: number, call: number, entryId: string): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(false);
+    this.#text(entryId);
+  }
+
+  /** Asks what going back to before an entry would take away, and what the state would be, if that is to be taken back, too. */
+  askWay(handle: number, call: number, entryId: string, rewinds: boolean): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(true);
+    this.#optionalText(entryId);
+    this.#flag(rewinds);
   }
 
   polled(handle: number, op: number, messages: readonly HostMessage[]): void {
@@ -442,9 +509,40 @@ export class InputWriter {
     this.out.u8(how);
   }
 
+  #receipt(handle: number, receipt: number, attempt: number): void {
+    this.#record(53, handle);
+    this.out.varint(receipt);
+    this.out.varint(attempt);
+  }
+
+  #policy(policy: StepPolicyRecord): void {
+    this.out.varint(policy.maxRetries);
+    this.out.f64(policy.backoffBase);
+    this.out.f64(policy.backoffMax);
+    this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
+    this.#flag(policy.retryOnTimeout);
+  }
+
+  #keep(keep: KeepRecord | undefined): void {
+    this.#flag(keep !== undefined);
+    if (keep === undefined) return;
+    this.#text(keep.key);
+    this.out.f64(keep.ms);
+    this.#flag(keep.always);
+  }
+
+  #texts(texts: readonly string[]): void {
+    this.out.varint(texts.length);
+    for (const text of texts) this.#text(text);
+  }
+
   #done(output: Uint8Array | undefined, writes: Writes): void {
     this.#flag(false);
     this.#optionalBytes(output);
+    this.#writes(writes);
+  }
+
+  #writes(writes: Writes): void {
     this.out.varint(writes.cells.length);
     for (const { cell, pin, delta, reads } of writes.cells) {
       this.#text(cell);

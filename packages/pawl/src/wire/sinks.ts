@@ -1,12 +1,15 @@
 /** Who is told what came out. */
 import type { FailureRecord } from "../failure.ts";
 import type {
+  AnswerRecord,
   DivergenceRecord,
   DriverCall,
   EventRecord,
   Facts,
   Halt,
   Looked,
+  PastRecord,
+  ReceiveRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -48,6 +51,17 @@ export interface ActorSink {
   stepVerdict(op: number, attempt: number, verdict: Verdict): void;
   actionVerdict(call: number, verdict: Verdict): void;
   reportVerdict(report: number, verdict: Verdict): void;
+  receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void;
+  /** Run the handler of a message. */
+  receive(message: ReceiveRecord): void;
+  /** The handler has taken too long: its attempt is dead. */
+  abortReceipt(receipt: number, attempt: number, timeout: number): void;
+  /** What became of a message, and what its handler did, is durable. */
+  received(receipt: number): void;
+  /** Another actor has ordered that this one be made. */
+  ordered(input: Uint8Array | undefined): void;
+  /** The actor is no more, durably. */
+  destroyed(): void;
   runWorkflow(call: WorkflowCall): void;
   execute(op: number, attempt: number): void;
   /** Run the handler that undoes a step; `attempted`: the one for a step that never committed. */
@@ -68,7 +82,7 @@ export interface ActorSink {
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void;
   rethrow(op: number): void;
   sent(call: number, messageId: string): void;
-  answered(messageId: string, reply: Uint8Array | undefined): void;
+  answered(messageId: string, answer: AnswerRecord): void;
   /** Ask an embedding host's queue for these messages, once. */
   want(op: number, names: readonly string[], count: number): void;
   /** Of a step whose outcome was told before it was durable. */
@@ -82,6 +96,9 @@ export interface ActorSink {
   reported(report: number): void;
   reply(call: number): void;
   refuse(call: number, reason: Refusal, why: string): void;
+  /** What was asked of the past. */
+  past(call: number, past: PastRecord): void;
+  pastFailed(call: number, problem: StoreProblem): void;
   runEnded(outcome: RunOutcome): void;
   parked(divergence: DivergenceRecord): void;
   misuse(op: number | undefined, misuse: Misuse, name: string): void;
