@@ -121,8 +121,8 @@ struct Branches {
     state: Fork,
     concurrency: u32,
     rows: Vec<BranchRow>,
-    /// Of the branches that run, by place.
-    scopes: BTreeMap<u32, ScopeId>,
+    /// The branches that run: their places among `rows`. Scopes are numbered as they open, so this is the code's order.
+    scopes: BTreeMap<ScopeId, u32>,
     /// Those that have settled since the run was loaded.
     kept: BTreeSet<u32>,
     /// How many have settled since the fork was last written.
@@ -505,6 +505,7 @@ impl Run {
             }
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
+            Input::Begun { op, attempt } => self.begun(overlay, op, attempt),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
             Input::Alone { op, attempt } => self.alone(overlay, op, attempt),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),

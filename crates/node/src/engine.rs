@@ -213,6 +213,12 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.scope_seed(handle as u64, scope as u64)))
     }
 
+    /// The names on the way to a scope, as `both/left`, a round of a loop as `#3`; none if it is not running.
+    #[napi(catch_unwind)]
+    pub fn scope_path(&self, handle: f64, scope: f64) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.scope_path(handle as u64, scope as u64)))
+    }
+
     /// The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
     /// or a byte 1 and the value.
     #[napi(catch_unwind)]

@@ -198,6 +198,7 @@ impl<'a> Reader<'a> {
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            72 => ActorInput::Begun { op: self.number()?, attempt: self.small()? },
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
@@ -232,7 +233,13 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
+        Ok(Embedded {
+            frontier: self.flag()?,
+            patience_ms: self.time()?,
+            controlled: self.flag()?,
+            asks: self.flag()?,
+            guarded: self.flag()?,
+        })
     }
 
     fn fork(&mut self) -> Result<Fork> {

@@ -41,6 +41,8 @@ export declare class Engine {
   waiting(name: string): number
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
+  /** The names on the way to a scope, as `both/left`, a round of a loop as `#3`; none if it is not running. */
+  scopePath(handle: number, scope: number): string | null
   /**
    * The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
    * or a byte 1 and the value.
