@@ -252,6 +252,10 @@ impl Kept {
 
     fn hold(&mut self, number: u64) {
         if let Some(row) = self.rows.get_mut(&number) {
+            if row.uses == 0 {
+                self.head.rows += 1;
+                self.head.row_sum = self.head.row_sum.wrapping_add(number);
+            }
             row.uses += 1;
             self.dead.remove(&number);
         }
@@ -259,8 +263,14 @@ impl Kept {
 
     fn release(&mut self, number: u64) {
         if let Some(row) = self.rows.get_mut(&number) {
-            row.uses = row.uses.saturating_sub(1);
+            // Nothing points at a row that is dead.
             if row.uses == 0 {
+                return;
+            }
+            row.uses -= 1;
+            if row.uses == 0 {
+                self.head.rows -= 1;
+                self.head.row_sum = self.head.row_sum.wrapping_sub(number);
                 self.dead.insert(number);
             }
         }

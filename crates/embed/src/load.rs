@@ -12,6 +12,7 @@ use crate::error::Damage;
 use crate::failure;
 use crate::kept::{covers, entry_hash};
 use crate::keys::{self, Own};
+use crate::names::{self, Sums};
 use crate::rows::{Base, ChangeRow, Head, unseal_change, unseal_piece};
 use crate::translate::counted_as;
 use crate::work::Rows;
@@ -49,6 +50,7 @@ struct OwnRows {
     changes: BTreeMap<u64, (u32, Bytes)>,
     chunks: BTreeMap<(String, u64), Bytes>,
     parts: BTreeMap<(u64, u64), Bytes>,
+    sums: Sums,
 }
 
 /// Reads every row.
@@ -67,11 +69,15 @@ pub fn read(rows: &Rows) -> Result<Stored, Damage> {
                 Own::Change(number) => drop(own.changes.insert(number, unseal_change(key, value).map_err(damage)?)),
                 Own::Chunk(cell, index) => drop(own.chunks.insert((cell, index), value.clone())),
                 Own::Part(number, index) => drop(own.parts.insert((number, index), value.clone())),
+                Own::Sums(block) => {
+                    drop(own.sums.insert(block, names::read_sums(key, value).map_err(damage)?));
+                }
                 Own::Other => {}
             },
             Space::Foreign => {}
         }
     }
+    names::check(&stored.names, &own.sums)?;
     stored.put_together(own)?;
     stored.drop_unreachable();
     // Rows of entries that are gone stay unread: another engine leaves them behind.
@@ -122,6 +128,10 @@ impl Stored {
         let entry = Entry::decode(value).map_err(damage)?;
         if entry.location != location {
             return Err(Damage::new(key.clone(), "the entry of another location"));
+        }
+        // An entry's own segment is a name; those of rounds are on the way to others.
+        if !matches!(location.last(), Some(Segment::Name(_))) {
+            return Err(Damage::new(key.clone(), "an entry without a name of its own"));
         }
         let unknown = |segment: &&Segment| match segment {
             Segment::Name(name) | Segment::Iteration { loop_name: name, .. } => *name as usize >= self.names.len(),
