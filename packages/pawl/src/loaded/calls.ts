@@ -3,7 +3,8 @@
  *
  * One law: an answer leaves when the engine says that what it rests on is durable, and not before.
  */
-import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
+import { encodeGiven, noteRerun } from "../attempt.ts";
+import { type CalledBody, callInAttempt } from "../call-attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
@@ -25,12 +26,8 @@ export interface Call {
   submitted: boolean;
 }
 
-interface Action {
+interface Action extends CalledBody {
   readonly name: string;
-  readonly args: Uint8Array;
-  readonly idempotencyKey: string;
-  readonly callersContext: CallersContext;
-  attempt: Attempt | undefined;
 }
 
 export class Calls {
@@ -54,55 +51,33 @@ export class Calls {
 
   /** Runs an action until it is answered. */
   act(name: string, args: Uint8Array, idempotencyKey: string, callersContext: CallersContext): Promise<unknown> {
-    const action: Action = { name, args, idempotencyKey, callersContext, attempt: undefined };
     return new Promise((resolve, reject) => {
       const id = this.#next++;
+      const run = this.#owner.definition.actions?.[name] as unknown as (
+        c: ActionContext<Types>,
+        ...args: unknown[]
+      ) => unknown;
+      const action: Action = {
+        name,
+        idempotencyKey,
+        attempt: undefined,
+        run: (attempt) => callersContext.run(() => run(attempt.context, ...(decode(args) as unknown[]))),
+        returned: (output) => {
+          const what = `action "${name}" of ${this.#owner.name} returned something`;
+          call.answer = { bytes: output === undefined ? undefined : this.#encode(output, what) };
+          call.submitted = true;
+        },
+        threw: (error) => {
+          const failure = toRecord(error);
+          call.answer = { failure };
+          call.submitted = true;
+          return failure;
+        },
+      };
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
       this.#calls.set(id, call);
-      this.#runAction(id, call, action);
+      callInAttempt(this.#owner, id, action);
     });
-  }
-
-  #runAction(id: number, call: Call, action: Action): void {
-    const attempt = new Attempt(this.#owner, 1, () => action.idempotencyKey);
-    action.attempt = attempt;
-    const run = this.#owner.definition.actions?.[action.name] as unknown as (
-      c: ActionContext<Types>,
-      ...args: unknown[]
-    ) => unknown;
-    const args = decode(action.args) as unknown[];
-    const settle = (): void => {
-      const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
-      call.submitted = true;
-      this.#owner.pump.input.acted(this.#owner.handle, id, writes);
-      this.#owner.pump.schedule();
-    };
-    const returned = (output: unknown): void => {
-      if (!attempt.isRunning) return;
-      try {
-        call.answer = {
-          bytes:
-            output === undefined
-              ? undefined
-              : this.#encode(output, `action "${action.name}" of ${this.#owner.name} returned something`),
-        };
-        settle();
-      } catch (error) {
-        threw(error);
-      }
-    };
-    const threw = (error: unknown): void => {
-      if (!attempt.isRunning) return;
-      if (attempt.isDoomed) return settle();
-      const { pin } = attempt;
-      attempt.fail(undefined);
-      const failure = toRecord(error);
-      call.answer = { failure };
-      call.submitted = true;
-      this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
-      this.#owner.pump.schedule();
-    };
-    callUser(() => action.callersContext.run(() => run(attempt.context, ...args)), returned, threw);
   }
 
   sent(id: number, messageId: string): void {
@@ -122,7 +97,7 @@ export class Calls {
     call.submitted = false;
     call.answer = undefined;
     queueMicrotask(() => {
-      if (this.#calls.has(id)) this.#runAction(id, call, action);
+      if (this.#calls.has(id)) callInAttempt(this.#owner, id, action);
     });
   }
 

@@ -125,7 +125,7 @@ export class ScopeContext {
       this.run.heard(this, answer.told);
       return wrap === undefined ? answer.value : wrap(answer.value);
     };
-    return { op: 0, promise: RESOLVED.then(hear) };
+    return { op: AT_HAND, promise: RESOLVED.then(hear) };
   }
 
   /** Throws unless an entry of this name may start here and now. */
@@ -140,6 +140,8 @@ export class ScopeContext {
     this.#used.add(name);
     for (const row of rows) this.#used.add(name + row);
     this.#pending = { kind, name, op };
+    // What is at hand already is known to match.
+    if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
     promise.catch(ignored);
     return promise;
   }
@@ -157,6 +159,8 @@ export class ScopeContext {
   }
 }
 
+/** In the place of the number of an operation that the engine was not asked for. */
+const AT_HAND = 0;
 const RESOLVED = Promise.resolve();
 const NEVER = new Promise<never>(() => {});
 
