@@ -1,7 +1,8 @@
 // Packs what is published, as it is published: the package `pawl`, and one package for each platform whose addon is in
 // packages/pawl/native. Publishes nothing.
 //
-//   node scripts/pack.mjs [--out FOLDER]     FOLDER (target/npm) gets the tarballs and manifest.json, which names them
+//   node scripts/pack.mjs [--out FOLDER] [--all]     FOLDER (target/npm) gets the tarballs and manifest.json, which names them;
+//                                                    --all fails where a platform is missing
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -11,7 +12,9 @@ const SOURCE = join(ROOT, "packages", "pawl");
 /** What only this workspace needs of the package's manifest. */
 const PRIVATE = ["scripts", "devDependencies", "imports", "napi"];
 
-const { values } = parseArgs({ options: { out: { type: "string", default: join(ROOT, "target", "npm") } } });
+const { values } = parseArgs({
+  options: { out: { type: "string", default: join(ROOT, "target", "npm") }, all: { type: "boolean", default: false } },
+});
 await pack(resolve(values.out));
 
 async function pack(out) {
@@ -32,7 +35,9 @@ async function pack(out) {
     join(out, "manifest.json"),
     `${JSON.stringify({ version: manifest.version, tarballs, missing }, null, 2)}\n`,
   );
-  if (missing.length > 0) console.log(`pack: not built on this machine: ${missing.join(", ")}`);
+  if (missing.length === 0) return;
+  console.log(`pack: not built on this machine: ${missing.join(", ")}`);
+  if (values.all) process.exitCode = 1;
 }
 
 /** Lets napi write a folder for each platform, and puts in the addons that are there. */

@@ -6,15 +6,15 @@ import { fileURLToPath } from "node:url";
 /** The root of the workspace; every command runs there. */
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Runs a command to its end, shows what it prints, and resolves to its exit code and output. One that cannot be started has code 127. */
-export function run(command, args, { env = {}, cwd = ROOT } = {}) {
-  console.log(`\n$ ${[command, ...args].join(" ")}`);
+/** Runs a command to its end, shows what it prints unless `quiet`, and resolves to its exit code and output. One that cannot be started has code 127. */
+export function run(command, args, { env = {}, cwd = ROOT, quiet = false } = {}) {
+  if (!quiet) console.log(`\n$ ${[command, ...args].join(" ")}`);
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["inherit", "pipe", "pipe"] });
     let output = "";
     const show = (target) => (chunk) => {
       output += chunk;
-      target.write(chunk);
+      if (!quiet) target.write(chunk);
     };
     child.stdout.on("data", show(process.stdout));
     child.stderr.on("data", show(process.stderr));

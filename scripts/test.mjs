@@ -17,6 +17,7 @@ const groups = {
     tsc,
     "binding.d.ts": declarations,
     package: packaged,
+    "API report": surface,
   },
   rust: { "cargo tests": rustTests, "cargo doctests": rustDoctests },
   ts: { vitest: vitestTests },
@@ -69,6 +70,11 @@ async function packaged() {
   const lint = await tool("publint", "src/cli.js", ["--strict", tarball]);
   const types = await tool("@arethetypeswrong/cli", "dist/index.js", [tarball, "--profile", "node16"]);
   return judge(lint.code || types.code, null);
+}
+
+/** The public surface is the one that docs/api shows: a change of it is seen in review. */
+async function surface() {
+  return judge((await run(process.execPath, ["scripts/api.mjs"])).code, null);
 }
 
 async function rustTests() {

@@ -11,6 +11,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { growthChart, ratioChart } from "./charts.ts";
 import { origin } from "./machine.ts";
 import { barText, sectionText, yardstickText } from "./report.ts";
 import { scenarios } from "./scenarios/index.ts";
@@ -44,6 +45,11 @@ async function main(): Promise<number> {
     json,
     `${JSON.stringify({ version: 1, origin: from, effort, yardsticks: { before, after }, sections }, null, 2)}\n`,
   );
+  for (const [name, chart] of [
+    ["ratios", ratioChart(sections)],
+    ["growth", growthChart(sections)],
+  ] as const)
+    if (chart !== undefined) writeFileSync(json.replace(/(\.json)?$/, `-${name}.svg`), chart);
   const bars = sections.flatMap((section) => section.bars);
   const missed = bars.filter((bar) => !bar.holds);
   for (const bar of missed) console.log(barText(bar));

@@ -1,12 +1,13 @@
 /** What is published, installed as users install it: in an empty folder outside of this checkout, with no Rust on the PATH. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CJS, ESM, THREADED, TYPESCRIPT } from "./program.ts";
+import { CJS, ENTRIES, ESM, THREADED, TYPESCRIPT } from "./program.ts";
 import { type Registry, serve } from "./registry.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -50,12 +51,38 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     await killedAndResumed(await installed("npm"), "main.mjs", THREADED);
   }, 120_000);
 
-  test.each(["node16", "bundler"])(
-    "from TypeScript, resolved as %s, every declaration checked",
-    async (resolution) => {
+  test.each(["esm", "cjs"])(
+    "bundled by esbuild as %s, with pawl external",
+    async (format) => {
+      const folder = await installed("npm");
+      writeFileSync(join(folder, "source.mjs"), ESM);
+      const name = format === "esm" ? "bundle.mjs" : "bundle.cjs";
+      await build({
+        absWorkingDir: folder,
+        entryPoints: ["source.mjs"],
+        outfile: name,
+        bundle: true,
+        platform: "node",
+        format: format === "esm" ? "esm" : "cjs",
+        external: ["pawl"],
+      });
+      await killedAndResumed(folder, name);
+    },
+    120_000,
+  );
+
+  test.each([
+    ["typescript", "node16"],
+    ["typescript", "bundler"],
+    ["typescript-5.4", "node16"],
+    ["typescript-5.4", "bundler"],
+  ])(
+    "from %s, resolved as %s, every declaration checked",
+    async (compiler, resolution) => {
       const folder = await installed("npm");
       writeFileSync(join(folder, "main.mts"), TYPESCRIPT);
-      const tsc = require.resolve("typescript/lib/tsc.js");
+      writeFileSync(join(folder, "entries.mts"), ENTRIES);
+      const tsc = require.resolve(`${compiler}/lib/tsc.js`);
       const module = resolution === "node16" ? "node16" : "esnext";
       const types = [
         "--types",
@@ -74,7 +101,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
       ];
       const built = await run(
         "node",
-        [tsc, ...options, ...types, "--module", module, "--moduleResolution", resolution, "main.mts"],
+        [tsc, ...options, ...types, "--module", module, "--moduleResolution", resolution, "main.mts", "entries.mts"],
         folder,
       );
       expect(built).toEqual({ code: 0, output: "" });
@@ -82,6 +109,27 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     },
     120_000,
   );
+});
+
+describe("the quick start, typed in from its page", () => {
+  const [program = "", spec = ""] = blocks(readFileSync(join(ROOT, "docs/quick-start.md"), "utf8"));
+
+  test("its program is killed while it sleeps, and goes on", async () => {
+    const folder = await installed("npm");
+    writeFileSync(join(folder, "hello.mjs"), program);
+    const killed = run("node", ["hello.mjs"], folder, () => false, existing(join(folder, "hello.db-wal")));
+    expect(await killed).toEqual({ code: "SIGKILL", output: "" });
+    expect(await run("node", ["hello.mjs"], folder)).toEqual({ code: 0, output: "done\nann bob\n" });
+    expect(await run("node", ["hello.mjs"], folder)).toEqual({ code: 0, output: "done\nann bob\n" });
+  }, 120_000);
+
+  test("its test passes under vitest, without a plugin", async () => {
+    const folder = await installed("npm");
+    symlinkSync(dirname(require.resolve("vitest/package.json")), join(folder, "node_modules/vitest"));
+    writeFileSync(join(folder, "hello.test.mjs"), spec);
+    const { code, output } = await run("node", ["node_modules/vitest/vitest.mjs", "run"], folder);
+    expect([code, output]).toEqual([0, expect.stringContaining("1 passed")]);
+  }, 120_000);
 });
 
 test("without optional dependencies, the error says what is missing and what to do", async () => {
@@ -122,12 +170,23 @@ async function killedAndResumed(folder: string, name: string, program?: string):
   expect(await run("node", [name, "resume"], folder)).toEqual({ code: 0, output: "finished first second\n" });
 }
 
-/** Runs a program to its end, or until its output is `enough`: then it is killed. */
+/** The TypeScript of a page, block by block. */
+function blocks(markdown: string): string[] {
+  return [...markdown.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+}
+
+/** Resolves when there is a file of that name. */
+async function existing(file: string): Promise<void> {
+  while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Runs a program to its end, or until its output is `enough`, or `due` resolves: then it is killed. */
 function run(
   command: string,
   args: readonly string[],
   cwd: string,
   enough: (output: string) => boolean = () => false,
+  due: Promise<void> | undefined = undefined,
 ): Promise<{ code: number | string | null; output: string }> {
   const child = spawn(command === "node" ? process.execPath : command, args, {
     cwd,
@@ -135,6 +194,7 @@ function run(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
+  void due?.then(() => child.kill("SIGKILL"));
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text;

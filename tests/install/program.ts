@@ -34,6 +34,13 @@ export const TYPESCRIPT: string = ESM.replace("type()", "type<undefined>()")
   .replace("done: []", "done: [] as string[]")
   .replace("(error) =>", "(error: Error) =>");
 
+/** Every entry of the package, for a compiler that checks their declarations. */
+export const ENTRIES: string = `import "pawl";
+import "pawl/testing";
+import "pawl/engine";
+import "pawl/engine/testing";
+`;
+
 /** On a thread of its own; the main thread only waits. */
 export const THREADED: string = `import { Worker, isMainThread } from "node:worker_threads";
 import { actor, createRuntime, type } from "pawl";

@@ -6,7 +6,7 @@ use crate::answers::Answers;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, OUTSIDE, Purpose};
-use crate::input::{CallId, CellWrites, Create, Input, OpId, Outcome, Send, Time, Writes};
+use crate::input::{Answer, CallId, CellWrites, Create, Input, OpId, Outcome, Send, Time, Writes};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
@@ -100,6 +100,16 @@ impl Actor {
             None => Ok(Some(cell.encode())),
             Some((pin, own)) => cell.encode_at(pin, own).map(Some),
         }
+    }
+
+    /// Whether it has nothing to do until something comes in, or until its alarm; what it waits for need not be written yet.
+    pub fn rests(&self) -> bool {
+        self.standing().alarm != Some(0) && !self.wants_pulse() && self.overlay.rests()
+    }
+
+    /// Whether all that it would be loaded with is durable, the newest row's status and alarm among it.
+    pub fn is_written(&self) -> bool {
+        self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
     }
 
     /// How often the run was recovered after it had been undone.
@@ -239,7 +249,10 @@ impl Actor {
                 }
             }
             Input::Send { call, name, body, delay_ms } => {
-                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain });
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, None);
+            }
+            Input::SendFor { id, call, name, body, delay_ms } => {
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, Some(id));
             }
             Input::Arrived { message } => self.overlay.inbox.deliver(message),
             Input::Suspend => self.suspend(),
@@ -343,7 +356,8 @@ impl Actor {
         }
     }
 
-    fn send(&mut self, call: CallId, send: Send) {
+    /// `called`: the name of another process's call, with which its answer is recorded.
+    fn send(&mut self, call: CallId, send: Send, called: Option<String>) {
         let refusal = match &self.run {
             Some(run) if run.has_ended() => Some(Refusal::RunEnded),
             _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
@@ -354,6 +368,7 @@ impl Actor {
         }
         let mut writing = self.overlay.begin();
         let (_, message_id) = self.overlay.send(&mut writing, OUTSIDE, send);
+        writing.answers.extend(called.map(|id| Answer { id, body: Bytes::copy_from_slice(message_id.as_bytes()) }));
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Sent { call, message_id });
     }
@@ -364,7 +379,7 @@ impl Actor {
         let writes = match outcome {
             Outcome::Threw { pin, .. } => {
                 self.overlay.gave_up(attempt);
-                return self.overlay.leave_after(pin.unwrap_or(0), Output::Reply { call });
+                return self.overlay.leave_after(pin.unwrap_or(0), Output::Looked { call });
             }
             Outcome::Done { writes, .. } => writes,
         };
@@ -372,7 +387,7 @@ impl Actor {
             Judged::Passed { wrote: true } => self.commit_action(call, writes),
             Judged::Passed { wrote: false } => {
                 self.overlay.verdict(attempt, Verdict::Clean);
-                self.overlay.leave_after(newest_pin(&writes), Output::Reply { call });
+                self.overlay.leave_after(newest_pin(&writes), Output::Looked { call });
             }
             Judged::Again => {}
             Judged::Hold => {

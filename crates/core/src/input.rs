@@ -45,6 +45,15 @@ pub enum Input {
         body: Bytes,
         delay_ms: i64,
     },
+    /// The same, as the call of another process asks for it; its answer is the message's id.
+    SendFor {
+        /// The call's name.
+        id: String,
+        call: CallId,
+        name: String,
+        body: Bytes,
+        delay_ms: i64,
+    },
     /// What another actor has sent, once that is durable.
     Arrived {
         message: Message,
@@ -340,6 +349,17 @@ pub struct Writes {
     pub sends: Vec<Send>,
     /// Rows of an embedding host's own, key and value, that are written with the change.
     pub rows: Vec<(Bytes, Bytes)>,
+    /// The reply that is recorded with it, if another process waits for one: then there is a change even if nothing was written.
+    pub answer: Option<Answer>,
+}
+
+/// The reply to a call from another process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The call's name.
+    pub id: String,
+    /// As the adapter has packed it.
+    pub body: Bytes,
 }
 
 /// A message that leaves with a change.

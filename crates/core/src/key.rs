@@ -156,6 +156,18 @@ pub fn parse_history(key: &[u8]) -> Result<Location, CodecError> {
     Ok(Location(segments))
 }
 
+/// Whether a key is that of the history row at a location; fails as [`parse_history`] does.
+pub fn is_history(key: &[u8], location: &Location) -> Result<bool, CodecError> {
+    let mut reader = TupleReader::new(key);
+    reader.expect_uint(HISTORY, "2, the space of entries")?;
+    let mut same = true;
+    let mut segments = location.segments().iter();
+    while !reader.is_empty() {
+        same &= segments.next() == Some(&read_segment(&mut reader)?);
+    }
+    Ok(same && segments.next().is_none())
+}
+
 /// The entry id in the key of a metadata row.
 pub fn parse_metadata(key: &[u8]) -> Result<String, CodecError> {
     let mut reader = TupleReader::new(key);

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::actor::STATE;
 use crate::answers::Answers;
 use crate::codec::CodecError;
-use crate::codec::change::{self, Record};
+use crate::codec::change::{self, ChangeRecord, Record};
 use crate::codec::message::read_message;
 use crate::codec::record::EntryMetadata;
 use crate::compensation::Row;
@@ -31,6 +31,8 @@ const PLACES_KEPT: usize = 64;
 pub struct Loaded {
     /// What there is in the place of older changes.
     pub snapshot: Option<Contents>,
+    /// Changes that the store had to read anyway: the first of those that follow.
+    pub read: Vec<(u64, ChangeRecord)>,
     /// Every change after the snapshot, or from number 1, in order.
     pub changes: Vec<(u64, Bytes)>,
     pub inbox: Vec<(MessageKey, Bytes)>,
@@ -109,20 +111,13 @@ impl Fold {
             fold.restore(overlay, contents)?;
             expected = contents.snapshot.seq + 1;
         }
+        for (seq, change) in loaded.read {
+            fold.change(overlay, expected, seq, change)?;
+            expected += 1;
+        }
         for (seq, body) in &loaded.changes {
-            if *seq != expected {
-                return Err(OpenError::Gap { expected, found: *seq });
-            }
             let change = change::read(*seq, body).map_err(|source| OpenError::Change { seq: *seq, source })?;
-            overlay.sent_until(change.at);
-            fold.forget_places();
-            for record in change.records {
-                if matches!(record, Record::Recovered { .. }) && fold.stored.history.is_partial() {
-                    return Err(OpenError::NeedsAll { seq: *seq });
-                }
-                fold.record(overlay, (*seq, change.at), record)?;
-            }
-            fold.last_commit = Some((*seq, change.id));
+            fold.change(overlay, expected, *seq, change)?;
             expected += 1;
         }
         let mut messages = Vec::with_capacity(loaded.inbox.len());
@@ -134,6 +129,28 @@ impl Fold {
         messages.into_iter().for_each(|message| overlay.inbox.put(message));
         overlay.load(expected - 1, loaded.standing);
         Ok(fold)
+    }
+
+    fn change(
+        &mut self,
+        overlay: &mut Overlay,
+        expected: u64,
+        seq: u64,
+        change: ChangeRecord,
+    ) -> Result<(), OpenError> {
+        if seq != expected {
+            return Err(OpenError::Gap { expected, found: seq });
+        }
+        overlay.sent_until(change.at);
+        self.forget_places();
+        for record in change.records {
+            if matches!(record, Record::Recovered { .. }) && self.stored.history.is_partial() {
+                return Err(OpenError::NeedsAll { seq });
+            }
+            self.record(overlay, (seq, change.at), record)?;
+        }
+        self.last_commit = Some((seq, change.id));
+        Ok(())
     }
 
     /// Takes up what a snapshot holds.

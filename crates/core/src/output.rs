@@ -53,6 +53,9 @@ pub enum Output {
     Reported { report: ReportId },
     /// What the call asked for is durable: its answer may leave.
     Reply { call: CallId },
+    /// The same of a call that wrote nothing: what it saw is durable, and its answer may leave if nobody else has taken the
+    /// actor over since.
+    Looked { call: CallId },
     /// The message is durable, under this id.
     Sent { call: CallId, message_id: String },
     /// The call is refused; nothing of it has happened.
@@ -248,6 +251,8 @@ pub struct Change {
     pub body: Bytes,
     pub put: Vec<Put>,
     pub take: Vec<MessageKey>,
+    /// Replies to calls from other processes.
+    pub answers: Vec<crate::input::Answer>,
     /// When the actor must be loaded again if nobody has it: work that can go on at once is due at 0.
     pub alarm: Option<Time>,
     pub status: Status,

@@ -838,7 +838,7 @@ pub fn settle_writes(overlay: &mut Overlay, attempt: Attempt, writes: &crate::in
     match overlay.settle(attempt, writes) {
         Ok(Settled::Passed) => {
             let sends = !writes.sends.is_empty() || !writes.rows.is_empty();
-            let wrote = sends || writes.cells.iter().any(|cell| cell.delta.is_some());
+            let wrote = sends || writes.answer.is_some() || writes.cells.iter().any(|cell| cell.delta.is_some());
             Judged::Passed { wrote }
         }
         Ok(Settled::Hold) => Judged::Hold,

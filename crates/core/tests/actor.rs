@@ -49,7 +49,7 @@ impl Driver {
     }
 
     fn act(&mut self, call: u64, cells: Vec<CellWrites>) -> Vec<Output> {
-        let writes = Writes { cells, sends: vec![], rows: vec![] };
+        let writes = Writes { cells, ..Writes::default() };
         self.feed(Input::Acted { call, outcome: Outcome::Done { output: None, writes } })
     }
 
@@ -99,14 +99,13 @@ fn p8_what_an_action_read_must_be_durable_before_its_reply_leaves() {
     driver.act(2, vec![cell]);
     // A reader pinned to the unsynced change waits for it; one pinned before it does not.
     assert_eq!(driver.act(3, vec![read_only(2)]), [verdict(3, Verdict::Clean)]);
-    assert_eq!(driver.act(4, vec![read_only(1)]), [verdict(4, Verdict::Clean), Output::Reply { call: 4 }]);
+    assert_eq!(driver.act(4, vec![read_only(1)]), [verdict(4, Verdict::Clean), Output::Looked { call: 4 }]);
     // So does one that threw: its error may tell what it read.
     let failure =
         Failure { kind: FailureKind::Error, name: "E".into(), message: "m".into(), stack: None, fields: None };
     let threw = Outcome::Threw { failure, pin: Some(2), retry_at: None };
     assert_eq!(driver.feed(Input::Acted { call: 5, outcome: threw }), []);
-    let replies = [2, 3, 5].map(|call| Output::Reply { call });
-    assert_eq!(driver.sync(), replies);
+    assert_eq!(driver.sync(), [Output::Reply { call: 2 }, Output::Looked { call: 3 }, Output::Looked { call: 5 }]);
 }
 
 #[test]

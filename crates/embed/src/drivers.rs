@@ -250,7 +250,8 @@ impl Drivers {
     fn opening(&mut self, ticket: Ticket, actor: &ActorId, opening: Opening, limits: Limits) {
         let Opening { kept, row, changes, found, calls, after } = opening;
         let next = changes.len() as u64 + 1;
-        let opened = Opened { row, epoch: self.epoch, snapshot: None, chunks: Vec::new(), changes, inbox: Vec::new() };
+        let (snapshot, chunks, inbox) = (None, Vec::new(), Vec::new());
+        let opened = Opened { row, epoch: self.epoch, snapshot, chunks, read: changes, changes: Vec::new(), inbox };
         let open = Open { kept, sent: SentIds::default(), limits, epoch: self.epoch, next, found };
         if calls.is_empty() && after.is_empty() {
             return self.opened(ticket, actor, open, opened);

@@ -3,14 +3,15 @@
 //! Knows no calls and no bytes. One law: a change row is alive as long as something points at it; when nothing does, it
 //! is dead, and is deleted after a later commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{Discriminant, discriminant};
 
 use pawl_core::codec::change::Record;
 use pawl_core::key::{Location, Segment};
+use rustc_hash::FxHashMap;
 
 use crate::life::{Life, life};
-use crate::rows::{Base, Head};
+use crate::rows::{Base, Head, Page};
 
 /// The number that stands for entries of another engine that no row of ours lists.
 pub const UNLISTED: u64 = 0;
@@ -29,9 +30,12 @@ pub struct Kept {
     pub cells: BTreeMap<String, Cell>,
     /// Entries of another engine, in the order in which the next change row takes them up.
     pub unlisted: Vec<String>,
-    entries: HashMap<String, Known>,
+    entries: FxHashMap<String, Known>,
     places: BTreeMap<Location, String>,
+    /// Rows of changes, by the number of their first change.
     rows: BTreeMap<u64, Row>,
+    /// The newest of them, if there is room in it.
+    page: Option<Page>,
     dead: BTreeSet<u64>,
     pending: BTreeSet<u64>,
     parked: Option<u64>,
@@ -58,10 +62,19 @@ struct Known {
 
 #[derive(Debug, Default)]
 struct Row {
-    /// How many things point at it.
+    last: u64,
+    /// How many things point at its changes.
     uses: usize,
     /// How many further rows it has.
     parts: u64,
+}
+
+/// A row of changes that nothing needs any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DeadRow {
+    pub first: u64,
+    pub last: u64,
+    pub parts: u64,
 }
 
 /// The hash of an entry in the head: of its id and its record.
@@ -73,10 +86,29 @@ pub fn entry_hash(id: &str, record: &[u8]) -> u64 {
 }
 
 impl Kept {
-    /// Takes up a change's row.
-    pub fn add_row(&mut self, number: u64, parts: u64) {
-        self.rows.insert(number, Row { uses: 0, parts });
-        self.dead.insert(number);
+    /// Takes up a row of the changes `first..=last`, which has so many parts.
+    pub fn add_row(&mut self, (first, last): (u64, u64), parts: u64) {
+        self.rows.insert(first, Row { last, uses: 0, parts });
+        self.dead.insert(first);
+        self.page = None;
+    }
+
+    /// Takes up the newest row as one in which there is room.
+    pub fn add_page(&mut self, page: Page) {
+        match self.rows.get_mut(&page.first) {
+            Some(row) => row.last = page.last,
+            None => self.add_row((page.first, page.last), 0),
+        }
+        self.page = Some(page);
+    }
+
+    /// The row of change `number`, the next one: that of the changes before it, if there is room.
+    pub fn next_page(&self, number: u64, content: &[u8]) -> Page {
+        let mut page = self.page.clone().filter(|page| page.last + 1 == number);
+        match page.take_if(|page| page.push(content)) {
+            Some(page) => page,
+            None => Page::new(number, content),
+        }
     }
 
     /// Takes up an entry as change `number` wrote it.
@@ -211,16 +243,22 @@ impl Kept {
         std::mem::take(&mut self.pending).into_iter().for_each(|number| self.release(number));
     }
 
-    /// Takes the dead rows older than change `before` out, with the number of parts of each; none while they are few,
-    /// so that a change does not cost a call for each row that it replaces.
-    pub fn take_dead(&mut self, before: u64, at_least: usize) -> Vec<(u64, u64)> {
-        let newer = self.dead.split_off(&before);
-        let dead = std::mem::replace(&mut self.dead, newer);
-        if dead.len() < at_least {
-            self.dead.extend(dead);
+    /// Takes out the dead rows in which no more is written and no change is as new as `before`; none while they are few, so that
+    /// a change does not cost a call for each row that it replaces.
+    pub fn take_dead(&mut self, before: u64, at_least: usize) -> Vec<DeadRow> {
+        if self.dead.len() < at_least {
             return Vec::new();
         }
-        dead.into_iter().map(|number| (number, self.rows.remove(&number).map_or(0, |row| row.parts))).collect()
+        let open = self.page.as_ref().map(|page| page.first);
+        let is_past = |first: &u64| open != Some(*first) && self.rows.get(first).is_none_or(|row| row.last < before);
+        let (past, newer): (BTreeSet<u64>, _) = std::mem::take(&mut self.dead).into_iter().partition(is_past);
+        self.dead = newer;
+        if past.len() < at_least {
+            self.dead.extend(past);
+            return Vec::new();
+        }
+        let take = |first| self.rows.remove(&first).map(|Row { last, parts, .. }| DeadRow { first, last, parts });
+        past.into_iter().filter_map(take).collect()
     }
 
     /// The head as it is to be written.
@@ -251,18 +289,18 @@ impl Kept {
     }
 
     fn hold(&mut self, number: u64) {
-        if let Some(row) = self.rows.get_mut(&number) {
-            if row.uses == 0 {
-                self.head.rows += 1;
-                self.head.row_sum = self.head.row_sum.wrapping_add(number);
-            }
+        if let Some((first, row)) = row_of(&mut self.rows, number) {
             row.uses += 1;
-            self.dead.remove(&number);
+            if row.uses == 1 {
+                self.head.rows += 1;
+                self.head.row_sum = self.head.row_sum.wrapping_add(first);
+                self.dead.remove(&first);
+            }
         }
     }
 
     fn release(&mut self, number: u64) {
-        if let Some(row) = self.rows.get_mut(&number) {
+        if let Some((first, row)) = row_of(&mut self.rows, number) {
             // Nothing points at a row that is dead.
             if row.uses == 0 {
                 return;
@@ -270,11 +308,17 @@ impl Kept {
             row.uses -= 1;
             if row.uses == 0 {
                 self.head.rows -= 1;
-                self.head.row_sum = self.head.row_sum.wrapping_sub(number);
-                self.dead.insert(number);
+                self.head.row_sum = self.head.row_sum.wrapping_sub(first);
+                self.dead.insert(first);
             }
         }
     }
+}
+
+/// The row that holds a change, with the number of its first one.
+fn row_of(rows: &mut BTreeMap<u64, Row>, number: u64) -> Option<(u64, &mut Row)> {
+    let (first, row) = rows.range_mut(..=number).next_back()?;
+    (row.last >= number).then_some((*first, row))
 }
 
 /// Whether what is dropped at a location covers another one.

@@ -1,19 +1,21 @@
 //! Reading the rows of an actor. Changes nothing; a row that cannot be read is named, and nothing is written over it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use pawl_core::codec::CodecError;
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata};
 use pawl_core::failure::Failure;
 use pawl_core::key::{self, Location, Segment};
+use rustc_hash::FxHashMap;
 
 use crate::error::Damage;
 use crate::failure;
-use crate::kept::{covers, entry_hash};
+use crate::kept::{UNLISTED, covers, entry_hash};
 use crate::keys::{self, Own};
 use crate::names::{self, Sums};
-use crate::rows::{Base, ChangeRow, Head, unseal_change, unseal_piece};
+use crate::rows::{Base, ChangeRow, Head, Page, unseal_changes, unseal_piece};
 use crate::translate::counted_as;
 use crate::work::Rows;
 
@@ -22,15 +24,18 @@ use crate::work::Rows;
 pub struct Stored {
     pub names: Vec<String>,
     /// By id.
-    pub entries: HashMap<String, StoredEntry>,
+    pub entries: FxHashMap<String, StoredEntry>,
     pub word: Option<String>,
     pub output: Option<Bytes>,
     pub error: Option<Failure>,
     /// None: there is no row; the inner none: the input is `undefined`.
     pub input: Option<Option<Bytes>>,
     pub head: Option<Head>,
-    /// Each with how many parts it has.
-    pub changes: BTreeMap<u64, (ChangeRow, u64)>,
+    pub changes: BTreeMap<u64, ChangeRow>,
+    /// The rows that hold them: the first and the last change of each, and how many parts it has.
+    pub rows: Vec<((u64, u64), u64)>,
+    /// The newest of these, if there is room in it.
+    pub page: Option<Page>,
     /// The values of the cells, as of their bases.
     pub cells: BTreeMap<String, Bytes>,
     /// Keys of what nobody reaches: left from changes that were never committed, or covered by a deletion.
@@ -42,12 +47,14 @@ pub struct StoredEntry {
     pub entry: Entry,
     pub metadata: Option<EntryMetadata>,
     pub hash: u64,
+    /// The change that lists it last; [`UNLISTED`] if none does.
+    pub change: u64,
 }
 
 /// Rows below `(9)` that were not yet put together.
 #[derive(Default)]
 struct OwnRows {
-    changes: BTreeMap<u64, (u32, Bytes)>,
+    changes: BTreeMap<u64, (u32, Vec<Bytes>, Bytes)>,
     chunks: BTreeMap<(String, u64), Bytes>,
     parts: BTreeMap<(u64, u64), Bytes>,
     sums: Sums,
@@ -56,17 +63,20 @@ struct OwnRows {
 /// Reads every row.
 pub fn read(rows: &Rows) -> Result<Stored, Damage> {
     let mut stored = Stored::default();
-    let (mut own, mut metadata) = (OwnRows::default(), HashMap::new());
-    for (key, value) in rows {
+    let (mut own, mut metadata) = (OwnRows::default(), Vec::new());
+    for (key, value) in in_order(rows).iter() {
         let damage = |error: CodecError| Damage::of(key, &error);
         match space(key) {
             Space::Name => stored.read_name(key, value)?,
             Space::History => stored.read_entry(key, value)?,
-            Space::Metadata => drop(metadata.insert(key::parse_metadata(key).map_err(damage)?, value)),
+            Space::Metadata => metadata.push((key::parse_metadata(key).map_err(damage)?, value.clone())),
             Space::Run => stored.read_run_row(key, value)?,
             Space::Own => match keys::parse(key).map_err(damage)? {
                 Own::Head => stored.head = Some(Head::decode(value).map_err(damage)?),
-                Own::Change(number) => drop(own.changes.insert(number, unseal_change(key, value).map_err(damage)?)),
+                Own::Change(number) => {
+                    let (parts, changes) = unseal_changes(key, value).map_err(damage)?;
+                    own.changes.insert(number, (parts, changes, value.clone()));
+                }
                 Own::Chunk(cell, index) => drop(own.chunks.insert((cell, index), value.clone())),
                 Own::Part(number, index) => drop(own.parts.insert((number, index), value.clone())),
                 Own::Sums(block) => {
@@ -84,10 +94,19 @@ pub fn read(rows: &Rows) -> Result<Stored, Damage> {
     for (id, value) in metadata {
         if let Some(entry) = stored.entries.get_mut(&id) {
             let damage = |error: CodecError| Damage::of(&key::metadata(&id), &error);
-            entry.metadata = Some(EntryMetadata::decode(value).map_err(damage)?);
+            entry.metadata = Some(EntryMetadata::decode(&value).map_err(damage)?);
         }
     }
     Ok(stored)
+}
+
+/// In order of key, each once: not every driver's lists are.
+fn in_order(rows: &Rows) -> Cow<'_, Rows> {
+    if rows.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Cow::Borrowed(rows);
+    }
+    let sorted: BTreeMap<Bytes, Bytes> = rows.iter().cloned().collect();
+    Cow::Owned(sorted.into_iter().collect())
 }
 
 enum Space {
@@ -124,23 +143,22 @@ impl Stored {
 
     fn read_entry(&mut self, key: &Bytes, value: &Bytes) -> Result<(), Damage> {
         let damage = |error: CodecError| Damage::of(key, &error);
-        let location = key::parse_history(key).map_err(damage)?;
         let entry = Entry::decode(value).map_err(damage)?;
-        if entry.location != location {
+        if !key::is_history(key, &entry.location).map_err(damage)? {
             return Err(Damage::new(key.clone(), "the entry of another location"));
         }
         // An entry's own segment is a name; those of rounds are on the way to others.
-        if !matches!(location.last(), Some(Segment::Name(_))) {
+        if !matches!(entry.location.last(), Some(Segment::Name(_))) {
             return Err(Damage::new(key.clone(), "an entry without a name of its own"));
         }
         let unknown = |segment: &&Segment| match segment {
             Segment::Name(name) | Segment::Iteration { loop_name: name, .. } => *name as usize >= self.names.len(),
         };
-        if location.segments().iter().find(unknown).is_some() {
+        if entry.location.segments().iter().find(unknown).is_some() {
             return Err(Damage::new(key.clone(), "an entry whose name is not in the registry"));
         }
         let (id, hash) = (entry.id.clone(), entry_hash(&entry.id, value));
-        if self.entries.insert(id, StoredEntry { entry, metadata: None, hash }).is_some() {
+        if self.entries.insert(id, StoredEntry { entry, metadata: None, hash, change: UNLISTED }).is_some() {
             return Err(Damage::new(key.clone(), "an entry whose id another one has"));
         }
         Ok(())
@@ -162,19 +180,17 @@ impl Stored {
     /// Puts what is in several rows together; pieces that no row names are garbage.
     fn put_together(&mut self, mut own: OwnRows) -> Result<(), Damage> {
         let newest = self.head.as_ref().map_or(0, |head| head.seq);
-        for (number, (parts, content)) in std::mem::take(&mut own.changes) {
-            let key = keys::change(number);
-            if number > newest {
-                return Err(Damage::new(keys::head(), format!("{newest} as the newest change, and a change {number}")));
+        for (first, (parts, mut contents, value)) in std::mem::take(&mut own.changes) {
+            if parts > 0 {
+                let part = |index| (keys::part(first, index), own.parts.remove(&(first, index)));
+                contents.push(join(u64::from(parts), part)?);
             }
-            let content = match parts {
-                0 => content,
-                parts => {
-                    join(u64::from(parts), |index| (keys::part(number, index), own.parts.remove(&(number, index))))?
-                }
-            };
-            let row = ChangeRow::decode(number, &content).map_err(|error| Damage::of(&key, &error))?;
-            self.changes.insert(number, (row, parts.into()));
+            self.put_changes(first, &contents, newest)?;
+            let last = first + contents.len() as u64 - 1;
+            self.rows.push(((first, last), parts.into()));
+            if parts == 0 && last == newest {
+                self.page = Page::read(first, last, &value);
+            }
         }
         if newest > 0 && !self.changes.contains_key(&newest) {
             return Err(Damage::new(keys::change(newest), "nothing, where the head has its newest change"));
@@ -187,17 +203,36 @@ impl Stored {
         Ok(())
     }
 
+    /// Takes up the changes of one row.
+    fn put_changes(&mut self, first: u64, contents: &[Bytes], newest: u64) -> Result<(), Damage> {
+        for (number, content) in (first..).zip(contents) {
+            if number > newest {
+                return Err(Damage::new(keys::head(), format!("{newest} as the newest change, and a change {number}")));
+            }
+            let damage = |error: CodecError| Damage::of(&keys::change(first), &error);
+            let row = ChangeRow::decode(number, content).map_err(damage)?;
+            for id in &row.entry_ids {
+                if let Some(entry) = self.entries.get_mut(id) {
+                    entry.change = number;
+                }
+            }
+            if self.changes.insert(number, row).is_some() {
+                return Err(Damage::new(keys::change(first), format!("change {number}, which another row has, too")));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes out what readers are to ignore: entries below a deletion that is still to be made, and messages that no
     /// count row counts.
     fn drop_unreachable(&mut self) {
-        let newest = self.newest_change_of_entries();
         let mut gone: Vec<(String, Bytes)> = Vec::new();
         for number in self.head.iter().flat_map(|head| &head.pending) {
-            for (location, iterations) in self.changes.get(number).into_iter().flat_map(|(row, _)| drops(row)) {
-                let covered = self.entries.values().filter(|stored| {
-                    covers(location, iterations, &stored.entry.location)
-                        && newest.get(&stored.entry.id).is_none_or(|change| change < number)
-                });
+            for (location, iterations) in self.changes.get(number).into_iter().flat_map(drops) {
+                let covered = self
+                    .entries
+                    .values()
+                    .filter(|stored| covers(location, iterations, &stored.entry.location) && stored.change < *number);
                 gone.extend(covered.map(|stored| (stored.entry.id.clone(), key::history(&stored.entry.location))));
             }
         }
@@ -207,12 +242,6 @@ impl Stored {
                 self.garbage.extend([key, key::metadata(&id)]);
             }
         }
-    }
-
-    fn newest_change_of_entries(&self) -> HashMap<String, u64> {
-        let listed =
-            self.changes.iter().flat_map(|(number, (row, _))| row.entry_ids.iter().map(|id| (id.clone(), *number)));
-        listed.collect()
     }
 
     /// Message rows without a row that counts them: nobody, the other engine included, ever reads them.

@@ -3,16 +3,17 @@
 //! Every entry stands in the change that wrote it last, so that order and commit order are those of the run. Changes of
 //! which nothing is left are not there, so that the numbers that the core sees are dense, and lower than those of the rows.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
-use pawl_core::codec::change::{ChangeWriter, Ending, Record};
+use pawl_core::codec::change::{ChangeRecord, Ending, Record};
 use pawl_core::codec::record::{EntryKind, SleepState};
 use pawl_core::failure::Failure;
 use pawl_core::ids::CommitId;
 use pawl_core::key;
 use pawl_core::state::{Cell, Delta};
 use pawl_store::{ActorRow, Status};
+use rustc_hash::FxHashMap;
 
 use crate::error::Damage;
 use crate::kept::{Kept, UNLISTED};
@@ -34,7 +35,7 @@ const FOLD_BYTES: usize = 4 << 10;
 pub struct Opening {
     pub kept: Kept,
     pub row: Option<ActorRow>,
-    pub changes: Vec<(u64, Bytes)>,
+    pub changes: Vec<(u64, ChangeRecord)>,
     pub found: Found,
     pub calls: Vec<Call>,
     pub after: Vec<Call>,
@@ -42,8 +43,8 @@ pub struct Opening {
 
 /// Puts an actor together. `in_doubt` are the numbers of rows whose commit had no known outcome, with the seqs under which
 /// the core knows them: they come back under these.
-pub fn open(stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch: u64) -> Result<Opening, Damage> {
-    let mut kept = keep(&stored);
+pub fn open(mut stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch: u64) -> Result<Opening, Damage> {
+    let mut kept = keep(&mut stored);
     let head = stored.head.as_ref();
     let swapped = head.is_some_and(|head| (head.count, head.hash) != (kept.head.count, kept.head.hash));
     missing::check_change_rows(&stored, &kept, swapped)?;
@@ -62,7 +63,8 @@ pub fn open(stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch
     }
     if kept.exists {
         let (status, alarm) = standing(&stored, swapped);
-        let units = Units { stored: &stored, kept: &kept, cells, in_doubt }.build(status);
+        let entries = std::mem::take(&mut stored.entries);
+        let units = Units { stored: &stored, entries, kept: &kept, cells, in_doubt }.build(status);
         opening.changes = number(units, in_doubt);
         let (seq, state_version) = (opening.changes.len() as u64, kept.head.state_version);
         opening.row = Some(ActorRow { epoch, seq, alarm, status, state_version });
@@ -71,7 +73,7 @@ pub fn open(stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, epoch
     Ok(opening)
 }
 
-fn keep(stored: &Stored) -> Kept {
+fn keep(stored: &mut Stored) -> Kept {
     let exists = stored.head.is_some() || stored.input.is_some() || !stored.names.is_empty() || stored.word.is_some();
     let by_default = Head { incarnation: 1, workflow: true, state_version: 0, ..Head::default() };
     let head = stored.head.clone().unwrap_or(by_default);
@@ -79,15 +81,17 @@ fn keep(stored: &Stored) -> Kept {
     let head = Head { count: 0, hash: 0, rows: 0, row_sum: 0, ..head };
     let mut kept = Kept::default();
     (kept.names, kept.word, kept.head, kept.exists) = (stored.names.clone(), stored.word.clone(), head, exists);
-    for (number, (_, parts)) in &stored.changes {
-        kept.add_row(*number, *parts);
-    }
-    for (number, id) in order(stored) {
-        let entry = &stored.entries[id];
-        kept.put_entry(id, &entry.entry.location, number, entry.hash);
+    stored.rows.iter().for_each(|(changes, parts)| kept.add_row(*changes, *parts));
+    stored.page.take().into_iter().for_each(|page| kept.add_page(page));
+    for (number, row) in &stored.changes {
+        for id in &row.entry_ids {
+            if let Some(entry) = stored.entries.get(id).filter(|entry| entry.change == *number) {
+                kept.put_entry(id, &entry.entry.location, *number, entry.hash);
+            }
+        }
     }
     bases.into_iter().for_each(|base| drop(kept.put_base(base)));
-    for (number, (row, _)) in &stored.changes {
+    for (number, row) in &stored.changes {
         if !row.entry_ids.is_empty() {
             kept.unpark();
         }
@@ -98,7 +102,7 @@ fn keep(stored: &Stored) -> Kept {
         }
     }
     pending.into_iter().filter(|number| stored.changes.contains_key(number)).for_each(|number| kept.pend(number));
-    kept.unlisted = foreign(stored, &kept);
+    kept.unlisted = foreign(stored);
     for id in kept.unlisted.clone() {
         let entry = &stored.entries[&id];
         kept.put_entry(&id, &entry.entry.location, UNLISTED, entry.hash);
@@ -118,18 +122,9 @@ fn counts(kept: &Kept, number: u64, record: &Record) -> bool {
     }
 }
 
-/// The entries that our rows list, each with the change that wrote it last, in order.
-fn order(stored: &Stored) -> Vec<(u64, &str)> {
-    let listed =
-        || stored.changes.iter().flat_map(|(number, (row, _))| row.entry_ids.iter().map(move |id| (*number, &**id)));
-    let newest: HashMap<&str, u64> = listed().map(|(number, id)| (id, number)).collect();
-    listed().filter(|(number, id)| newest[id] == *number && stored.entries.contains_key(*id)).collect()
-}
-
 /// The entries that no row of ours lists, in the order of engine behaviour for facts without a number.
-fn foreign(stored: &Stored, kept: &Kept) -> Vec<String> {
-    let mut foreign: Vec<&StoredEntry> =
-        stored.entries.values().filter(|stored| kept.change_of(&stored.entry.id).is_none()).collect();
+fn foreign(stored: &Stored) -> Vec<String> {
+    let mut foreign: Vec<&StoredEntry> = stored.entries.values().filter(|stored| stored.change == UNLISTED).collect();
     foreign.sort_by_cached_key(|stored| {
         let completed =
             stored.metadata.as_ref().and_then(|metadata| metadata.completed_at_ms).or(match stored.entry.kind {
@@ -146,7 +141,7 @@ fn foreign(stored: &Stored, kept: &Kept) -> Vec<String> {
 fn repeat_calls(stored: &Stored, kept: &Kept, swapped: bool, calls: &mut Vec<Call>) -> bool {
     calls.extend(stored.garbage.iter().map(|key| Call::Delete { key: key.clone() }));
     let Some(head) = &stored.head else { return false };
-    for row in head.pending.iter().filter_map(|number| Some(&stored.changes.get(number)?.0)) {
+    for row in head.pending.iter().filter_map(|number| stored.changes.get(number)) {
         for record in &row.rest {
             let Record::Dropped { entry_ids, .. } = record else { continue };
             let gone = entry_ids.iter().filter(|id| kept.change_of(id).is_none());
@@ -202,8 +197,7 @@ fn batch_keys(call: &Call) -> impl Iterator<Item = &Bytes> {
 
 /// The deltas of a cell that are not in its base.
 fn deltas<'a>(stored: &'a Stored, kept: &Kept, name: &str) -> Vec<(u64, &'a Bytes)> {
-    let records =
-        stored.changes.iter().flat_map(|(number, (row, _))| row.rest.iter().map(move |record| (*number, record)));
+    let records = stored.changes.iter().flat_map(|(number, row)| row.rest.iter().map(move |record| (*number, record)));
     let of_cell = records.filter_map(|(number, record)| match record {
         Record::Delta { cell, delta } if cell == name && kept.needs(number, record) => Some((number, delta)),
         _ => None,
@@ -251,19 +245,21 @@ struct Unit {
 
 struct Units<'a> {
     stored: &'a Stored,
+    /// What was read of them; each goes into its unit.
+    entries: FxHashMap<String, StoredEntry>,
     kept: &'a Kept,
     cells: BTreeMap<String, Bytes>,
     in_doubt: &'a BTreeMap<u64, u64>,
 }
 
-impl Units<'_> {
-    fn build(self, status: Status) -> Vec<Unit> {
-        let beside = self.beside();
-        let mut units: Vec<Unit> = Vec::new();
-        for (number, (row, _)) in &self.stored.changes {
-            units.extend(self.of_row(*number, row, &beside));
+impl<'a> Units<'a> {
+    fn build(mut self, status: Status) -> Vec<Unit> {
+        let mut beside = self.beside();
+        let mut units: Vec<Unit> = Vec::with_capacity(self.stored.changes.len());
+        for (number, row) in &self.stored.changes {
+            self.put_row(*number, row, &mut beside, &mut units);
         }
-        units.extend(self.kept.unlisted.iter().map(|id| self.of_entry(UNLISTED, id, &beside)));
+        units.extend(self.kept.unlisted.iter().map(|id| of_entry(&mut self.entries, UNLISTED, id, &mut beside)));
         for base in self.kept.cells.values().filter_map(|cell| cell.base.as_ref()) {
             self.place_base(&mut units, base);
         }
@@ -284,9 +280,9 @@ impl Units<'_> {
     }
 
     /// What is kept beside an entry, which stands in the change of the entry.
-    fn beside(&self) -> HashMap<&str, Vec<Record>> {
-        let mut beside: HashMap<&str, Vec<Record>> = HashMap::new();
-        for (number, (row, _)) in &self.stored.changes {
+    fn beside(&self) -> Beside<'a> {
+        let mut beside = Beside::default();
+        for (number, row) in &self.stored.changes {
             for record in row.rest.iter().filter(|record| self.kept.needs(*number, record)) {
                 let (Life::Entry(id) | Life::Writing(id)) = life(record) else { continue };
                 let records = beside.entry(id).or_default();
@@ -300,34 +296,23 @@ impl Units<'_> {
         beside
     }
 
-    fn of_row(&self, number: u64, row: &ChangeRow, beside: &HashMap<&str, Vec<Record>>) -> Vec<Unit> {
-        let listed = row.entry_ids.iter().filter(|id| self.kept.change_of(id) == Some(number));
+    fn put_row(&mut self, number: u64, row: &ChangeRow, beside: &mut Beside<'_>, units: &mut Vec<Unit>) {
+        let kept = self.kept;
+        let listed = row.entry_ids.iter().filter(|id| kept.change_of(id) == Some(number));
         if row.adopted {
-            return listed.map(|id| self.of_entry(number, id, beside)).collect();
+            return units.extend(listed.map(|id| of_entry(&mut self.entries, number, id, beside)));
         }
-        let mut records: Vec<Record> = listed.flat_map(|id| self.of_entry(number, id, beside).records).collect();
+        let mut records = Vec::new();
+        listed.for_each(|id| records.append(&mut of_entry(&mut self.entries, number, id, beside).records));
         let rest = row.rest.iter().filter(|record| {
             let of_change = !matches!(life(record), Life::Entry(_) | Life::Writing(_) | Life::Ended);
             of_change && self.kept.needs(number, record)
         });
         records.extend(rest.cloned());
         let wanted = !records.is_empty() || self.in_doubt.contains_key(&number) || number == self.kept.head.seq;
-        wanted.then(|| Unit { number, id: row.id, at: row.at, records }).into_iter().collect()
-    }
-
-    fn of_entry(&self, number: u64, id: &str, beside: &HashMap<&str, Vec<Record>>) -> Unit {
-        let mut unit = Unit { number, id: CommitId([0; 16]), at: 0, records: Vec::new() };
-        let Some(stored) = self.stored.entries.get(id) else { return unit };
-        unit.records.push(Record::Entry(stored.entry.clone()));
-        if let Some(metadata) = &stored.metadata {
-            unit.at = i64::try_from(metadata.created_at_ms).unwrap_or_default();
-            unit.records.push(Record::Metadata { entry_id: id.to_owned(), metadata: metadata.clone() });
+        if wanted {
+            units.push(Unit { number, id: row.id, at: row.at, records });
         }
-        // What took it off the stack is gone; that it has been undone is in its metadata, which every engine reads.
-        let undone = stored.metadata.as_ref().is_some_and(|metadata| metadata.rollback_completed_at_ms.is_some());
-        let is_past = |record: &Record| undone && matches!(record, Record::Pushed { .. } | Record::UndoFailed { .. });
-        unit.records.extend(beside.get(id).into_iter().flatten().filter(|record| !is_past(record)).cloned());
-        unit
     }
 
     /// Puts a cell's value into the newest change that it is as of, before any delta that is not in it.
@@ -357,17 +342,14 @@ impl Units<'_> {
 
     /// Whether a change of ours says how the run ends once it is undone.
     fn is_rolling_back(&self) -> bool {
-        let rest = self.stored.changes.values().flat_map(|(row, _)| &row.rest);
+        let rest = self.stored.changes.values().flat_map(|row| &row.rest);
         rest.into_iter().any(|record| matches!(record, Record::RollingBack(_)))
     }
 
     /// The failure as Pawl recorded it, unless the row that all engines see says something else.
     fn failure(&self) -> Failure {
-        let rows = self
-            .stored
-            .changes
-            .iter()
-            .flat_map(|(number, (row, _))| row.rest.iter().map(move |record| (*number, record)));
+        let rows =
+            self.stored.changes.iter().flat_map(|(number, row)| row.rest.iter().map(move |record| (*number, record)));
         let ours = rows.filter_map(|(number, record)| match record {
             Record::Failed(failure) if self.kept.needs(number, record) => Some(failure),
             _ => None,
@@ -382,22 +364,39 @@ impl Units<'_> {
     }
 }
 
+/// What is kept beside entries, by their ids.
+type Beside<'a> = FxHashMap<&'a str, Vec<Record>>;
+
+/// The unit of one entry, with all that belongs to it.
+fn of_entry(entries: &mut FxHashMap<String, StoredEntry>, number: u64, id: &str, beside: &mut Beside<'_>) -> Unit {
+    let mut unit = Unit { number, id: CommitId([0; 16]), at: 0, records: Vec::new() };
+    let Some((id, StoredEntry { entry, metadata, .. })) = entries.remove_entry(id) else { return unit };
+    unit.records = Vec::with_capacity(2);
+    unit.records.push(Record::Entry(entry));
+    // What took it off the stack is gone; that it has been undone is in its metadata, which every engine reads.
+    let undone = metadata.as_ref().is_some_and(|metadata| metadata.rollback_completed_at_ms.is_some());
+    let is_past = |record: &Record| undone && matches!(record, Record::Pushed { .. } | Record::UndoFailed { .. });
+    let kept = beside.remove(&*id).unwrap_or_default();
+    if let Some(metadata) = metadata {
+        unit.at = i64::try_from(metadata.created_at_ms).unwrap_or_default();
+        unit.records.push(Record::Metadata { entry_id: id, metadata });
+    }
+    unit.records.extend(kept.into_iter().filter(|record| !is_past(record)));
+    unit
+}
+
 /// The id of the change that holds what has outlived its own.
 const CREATION: CommitId = CommitId([0; 16]);
 
 /// Numbers the changes from 1; those in doubt as the core knows them, after as many empty ones as that takes.
-fn number(units: Vec<Unit>, in_doubt: &BTreeMap<u64, u64>) -> Vec<(u64, Bytes)> {
-    let mut changes: Vec<(u64, Bytes)> = Vec::with_capacity(units.len());
-    for unit in units {
-        let wanted = in_doubt.get(&unit.number).copied().unwrap_or(0);
+fn number(units: Vec<Unit>, in_doubt: &BTreeMap<u64, u64>) -> Vec<(u64, ChangeRecord)> {
+    let mut changes: Vec<(u64, ChangeRecord)> = Vec::with_capacity(units.len());
+    for Unit { number, id, at, records } in units {
+        let wanted = in_doubt.get(&number).copied().unwrap_or(0);
         while (changes.len() as u64) + 1 < wanted {
-            let seq = changes.len() as u64 + 1;
-            changes.push((seq, ChangeWriter::new(CREATION, 0).finish(seq)));
+            changes.push((changes.len() as u64 + 1, ChangeRecord { id: CREATION, at: 0, records: Vec::new() }));
         }
-        let seq = changes.len() as u64 + 1;
-        let mut writer = ChangeWriter::new(unit.id, unit.at);
-        unit.records.iter().for_each(|record| writer.record(record));
-        changes.push((seq, writer.finish(seq)));
+        changes.push((changes.len() as u64 + 1, ChangeRecord { id, at, records }));
     }
     changes
 }

@@ -21,13 +21,13 @@ use crate::rows::{Ack, Base, ChangeRow, Sent, status_byte};
 use crate::split::{Class, Pile};
 use crate::sweep::{self, Drop};
 use crate::translate::{
-    add_message, answers, complete_message, entry_ids, message_id, put_base, put_row, rest, uncounted, word,
+    add_message, answers, complete_message, entry_ids, keep_row, message_id, put_base, put_row, rest, uncounted, word,
     written_input,
 };
 use crate::work::{Call, Limits};
 
-/// How many dead rows of Pawl's own are gathered before they are deleted.
-const DEAD_ROWS: usize = 64;
+/// How many dead rows of changes are gathered before they are deleted.
+const DEAD_ROWS: usize = 8;
 /// Room for the row of the state word, beside the head.
 const WORD_BYTES: usize = 32;
 
@@ -142,9 +142,9 @@ impl Planner<'_> {
         let (rest, sends, acks) = (Vec::new(), Vec::new(), Vec::new());
         let row = ChangeRow { id, at: 0, adopted: true, entry_ids, rest, sends, acks };
         let mut pile = Pile::default();
-        let parts = put_row(&mut pile, number, &row);
+        let holder = put_row(&mut pile, self.kept, number, &row);
         self.pile.append(pile);
-        self.kept.add_row(number, parts);
+        keep_row(self.kept, number, holder);
         row.entry_ids.iter().for_each(|id| self.kept.list(id, number));
     }
 
@@ -176,15 +176,14 @@ impl Planner<'_> {
         row.acks = change.take.iter().map(ack).collect();
         self.put_rows(&mut pile, &record.records);
         let bases = self.put_bases(&mut pile, number, &record.records);
-        let parts = put_row(&mut pile, number, &row);
-        let head = self.kept.written_head().encode().len() + 64 * (1 + bases.len()) + WORD_BYTES;
-        if !self.pile.is_empty() && !self.pile.has_room_for(&pile, head, self.limits) {
+        let holder = put_row(&mut pile, self.kept, number, &row);
+        if !self.pile.is_empty() && !self.has_room_for(&pile, bases.len()) {
             self.close()?;
         }
         self.pile.append(pile);
         self.next_number();
         self.plan.numbers.push((change.seq, number));
-        self.kept.add_row(number, parts);
+        keep_row(self.kept, number, holder);
         self.take_up(number, &row, record.records, bases);
         let head = &mut self.kept.head;
         (head.status, head.state_version) = (status_byte(change.status), change.state_version);
@@ -196,6 +195,12 @@ impl Planner<'_> {
             self.pile.put(Class::Run, key::STATE, word.into());
         }
         Ok(())
+    }
+
+    /// Whether a change with so many new bases fits the batch that is being gathered, beside the head and the state word.
+    fn has_room_for(&self, pile: &Pile, bases: usize) -> bool {
+        let head = self.kept.written_head().encode().len() + 64 * (1 + bases) + WORD_BYTES;
+        self.pile.has_room_for(pile, head, self.limits)
     }
 
     fn next_number(&mut self) -> u64 {

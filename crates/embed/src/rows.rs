@@ -15,6 +15,11 @@ const VERSION: u16 = 1;
 pub const ROW_BYTES: usize = 64 << 10;
 /// What of it is version, length and checksum, at most.
 const ENVELOPE_BYTES: usize = 16;
+/// What the version and the count of parts are before the changes of a row.
+const PAGE_HEAD_BYTES: usize = 6;
+const CHECKSUM_BYTES: usize = 4;
+/// A row of several changes holds no more. It is written anew with each of them, and read as one: some thirty steps.
+const PAGE_BYTES: usize = 2 << 10;
 /// How much of something longer one row holds.
 pub const PIECE_BYTES: usize = ROW_BYTES - ENVELOPE_BYTES;
 
@@ -71,7 +76,8 @@ pub struct Base {
     pub as_of: u64,
 }
 
-/// `(9,1,number)`: what one change did that has no row of its own, and in which order it wrote its entries.
+/// What one change did that has no row of its own, and in which order it wrote its entries. `(9,1,number)` holds the change of
+/// this number and small ones that follow it ([`Page`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangeRow {
     pub id: CommitId,
@@ -103,7 +109,8 @@ pub struct Sent {
 
 /// The value of the row at `key` with this content.
 pub fn seal(key: &[u8], write: impl FnOnce(&mut Writer)) -> Bytes {
-    let mut writer = Writer(VERSION.to_le_bytes().to_vec());
+    let mut writer = Writer(Vec::with_capacity(256));
+    writer.0.extend_from_slice(&VERSION.to_le_bytes());
     write(&mut writer);
     let checksum = checksum(key, &writer.0);
     writer.u32(checksum);
@@ -227,25 +234,65 @@ impl Base {
     }
 }
 
-impl ChangeRow {
-    /// The rows of change `number`: its own last, and before it the parts of what does not fit there.
-    pub fn encode(&self, number: u64) -> Vec<(Bytes, Bytes)> {
-        let mut content = Writer(Vec::new());
-        self.write(number, &mut content);
-        let (key, content) = (keys::change(number), Bytes::from(content.0));
-        let parts = if content.len() > PIECE_BYTES { count_pieces(content.len()) } else { 0 };
-        let mut rows = match parts {
-            0 => Vec::new(),
-            _ => pieces(&content, 0, |index| keys::part(number, index)),
-        };
+/// A row of changes that follow each other, as it is written with each of them until it is full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub first: u64,
+    pub last: u64,
+    /// The changes' contents, each with its length before it.
+    content: Vec<u8>,
+}
+
+impl Page {
+    /// The row of change `number` alone.
+    pub fn new(number: u64, content: &[u8]) -> Page {
+        let mut writer = Writer(Vec::with_capacity(content.len() + 3));
+        writer.data(content);
+        Page { first: number, last: number, content: writer.0 }
+    }
+
+    /// The row of the changes `first..=last`, which has this value; none if it is full.
+    pub fn read(first: u64, last: u64, value: &Bytes) -> Option<Page> {
+        let content = value.get(PAGE_HEAD_BYTES..value.len().checked_sub(CHECKSUM_BYTES)?)?;
+        (content.len() < PAGE_BYTES).then(|| Page { first, last, content: content.to_vec() })
+    }
+
+    /// Puts the next change into the row. False if there is no room for it.
+    pub fn push(&mut self, content: &[u8]) -> bool {
+        let fits = self.content.len() + content.len() <= PAGE_BYTES;
+        if fits {
+            let mut writer = Writer(std::mem::take(&mut self.content));
+            writer.data(content);
+            (self.content, self.last) = (writer.0, self.last + 1);
+        }
+        fits
+    }
+
+    pub fn row(&self) -> (Bytes, Bytes) {
+        let key = keys::change(self.first);
         let value = seal(&key, |writer| {
-            writer.u32(parts as u32);
-            if parts == 0 {
-                writer.data(&content);
-            }
+            writer.u32(0);
+            writer.0.extend_from_slice(&self.content);
         });
-        rows.push((key, value));
-        rows
+        (key, value)
+    }
+}
+
+/// The rows of a change that does not fit one: its parts, and then its own.
+pub fn parted(number: u64, content: &Bytes) -> Vec<(Bytes, Bytes)> {
+    let mut rows = pieces(content, 0, |index| keys::part(number, index));
+    let key = keys::change(number);
+    let value = seal(&key, |writer| writer.u32(count_pieces(content.len()) as u32));
+    rows.push((key, value));
+    rows
+}
+
+impl ChangeRow {
+    /// What is stored of change `number`.
+    pub fn encode(&self, number: u64) -> Bytes {
+        let mut content = Writer(Vec::with_capacity(96));
+        self.write(number, &mut content);
+        content.0.into()
     }
 
     fn write(&self, number: u64, writer: &mut Writer) {
@@ -301,11 +348,17 @@ impl Sent {
     }
 }
 
-/// The content of a change's row: how many parts it has, and itself if it has none.
-pub fn unseal_change(key: &[u8], value: &Bytes) -> Result<(u32, Bytes), CodecError> {
+/// The content of a row of changes: how many parts its only change has, or else each of its changes.
+pub fn unseal_changes(key: &[u8], value: &Bytes) -> Result<(u32, Vec<Bytes>), CodecError> {
     unseal(key, value, |reader| match reader.u32("a count of parts")? {
-        0 => Ok((0, reader.data("a change")?)),
-        parts => Ok((parts, Bytes::new())),
+        0 => {
+            let mut changes = vec![reader.data("a change")?];
+            while !reader.is_at_end() {
+                changes.push(reader.data("a change")?);
+            }
+            Ok((0, changes))
+        }
+        parts => Ok((parts, Vec::new())),
     })
 }
 

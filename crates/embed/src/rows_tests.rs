@@ -32,23 +32,18 @@ fn change() -> ChangeRow {
     }
 }
 
-fn content(number: u64, rows: &[(Bytes, Bytes)]) -> Bytes {
-    let (key, value) = rows.last().unwrap();
-    assert_eq!(*key, keys::change(number));
-    match unseal_change(key, value).unwrap() {
-        (0, content) => content,
-        (parts, _) => {
-            assert_eq!(parts as usize, rows.len() - 1);
-            let pieces = rows[..rows.len() - 1].iter().map(|(key, value)| unseal_piece(key, value).unwrap());
-            pieces.collect::<Vec<_>>().concat().into()
-        }
-    }
+fn row(number: u64, change: &ChangeRow) -> (Bytes, Bytes) {
+    Page::new(number, &change.encode(number)).row()
 }
 
 #[test]
 fn a_head_and_a_change_read_back_as_they_were_written() {
     assert_eq!(Head::decode(&head().encode()), Ok(head()));
-    assert_eq!(ChangeRow::decode(5, &content(5, &change().encode(5))), Ok(change()));
+    let (key, value) = row(5, &change());
+    assert_eq!(key, keys::change(5));
+    let (parts, contents) = unseal_changes(&key, &value).unwrap();
+    assert_eq!((parts, contents.len()), (0, 1));
+    assert_eq!(ChangeRow::decode(5, &contents[0]), Ok(change()));
     assert_eq!(head().status(), Status::Waiting);
 }
 
@@ -57,25 +52,44 @@ fn what_does_not_fit_a_row_is_written_in_parts_of_at_most_64_kib() {
     for size in [PIECE_BYTES - 200, PIECE_BYTES, 3 * PIECE_BYTES, 200_000] {
         let delta = Bytes::from(vec![1; size]);
         let long = ChangeRow { rest: vec![Record::Delta { cell: "c".into(), delta }], ..change() };
-        let rows = long.encode(5);
+        let rows = parted(5, &long.encode(5));
         assert!(rows.iter().all(|(_, value)| value.len() <= ROW_BYTES));
-        assert_eq!(ChangeRow::decode(5, &content(5, &rows)), Ok(long));
+        let (own, parts) = rows.split_last().unwrap();
+        assert_eq!(unseal_changes(&own.0, &own.1).unwrap(), (parts.len() as u32, Vec::new()));
+        let pieces: Vec<Bytes> = parts.iter().map(|(key, value)| unseal_piece(key, value).unwrap()).collect();
+        assert_eq!(ChangeRow::decode(5, &pieces.concat().into()), Ok(long));
     }
 }
 
 #[test]
+fn a_row_takes_changes_until_it_is_full_and_goes_on_after_it_was_read() {
+    let content = |number: u64| ChangeRow { at: number as i64, ..change() }.encode(number);
+    let mut page = Page::new(5, &content(5));
+    while page.push(&content(page.last + 1)) {
+        let (key, value) = page.row();
+        assert_eq!(Page::read(5, page.last, &value).as_ref(), Some(&page));
+        let (_, contents) = unseal_changes(&key, &value).unwrap();
+        let changes = (5..).zip(&contents).map(|(number, content)| ChangeRow::decode(number, content).unwrap().at);
+        assert_eq!(changes.collect::<Vec<_>>(), (5..=page.last as i64).collect::<Vec<_>>());
+    }
+    assert!(page.last > 15 && page.row().1.len() < 3_000, "changes to {}", page.last);
+    let large = Page::new(5, &[0; 5_000]);
+    assert_eq!(Page::read(5, 5, &large.row().1), None);
+}
+
+#[test]
 fn an_altered_bit_a_lost_byte_a_moved_row_and_a_newer_version_are_all_found() {
-    let (key, value) = change().encode(5).pop().unwrap();
-    assert!(unseal_change(&keys::change(6), &value).is_err(), "a row under another key");
+    let (key, value) = row(5, &change());
+    assert!(unseal_changes(&keys::change(6), &value).is_err(), "a row under another key");
     for at in 0..value.len() {
         let mut altered = value.to_vec();
         altered[at] ^= 1;
-        assert!(unseal_change(&key, &altered.into()).is_err(), "bit flipped in byte {at}");
-        assert!(unseal_change(&key, &value.slice(..at)).is_err(), "cut to {at} bytes");
+        assert!(unseal_changes(&key, &altered.into()).is_err(), "bit flipped in byte {at}");
+        assert!(unseal_changes(&key, &value.slice(..at)).is_err(), "cut to {at} bytes");
     }
     let mut newer = value.to_vec();
     newer[0] = 2;
-    let error = unseal_change(&key, &newer.into()).unwrap_err();
+    let error = unseal_changes(&key, &newer.into()).unwrap_err();
     assert_eq!(error.to_string(), "found version 2, expected row version 1, at offset 0");
 }
 
@@ -83,7 +97,7 @@ fn an_altered_bit_a_lost_byte_a_moved_row_and_a_newer_version_are_all_found() {
 fn the_rows_have_these_bytes_for_ever() {
     let hex = keys::hex;
     assert_eq!(hex(&head().encode()), HEAD);
-    assert_eq!(hex(&change().encode(5)[0].1), CHANGE);
+    assert_eq!(hex(&row(5, &change()).1), CHANGE);
 }
 
 const HEAD: &str = "0100010000000000000007000000000000000200000000000000630000000000000001000000000000000102000000020105\

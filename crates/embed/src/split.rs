@@ -46,14 +46,10 @@ pub struct TooLarge {
 
 impl Pile {
     pub fn put(&mut self, class: Class, key: Bytes, value: Bytes) {
-        self.remove(class, &key);
-        self.bytes += key.len() + value.len();
-        self.rows.insert((class, key), value);
-    }
-
-    pub fn remove(&mut self, class: Class, key: &Bytes) {
-        if let Some(value) = self.rows.remove(&(class, key.clone())) {
-            self.bytes -= key.len() + value.len();
+        let length = key.len();
+        self.bytes += length + value.len();
+        if let Some(before) = self.rows.insert((class, key), value) {
+            self.bytes -= length + before.len();
         }
     }
 
@@ -68,6 +64,10 @@ impl Pile {
     }
 
     pub fn append(&mut self, more: Pile) {
+        if self.is_empty() {
+            *self = more;
+            return;
+        }
         for ((class, key), value) in more.rows {
             self.put(class, key, value);
         }

@@ -2,7 +2,7 @@
 
 use pawl_core::key::{self, Location, Segment};
 
-use crate::kept::Kept;
+use crate::kept::{DeadRow, Kept};
 use crate::keys;
 use crate::plan::Cause;
 use crate::rows::Base;
@@ -38,18 +38,18 @@ pub fn deletions(kept: &Kept, drops: Vec<Drop>) -> Vec<(Cause, Call)> {
     calls
 }
 
-/// Deletes dead change rows, each given with the number of its parts.
-pub fn dead_rows(dead: &[(u64, u64)]) -> Vec<Call> {
+/// Deletes dead rows of changes.
+pub fn dead_rows(dead: &[DeadRow]) -> Vec<Call> {
     let mut calls = Vec::new();
-    for run in dead.chunk_by(|a, b| a.0 + 1 == b.0) {
+    for run in dead.chunk_by(|a, b| a.last + 1 == b.first) {
         if run.len() >= DEAD_RANGE {
-            let (first, last) = (run[0].0, run[run.len() - 1].0);
+            let (first, last) = (run[0].first, run[run.len() - 1].last);
             calls.push(Call::DeleteRange { start: keys::change(first), end: keys::change(last + 1) });
         } else {
-            calls.extend(run.iter().map(|(number, _)| Call::Delete { key: keys::change(*number) }));
+            calls.extend(run.iter().map(|row| Call::Delete { key: keys::change(row.first) }));
         }
-        for (number, parts) in run.iter().filter(|(_, parts)| *parts > 0) {
-            calls.push(Call::DeleteRange { start: keys::part(*number, 0), end: keys::part(*number, *parts) });
+        for DeadRow { first, parts, .. } in run.iter().filter(|row| row.parts > 0) {
+            calls.push(Call::DeleteRange { start: keys::part(*first, 0), end: keys::part(*first, *parts) });
         }
     }
     calls

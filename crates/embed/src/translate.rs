@@ -10,21 +10,44 @@ use pawl_core::ids::CommitId;
 use pawl_core::key::Segment;
 use pawl_store::Status;
 
-use crate::kept::covers;
+use crate::kept::{Kept, covers};
 use crate::keys;
 use crate::life::{Life, life};
-use crate::rows::{self, Ack, Base, ChangeRow, Sent};
+use crate::rows::{self, Ack, Base, ChangeRow, PIECE_BYTES, Page, Sent};
 use crate::split::{Class, Pile};
 use crate::work::Call;
 
-/// Puts the rows of a change; returns how many parts it has.
-pub fn put_row(pile: &mut Pile, number: u64, row: &ChangeRow) -> u64 {
-    let mut rows = row.encode(number);
+/// What holds a change.
+pub enum Holder {
+    /// The newest row of changes, as it is with it.
+    Page(Page),
+    /// A row of its own, and so many parts.
+    Parts(u64),
+}
+
+/// Puts the rows of the next change.
+pub fn put_row(pile: &mut Pile, kept: &Kept, number: u64, row: &ChangeRow) -> Holder {
+    let content = row.encode(number);
+    if content.len() <= PIECE_BYTES {
+        let page = kept.next_page(number, &content);
+        let (key, value) = page.row();
+        pile.put(Class::Own, key, value);
+        return Holder::Page(page);
+    }
+    let mut rows = rows::parted(number, &content);
     let own = rows.pop();
     let parts = rows.len() as u64;
     rows.into_iter().for_each(|(key, value)| pile.put(Class::Piece, key, value));
     own.into_iter().for_each(|(key, value)| pile.put(Class::Own, key, value));
-    parts
+    Holder::Parts(parts)
+}
+
+/// Takes up the row of change `number`.
+pub fn keep_row(kept: &mut Kept, number: u64, holder: Holder) {
+    match holder {
+        Holder::Page(page) => kept.add_page(page),
+        Holder::Parts(parts) => kept.add_row((number, number), parts),
+    }
 }
 
 /// Puts a cell's value, in chunks after those of the base before.
@@ -90,6 +113,9 @@ pub fn uncounted<'a>(names: &[String], records: &'a [Record]) -> Vec<&'a str> {
         _ => None,
     });
     let messages: Vec<(&Entry, &str)> = entries.filter_map(|entry| Some((entry, name_of(entry)?))).collect();
+    if messages.is_empty() {
+        return Vec::new();
+    }
     let counted = |entry: &Entry, wait: &str| {
         messages.iter().any(|(other, name)| {
             name.strip_suffix(":count") == Some(wait) && other.location.parent() == entry.location.parent()
@@ -101,6 +127,9 @@ pub fn uncounted<'a>(names: &[String], records: &'a [Record]) -> Vec<&'a str> {
 
 /// The records that have no rows of their own, without what stood beside an earlier writing of the same entry.
 pub fn rest(records: &[Record]) -> Vec<Record> {
+    if records.iter().all(|record| life(record) == Life::Elsewhere) {
+        return Vec::new();
+    }
     let mut written: HashMap<&str, usize> = HashMap::new();
     for (place, record) in records.iter().enumerate() {
         if let Record::Entry(entry) = record {

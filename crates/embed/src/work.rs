@@ -1,7 +1,5 @@
 //! What the adapter does with a driver, and what it says of it.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use pawl_store::{ActorId, StoreError, Ticket};
 
@@ -61,8 +59,9 @@ impl Limits {
     }
 }
 
-/// Every row of one actor, by key: what the lists of `(1)`, `(2)`, `(4)`, `(9)` and the rows of `(3)` gave.
-pub type Rows = BTreeMap<Bytes, Bytes>;
+/// Every row of one actor: what the lists of `(1)`, `(2)`, `(4)`, `(9)` and the rows of `(3)` gave. In order of key, if each list
+/// was; otherwise opening puts them in order.
+pub type Rows = Vec<(Bytes, Bytes)>;
 
 /// What became of the calls that decide.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,14 +12,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use harness::{Attempt, Do, World};
 use model::{Driver, Process, actor};
-use pawl_core::codec::change::{self, ChangeWriter, Record};
+use pawl_core::codec::change::{self, ChangeRecord, ChangeWriter, Record};
 use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{Message, MessageKey, Purpose};
 use pawl_core::key::Location;
-use pawl_core::overlay::Standing;
 use pawl_core::state::{Action, Delta, Op, Path};
 use pawl_core::{Actor, Loaded, STATE};
 use pawl_embed::Limits;
@@ -81,10 +80,8 @@ fn taken(place: usize, index: usize) -> String {
 }
 
 /// What a fold shows: entries with everything beside them, their order, the state and the end.
-fn picture(changes: Vec<(u64, Bytes)>) -> Vec<String> {
-    let actor =
-        Actor::open(Loaded { snapshot: None, changes, inbox: Vec::new(), standing: Standing::default() }, 1, 1 << 40)
-            .unwrap();
+fn picture(read: Vec<(u64, ChangeRecord)>) -> Vec<String> {
+    let actor = Actor::open(Loaded { read, ..Loaded::default() }, 1, 1 << 40).unwrap();
     let mut commits: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     let mut picture = Vec::new();
     for listed in actor.entries() {
@@ -105,22 +102,25 @@ fn picture(changes: Vec<(u64, Bytes)>) -> Vec<String> {
 /// What the memory store has after so many scenes.
 fn expected(story: &[Scene], count: usize) -> Vec<String> {
     let scenes = story[..count].iter().enumerate();
-    picture(scenes.map(|(place, scene)| (place as u64 + 1, scene.change(place, place as u64 + 1, 0).body)).collect())
+    let change = |(place, scene): (usize, &Scene)| {
+        let seq = place as u64 + 1;
+        (seq, change::read(seq, &scene.change(place, seq, 0).body).unwrap())
+    };
+    picture(scenes.map(change).collect())
 }
 
 /// How many scenes are stored: at least those that were acknowledged.
 fn stored(opened: &Opened, acknowledged: usize) -> usize {
-    let newest = opened.changes.iter().filter_map(|(seq, body)| {
-        let commit = change::read(*seq, body).unwrap().id;
-        let place = u64::from_be_bytes(commit.0[..8].try_into().unwrap()) as usize;
-        (commit == id(place)).then_some(place + 1)
+    let newest = opened.read.iter().filter_map(|(_, change)| {
+        let place = u64::from_be_bytes(change.id.0[..8].try_into().unwrap()) as usize;
+        (change.id == id(place)).then_some(place + 1)
     });
     newest.max().unwrap_or(usize::from(opened.row.is_some())).max(acknowledged)
 }
 
 /// How many names are registered: a death may leave some that no entry uses.
 fn names(opened: &Opened) -> u32 {
-    let records = opened.changes.iter().flat_map(|(seq, body)| change::read(*seq, body).unwrap().records);
+    let records = opened.read.iter().flat_map(|(_, change)| &change.records);
     records.filter(|record| matches!(record, Record::Name { .. })).count() as u32
 }
 
@@ -143,7 +143,7 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize], faili
         let opened = opened.unwrap();
         assert!(!process.desk.found(&actor()).unwrap().swapped);
         let mut told = stored(&opened, acknowledged);
-        assert_eq!(picture(opened.changes.clone()), expected(story, told), "after {told} scenes");
+        assert_eq!(picture(opened.read.clone()), expected(story, told), "after {told} scenes");
         check_row(&opened, story, told, &process.driver);
         acknowledged = told;
         let names = names(&opened);
@@ -166,7 +166,7 @@ fn tell(story: &[Scene], limits: Limits, together: usize, lives: &[usize], faili
     }
     let mut process = Process::new(driver, limits);
     let opened = process.open().unwrap().unwrap();
-    assert_eq!(picture(opened.changes), expected(story, story.len()));
+    assert_eq!(picture(opened.read), expected(story, story.len()));
     check_messages(story, &process.driver);
     process.driver.clone()
 }

@@ -6,7 +6,7 @@ mod model;
 use bytes::Bytes;
 use model::changes::*;
 use model::{Driver, Process, actor, bytes, code, hex, is_yes};
-use pawl_core::codec::change::{self, Record};
+use pawl_core::codec::change::Record;
 use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
 use pawl_core::key::{self, Location};
@@ -53,7 +53,7 @@ fn a_loop_of_many_iterations_keeps_a_bounded_number_of_rows() {
     }
     assert!(most < 300, "{most} rows");
     let opened = reopened(&process.driver);
-    assert!(opened.changes.len() < 50, "{} changes", opened.changes.len());
+    assert!(opened.read.len() < 50, "{} changes", opened.read.len());
 }
 
 #[test]
@@ -236,8 +236,8 @@ fn a_commit_without_a_known_outcome_comes_back_under_the_number_that_the_core_ga
     assert!(matches!(process.commit(opened.epoch, vec![in_doubt]), Some(Outcome::Unknown(_))));
     process.unknown = false;
     let again = process.open().unwrap().unwrap();
-    let (_, body) = again.changes.iter().find(|(other, _)| *other == seq).unwrap();
-    assert_eq!(change::read(seq, body).unwrap().id, CommitId([seq as u8; 16]));
+    let (_, change) = again.read.iter().find(|(other, _)| *other == seq).unwrap();
+    assert_eq!(change.id, CommitId([seq as u8; 16]));
 }
 
 #[test]

@@ -19,11 +19,12 @@ use pawl_store::{Change, Code, InboxRow, Put, Status};
 #[test]
 fn a_durable_step_is_the_calls_of_trace_b1() {
     let process = one_step();
-    let own = |number: u8| format!("150914 15091501{:02x}{number:02x}", 0x15);
+    // The row of the first change has room for the second.
+    let own = "150914 150915011501";
     let expected = [
         "set 15031504".to_owned(),
-        format!("batch 150114 1509150614 150214 150402696400 15031501 {}", own(1)),
-        format!("batch 15031501 15031502 {}", own(2)),
+        format!("batch 150114 1509150614 150214 150402696400 15031501 {own}"),
+        format!("batch 15031501 15031502 {own}"),
         "clearAlarm".to_owned(),
     ];
     assert_eq!(process.log, expected);

@@ -105,6 +105,11 @@ fn store_change(actor: &Arc<str>, change: Change) -> pawl_store::Change {
         body: change.body,
         put: change.put.iter().map(put).collect(),
         take: change.take.into_iter().map(|key| (key.sender.into(), key.sender_seq)).collect(),
+        answers: change
+            .answers
+            .into_iter()
+            .map(|answer| pawl_store::Answer { id: answer.id.into(), body: answer.body })
+            .collect(),
         alarm: change.alarm,
         status: match change.status {
             Status::None => pawl_store::Status::None,

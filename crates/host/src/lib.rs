@@ -10,6 +10,8 @@ mod compaction;
 mod idempotency;
 mod outputs;
 mod recovery;
+mod retiring;
+mod shared;
 mod table;
 mod timers;
 
@@ -43,18 +45,34 @@ pub enum Input {
     Actor { handle: Handle, input: ActorInput },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
+    /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
+    Retire { handle: Handle },
     /// Look for actors that have work, or will have at a time.
     Resume,
+    /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
+    Call { name: String, id: String, body: Bytes },
+    /// The reply to a call of another process, if no change carries it.
+    Answer { handle: Handle, id: String, body: Bytes },
+    /// Tell how the run of an actor ends that another process owns.
+    Watch { name: String },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
 }
 
 /// What the store is doing for the host.
-enum Job {
+pub(crate) enum Job {
     Open(Handle),
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    /// What has come into its inbox.
+    Inbox(Handle),
+    /// Whether it is still ours.
+    Check(Handle),
+    /// How the run of somebody else's actor has ended.
+    Outcome(Arc<str>),
+    /// Which of the changes are there that it had queued when somebody else took it over.
+    Settle(Handle),
 }
 
 pub struct Host {
@@ -215,42 +233,23 @@ impl Host {
     fn take(&mut self, now: Time, input: Input, turn: &mut Turn) {
         match input {
             Input::Open { handle, name } => {
+                self.timers.forget_wake(&name);
                 self.table.insert(handle, name);
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
             Input::Close { handle } => self.close(handle),
+            Input::Retire { handle } => self.retire(now, handle, turn),
             Input::Resume => self.list(None),
+            Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
+            Input::Answer { handle, id, body } => self.answer(handle, &id, body),
+            Input::Watch { name } => self.watch(&name),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
                     self.feed(now, handle, ActorInput::Pulse, turn);
                 }
             }
         }
-    }
-
-    fn close(&mut self, handle: Handle) {
-        self.batches.hurry(handle);
-        self.submit();
-        self.timers.forget(handle);
-        if let Some(compactor) = &mut self.compactor {
-            compactor.closed(handle);
-        }
-        // Embedding hosts wake their own actors.
-        if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
-            && !self.numbered
-        {
-            if actor.waiting() > 0 {
-                self.waiting.insert(name.clone(), actor.waiting());
-            }
-            if let Some(alarm) = actor.standing().alarm {
-                self.timers.wake_at(alarm, name.to_string());
-            }
-        }
-        if let Some(name) = self.table.name(handle) {
-            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
-        }
-        self.table.remove(handle);
     }
 
     /// Gives an actor an input and gathers what it says.
@@ -271,11 +270,19 @@ impl Host {
     }
 
     fn poll(&mut self, handle: Handle, turn: &mut Turn) {
-        let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return };
+        let Some(Entry::Live { actor, asking, .. }) = self.table.get_mut(handle) else { return };
+        let mut unsure = Vec::new();
         while let Some(output) = actor.poll() {
             match output {
-                pawl_core::output::Output::Commit(change) => self.batches.push(handle, change),
+                pawl_core::output::Output::Commit(change) => {
+                    asking.note(&change);
+                    self.batches.push(handle, change);
+                }
                 pawl_core::output::Output::Hurry => self.batches.hurry(handle),
+                pawl_core::output::Output::Looked { call } => {
+                    let answer = pawl_core::output::Output::Reply { call };
+                    if self.store.holds() { turn.push(handle, answer) } else { unsure.push(answer) }
+                }
                 output => turn.push(handle, output),
             }
         }
@@ -286,13 +293,16 @@ impl Host {
             Some(deadline) => self.timers.call_at(deadline, handle),
             None => self.timers.call_off(handle),
         }
+        if !unsure.is_empty() {
+            self.keep_unsure(handle, unsure);
+        }
     }
 
     fn run_timers(&mut self, now: Time, turn: &mut Turn) {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
-                timers::Due::Wake(name) => turn.others.push(Output::Wake { name }),
+                timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
     }
@@ -372,16 +382,28 @@ impl Host {
                 self.deliver(now, posts, turn);
             }
             (_, Completion::Woken(due)) => self.woken(due, turn),
+            (job, Completion::News(news)) => self.news(now, job, news, turn),
+            (Some(Job::Outcome(name)), Completion::Read(past)) => self.outcome_of(&name, past, turn),
+            (Some(Job::Outcome(name)), Completion::Failed(_)) => self.watch(&name),
+            (Some(Job::Settle(handle)), Completion::Read(past)) => self.settled_elsewhere(now, handle, past, turn),
+            (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }
     }
 
-    /// Others' actors that have no living owner any more, or never had one. Those that are loaded have found out.
+    /// Actors that have no living owner any more, or never had one, and those of ours that somebody has sent something.
     fn woken(&mut self, due: Vec<Due>, turn: &mut Turn) {
-        let ours = due.into_iter().filter(|due| *due.actor.namespace == *self.namespace);
-        turn.others.extend(ours.map(|due| Output::Wake { name: due.actor.name.to_string() }));
+        for due in due {
+            if *due.actor.namespace != *self.namespace {
+                continue;
+            }
+            match self.table.handle(&due.actor.name) {
+                Some(handle) => self.reread(handle),
+                None => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
+            }
+        }
     }
 
     /// Actors with work now are named at once, and those that older code could not go on with; the others when their time
@@ -393,10 +415,9 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
-            let name = due.actor.name.to_string();
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, name),
-                _ => turn.others.push(Output::Wake { name }),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
         if full { self.list(last) } else { turn.others.push(Output::Resumed) }
@@ -422,7 +443,10 @@ impl Host {
 
     fn open_failed(&mut self, now: Time, handle: Handle, error: StoreError, turn: &mut Turn) {
         match self.table.get_mut(handle) {
-            // Who owns it now goes on with it.
+            // Who owns it now goes on with it; what of ours has reached the store is known by reading.
+            Some(Entry::Recovering(recovery)) if error.code == Code::Owned && recovery.asks_elsewhere() => {
+                self.read_elsewhere(handle, error);
+            }
             Some(Entry::Recovering(recovery)) if error.retryable && error.code != Code::Owned => {
                 let at = now + recovery.next_backoff_ms();
                 self.timers.call_at(at, handle);

@@ -1,5 +1,6 @@
 //! What a call of the host says.
 
+use bytes::Bytes;
 use pawl_core::OpenError;
 use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
@@ -50,9 +51,31 @@ pub enum Output {
         handle: Handle,
         output: ActorOutput,
     },
+    /// Whether an actor that was to be retired is forgotten. If not, it has something to do, or to write down first.
+    Retired {
+        handle: Handle,
+        gone: bool,
+    },
     /// This actor has work now.
     Wake {
         name: String,
+    },
+    /// Another process asks something of an actor of ours. It may be told again until it has been answered.
+    Called {
+        name: String,
+        id: String,
+        body: Bytes,
+    },
+    /// The reply to a call from here; an error: it was not made.
+    Replied {
+        name: String,
+        id: String,
+        reply: Result<Bytes, StoreError>,
+    },
+    /// How the run of somebody else's actor has ended; none: it is parked.
+    Outcome {
+        name: String,
+        outcome: Option<RunOutcome>,
     },
     /// Every actor that has work has been named.
     Resumed,
@@ -104,7 +127,7 @@ impl Turn {
                 stale(Attempt::Action { call: *call });
                 *call
             }
-            ActorInput::Send { call, .. } => *call,
+            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } => *call,
             ActorInput::Create(create) => create.call,
             ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
             _ => return,

@@ -1,5 +1,6 @@
 //! After a refused or unknown outcome: nothing is assumed, the actor is read back under a new epoch.
 
+use bytes::Bytes;
 use pawl_core::codec::change;
 use pawl_core::ids::CommitId;
 use pawl_core::inbox::{Message, MessageKey};
@@ -7,13 +8,13 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, Completion, Opened, Outcome, Request, Scopes};
+use pawl_store::{ActorId, Completion, Opened, Outcome, Past, Request, Scopes, StoreError};
 
-use crate::Host;
 use crate::batches::{Post, core_status};
 use crate::compaction;
 use crate::outputs::{Facts, Output, Problem, Turn};
 use crate::table::{Entry, Handle};
+use crate::{Host, Job};
 
 /// How long a failed read is tried again after, at most.
 const BACKOFF_MAX_MS: i64 = 5_000;
@@ -33,6 +34,8 @@ pub struct Recovery {
     unanswered: usize,
     /// Times in a row that writing or reading has failed.
     strikes: u32,
+    /// What opening said: somebody else owns it.
+    taken_over: Option<StoreError>,
 }
 
 impl Recovery {
@@ -42,6 +45,11 @@ impl Recovery {
             None => 0,
             Some(doublings) => (BACKOFF_MS << doublings.min(16)).min(BACKOFF_MAX_MS),
         }
+    }
+
+    /// Whether it matters what is stored although somebody else owns the actor.
+    pub fn asks_elsewhere(&self) -> bool {
+        !self.in_doubt.is_empty()
     }
 
     /// How long to wait after a failed read.
@@ -73,7 +81,7 @@ impl Host {
                 return posts;
             }
             (Some(Entry::Live { .. }), Outcome::No(error) | Outcome::Unknown(error)) => {
-                self.lose(now, handle, posts);
+                self.lose(now, handle, 1, posts);
                 turn.others.push(Output::Lost { handle, error });
             }
             (Some(Entry::Recovering(recovery)), _) => {
@@ -92,20 +100,29 @@ impl Host {
         Vec::new()
     }
 
-    /// Stops an actor whose memory may be ahead of the store.
-    fn lose(&mut self, now: Time, handle: Handle, mut posts: Vec<Post>) {
+    /// Stops an actor whose memory may be ahead of the store, or behind it. `answered`: how many of its batches have been
+    /// answered and are still counted.
+    pub(crate) fn lose(&mut self, now: Time, handle: Handle, answered: usize, mut posts: Vec<Post>) {
         let unsent = self.batches.remove(handle);
         let Some(Entry::Live { actor, mut in_flight, strikes, .. }) =
             self.table.replace(handle, Entry::Opening { arrived: Vec::new() })
         else {
             return;
         };
-        let unanswered = in_flight.len().saturating_sub(1);
+        let unanswered = in_flight.len().saturating_sub(answered);
         let mut in_doubt: Vec<_> = in_flight.drain(..).flatten().collect();
         in_doubt.extend(unsent.iter().map(|change| (change.seq, change.id)));
         // What was never submitted is not in the store, and leaves never.
         posts.retain(|post| in_doubt.iter().any(|(seq, _)| *seq == post.seq));
-        let recovery = Recovery { actor, in_doubt, posts, arrived: Vec::new(), unanswered, strikes: strikes + 1 };
+        let recovery = Recovery {
+            actor,
+            in_doubt,
+            posts,
+            arrived: Vec::new(),
+            unanswered,
+            strikes: strikes + 1,
+            taken_over: None,
+        };
         let at = now + recovery.backoff_ms();
         self.table.replace(handle, Entry::Recovering(Box::new(recovery)));
         if unanswered == 0 {
@@ -113,11 +130,43 @@ impl Host {
         }
     }
 
+    /// Somebody else owns an actor of which changes are in doubt. They are there or will never be: what is stored says.
+    pub(crate) fn read_elsewhere(&mut self, handle: Handle, error: StoreError) {
+        let Some(name) = self.table.name(handle).cloned() else { return };
+        if let Some(Entry::Recovering(recovery)) = self.table.get_mut(handle) {
+            recovery.taken_over = Some(error);
+        }
+        let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.ticket(Job::Settle(handle)));
+        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });
+    }
+
+    /// What is stored of it has been read.
+    pub(crate) fn settled_elsewhere(&mut self, now: Time, handle: Handle, past: Past, turn: &mut Turn) {
+        let Some(Entry::Recovering(mut recovery)) = self.table.replace(handle, Entry::Opening { arrived: Vec::new() })
+        else {
+            return;
+        };
+        let kept_after = past.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+        let told = recovery.in_doubt.first().is_none_or(|(seq, _)| *seq > kept_after);
+        let owned = recovery.taken_over.take();
+        let unknown = || StoreError::unavailable("another process has taken the actor over".to_owned()).into_unknown();
+        let error = owned.filter(|_| told).unwrap_or_else(unknown);
+        let stored = ids_of(&past.changes, &recovery.in_doubt);
+        let posts = answer_what_happened(now, handle, *recovery, &stored, turn);
+        self.table.remove(handle);
+        turn.others.push(Output::OpenFailed { handle, error: error.into() });
+        self.deliver(now, posts, turn);
+    }
+
     /// The store has read an actor.
     pub(crate) fn opened(&mut self, now: Time, handle: Handle, opened: Opened, turn: &mut Turn) {
         let epoch = opened.epoch;
         let (stored, strikes) = match self.table.get(handle) {
-            Some(Entry::Recovering(recovery)) => (opened.changes.clone(), recovery.strikes),
+            Some(Entry::Recovering(recovery)) => {
+                let mut stored: Vec<_> = opened.read.iter().map(|(seq, change)| (*seq, change.id)).collect();
+                stored.extend(ids_of(&opened.changes, &recovery.in_doubt));
+                (stored, recovery.strikes)
+            }
             _ => (Vec::new(), 0),
         };
         self.openings += 1;
@@ -135,7 +184,13 @@ impl Host {
             }
         };
         let facts = facts(&loaded);
-        let live = Entry::Live { actor: Box::new(loaded), epoch, in_flight: Default::default(), strikes };
+        let live = Entry::Live {
+            actor: Box::new(loaded),
+            epoch,
+            in_flight: Default::default(),
+            strikes,
+            asking: Default::default(),
+        };
         let (output, arrived, posts) = match self.table.replace(handle, live) {
             Some(Entry::Recovering(mut recovery)) => {
                 let arrived = std::mem::take(&mut recovery.arrived);
@@ -181,7 +236,7 @@ impl Host {
         let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return false };
         let snapshot = compaction::contents(past.snapshot, past.chunks);
         let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
-        actor.complete(Loaded { snapshot, changes, inbox, standing }).is_ok()
+        actor.complete(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }).is_ok()
     }
 }
 
@@ -191,14 +246,10 @@ fn answer_what_happened(
     now: Time,
     handle: Handle,
     mut recovery: Recovery,
-    stored: &[(u64, bytes::Bytes)],
+    stored: &[(u64, CommitId)],
     turn: &mut Turn,
 ) -> Vec<Post> {
-    let is_stored = |(seq, id): &(u64, CommitId)| {
-        let body = stored.iter().rev().find(|(stored, _)| stored == seq).map(|(_, body)| body);
-        body.is_some_and(|body| change::read(*seq, body).is_ok_and(|change| change.id == *id))
-    };
-    let durable = recovery.in_doubt.iter().take_while(|change| is_stored(change)).last();
+    let durable = recovery.in_doubt.iter().take_while(|change| stored.contains(change)).last();
     let Some((seq, _)) = durable.copied() else { return Vec::new() };
     recovery.actor.handle(now, ActorInput::Durable { seq });
     while let Some(output) = recovery.actor.poll() {
@@ -210,16 +261,25 @@ fn answer_what_happened(
     recovery.posts
 }
 
+/// The ids under which these changes are stored, as far as they are.
+fn ids_of(changes: &[(u64, Bytes)], in_doubt: &[(u64, CommitId)]) -> Vec<(u64, CommitId)> {
+    let meant = changes.iter().filter(|(seq, _)| in_doubt.iter().any(|(meant, _)| meant == seq));
+    meant.filter_map(|(seq, body)| Some((*seq, change::read(*seq, body).ok()?.id))).collect()
+}
+
+/// What a row says of a run.
+pub(crate) fn standing(row: &pawl_store::ActorRow) -> Standing {
+    Standing { status: core_status(row.status), alarm: row.alarm }
+}
+
 fn loaded(opened: Opened) -> Loaded {
-    let standing = opened
-        .row
-        .as_ref()
-        .map_or_else(Standing::default, |row| Standing { status: core_status(row.status), alarm: row.alarm });
+    let standing = opened.row.as_ref().map(standing).unwrap_or_default();
     let message = |row: pawl_store::InboxRow| {
         (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
     };
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
-    Loaded { snapshot, changes: opened.changes, inbox: opened.inbox.into_iter().map(message).collect(), standing }
+    let inbox = opened.inbox.into_iter().map(message).collect();
+    Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
 }
 
 fn facts(actor: &Actor) -> Facts {

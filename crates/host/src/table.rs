@@ -9,6 +9,7 @@ use pawl_core::inbox::Message;
 use rustc_hash::FxHashMap;
 
 use crate::recovery::Recovery;
+use crate::shared::Asking;
 
 /// A loaded actor, by a number that the adapter gives and never uses again.
 pub type Handle = u64;
@@ -23,6 +24,7 @@ pub enum Entry {
         in_flight: VecDeque<Vec<(u64, CommitId)>>,
         /// Times in a row that it had to be read back, without a durable batch between.
         strikes: u32,
+        asking: Asking,
     },
     /// A batch was refused or its outcome is unknown: the actor is being read back.
     Recovering(Box<Recovery>),

@@ -1,7 +1,7 @@
 //! The times at which something wants to be called: loaded actors, and actors that sleep in the store.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pawl_core::input::Time;
 use rustc_hash::FxHashMap;
@@ -13,7 +13,7 @@ pub enum Due {
     /// A loaded actor.
     Call(Handle),
     /// An actor that must be loaded.
-    Wake(String),
+    Wake(Arc<str>),
 }
 
 /// A deadline that moves on, such as that of one step after another, is looked at when it comes first, and not before.
@@ -21,7 +21,9 @@ pub enum Due {
 pub struct Timers {
     calls: BTreeSet<(Time, Handle)>,
     noted: FxHashMap<Handle, Note>,
-    wakes: BinaryHeap<Reverse<(Time, String)>>,
+    wakes: BTreeSet<(Time, Arc<str>)>,
+    /// When each sleeping actor is woken.
+    sleeping: FxHashMap<Arc<str>, Time>,
 }
 
 /// When a loaded actor is called.
@@ -75,14 +77,24 @@ impl Timers {
         }
     }
 
-    pub fn wake_at(&mut self, at: Time, name: String) {
-        self.wakes.push(Reverse((at, name)));
+    /// An actor sleeps until then, whatever was said of it before.
+    pub fn wake_at(&mut self, at: Time, name: Arc<str>) {
+        self.forget_wake(&name);
+        self.sleeping.insert(name.clone(), at);
+        self.wakes.insert((at, name));
+    }
+
+    /// An actor does not sleep any more.
+    pub fn forget_wake(&mut self, name: &str) {
+        if let Some((name, at)) = self.sleeping.remove_entry(name) {
+            self.wakes.remove(&(at, name));
+        }
     }
 
     /// When the next call is due.
     pub fn next(&mut self) -> Option<Time> {
         let call = self.first_call().map(|(at, _)| at);
-        let wake = self.wakes.peek().map(|Reverse((at, _))| *at);
+        let wake = self.wakes.first().map(|(at, _)| *at);
         call.into_iter().chain(wake).min()
     }
 
@@ -93,8 +105,8 @@ impl Timers {
             self.forget(handle);
             due.push((at, Due::Call(handle)));
         }
-        while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((at, name))) = self.wakes.pop() else { break };
+        while let Some((at, name)) = self.wakes.first().cloned().filter(|(at, _)| *at <= now) {
+            self.forget_wake(&name);
             due.push((at, Due::Wake(name)));
         }
         due.sort();
@@ -151,6 +163,17 @@ mod tests {
         timers.call_at(30_000, 1);
         timers.call_at(100, 1);
         timers.forget(1);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn an_actor_that_sleeps_again_is_woken_once_and_one_that_was_loaded_not_at_all() {
+        let mut timers = Timers::default();
+        timers.wake_at(30, "order/1".into());
+        timers.wake_at(20, "order/1".into());
+        timers.wake_at(25, "order/2".into());
+        timers.forget_wake("order/2");
+        assert_eq!(timers.due(40), [Due::Wake("order/1".into())]);
         assert_eq!(timers.next(), None);
     }
 }

@@ -7,24 +7,34 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 
 use crate::url::Place;
-use crate::{group, open, tls, trouble};
+use crate::{group, open, share, tls, trouble};
 
 /// A session that serves the queue, with its statements.
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) group: [Statement; group::STATEMENTS.len()],
     pub(crate) open: [Statement; open::STATEMENTS.len()],
+    pub(crate) share: [Statement; share::STATEMENTS.len()],
 }
 
-/// Connects to the first of the hosts that can be written to. `hint` is told of every notification.
-pub(crate) async fn connect(place: &Place, hint: Option<Arc<Notify>>) -> Result<Client, StoreError> {
+/// Who is told of the notifications of other processes.
+pub(crate) struct Hint {
+    pub(crate) heard: Arc<Notify>,
+    /// What our own bear.
+    pub(crate) own: String,
+}
+
+/// Connects to the first of the hosts that can be written to.
+pub(crate) async fn connect(place: &Place, hint: Option<Hint>) -> Result<Client, StoreError> {
     let tls = tls::connector(place).map_err(|why| trouble::no_trust(&place.shown, &why))?;
     let connected = place.config.connect(tls).await;
     let (client, mut connection) = connected.map_err(|error| trouble::describe(&place.shown, &error))?;
     tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-            if let (AsyncMessage::Notification(_), Some(hint)) = (message, &hint) {
-                hint.notify_one();
+            if let (AsyncMessage::Notification(said), Some(hint)) = (message, &hint)
+                && said.payload() != hint.own
+            {
+                hint.heard.notify_one();
             }
         }
     });
@@ -50,7 +60,8 @@ impl Session {
         client.batch_execute(&format!("SET search_path TO {}", place.schema)).await?;
         let group = prepare_all(&client, &group::STATEMENTS).await?;
         let open = prepare_all(&client, &open::STATEMENTS).await?;
-        Ok(Session { client, group, open })
+        let share = prepare_all(&client, &share::STATEMENTS).await?;
+        Ok(Session { client, group, open, share })
     }
 }
 

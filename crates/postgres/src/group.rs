@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error as PgError, Row};
 
 use crate::connect::Session;
-use crate::messages::{Exchange, exchanges};
+use crate::messages::{Answers, Exchange, Held, answers, exchanges};
 use crate::names::{decode, encode};
 use crate::queue::Unit;
 use crate::trouble::{self, Kind};
@@ -33,10 +33,11 @@ const CHANGES: &str = "INSERT INTO change (namespace, actor, seq, body) SELECT v
                        FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), CAST($4 AS BYTEA[])) \
                        AS v(namespace, id, seq, body) JOIN actor a ON a.namespace = v.namespace AND a.id = v.id \
                        AND a.mark = $5";
-const PUT: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body) \
-                   SELECT v.namespace, v.receiver, v.sender, v.seq, v.body FROM unnest(CAST($1 AS TEXT[]), \
+const PUT: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body, known) \
+                   SELECT v.namespace, v.receiver, v.sender, v.seq, v.body, v.known FROM unnest(CAST($1 AS TEXT[]), \
                    CAST($2 AS TEXT[]), CAST($3 AS TEXT[]), CAST($4 AS TEXT[]), CAST($5 AS BIGINT[]), \
-                   CAST($6 AS BYTEA[])) AS v(namespace, id, receiver, sender, seq, body) JOIN actor a \
+                   CAST($6 AS BYTEA[]), CAST($8 AS BIGINT[])) \
+                   AS v(namespace, id, receiver, sender, seq, body, known) JOIN actor a \
                    ON a.namespace = v.namespace AND a.id = v.id AND a.mark = $7 ON CONFLICT DO NOTHING";
 const SAME: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), \
                     CAST($3 AS TEXT[]), CAST($4 AS TEXT[]), CAST($5 AS BIGINT[]), CAST($6 AS BYTEA[])) \
@@ -52,7 +53,15 @@ const TAKE: &str = "WITH wanted AS (SELECT v.namespace, v.id, v.sender, v.seq FR
                     SELECT 1 / (CASE WHEN (SELECT count(*) FROM gone) = (SELECT count(*) FROM wanted) \
                     THEN 1 ELSE 0 END)";
 
-pub(crate) const STATEMENTS: [&str; 6] = [LOCK, FENCE, CHANGES, PUT, SAME, TAKE];
+const ANSWER: &str = "WITH wanted AS (SELECT v.namespace, v.id, v.call, v.body FROM unnest(CAST($1 AS TEXT[]), \
+                      CAST($2 AS TEXT[]), CAST($3 AS TEXT[]), CAST($4 AS BYTEA[])) AS v(namespace, id, call, body) \
+                      JOIN actor a ON a.namespace = v.namespace AND a.id = v.id AND a.mark = $5), \
+                      done AS (UPDATE call AS c SET reply = w.body, at = now() FROM wanted w \
+                      WHERE c.namespace = w.namespace AND c.receiver = w.id AND c.id = w.call AND c.reply IS NULL \
+                      RETURNING 1) SELECT 1 / (CASE WHEN (SELECT count(*) FROM done) = (SELECT count(*) FROM wanted) \
+                      THEN 1 ELSE 0 END)";
+
+pub(crate) const STATEMENTS: [&str; 7] = [LOCK, FENCE, CHANGES, PUT, SAME, TAKE, ANSWER];
 
 /// What became of a transaction.
 pub(crate) enum Transacted {
@@ -94,14 +103,14 @@ struct Bodies<'a> {
 }
 
 /// Writes `units`, which are in order of id, under `mark`, a number that no transaction had before.
-pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], mark: i64) -> Transacted {
+pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], held: &Held<'_>, mark: i64) -> Transacted {
     let (mut fences, mut bodies) = (Fences::default(), Bodies::default());
     for (actor, unit) in units {
         fences.add(actor, unit);
         bodies.add(actor, unit);
     }
-    let moves = exchanges(units);
-    let [lock, fence, changes, put, same, take] = &session.group;
+    let (moves, replied) = (exchanges(units, held), answers(units));
+    let [lock, fence, changes, put, same, take, answer] = &session.group;
     let mut replies: Vec<Reply<'_>> = vec![control(session, "BEGIN")];
     let Fences { namespaces, ids, epochs, follows, seqs, alarms, statuses, versions } = &fences;
     replies.push(ask(session, lock, vec![namespaces, ids]));
@@ -113,12 +122,17 @@ pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], mar
         if !p.bodies.is_empty() {
             let columns: Vec<Param<'_>> =
                 vec![&p.namespaces, &p.ids, &p.receivers, &p.senders, &p.seqs, &p.bodies, &mark];
-            replies.push(ask(session, put, columns.clone()));
+            let with_known = [&columns[..], &[&p.known]].concat();
+            replies.push(ask(session, put, with_known));
             replies.push(ask(session, same, columns));
         }
         if !t.seqs.is_empty() {
             replies.push(ask(session, take, vec![&t.namespaces, &t.ids, &t.senders, &t.seqs, &mark]));
         }
+    }
+    let Answers { namespaces, ids, calls, bodies } = &replied;
+    if !calls.is_empty() {
+        replies.push(ask(session, answer, vec![namespaces, ids, calls, bodies, &mark]));
     }
     replies.push(control(session, "COMMIT"));
     judge(in_order(replies).await)

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pawl_store::{ActorId, Completion, Due, OpenOptions};
+use pawl_store::OpenOptions;
 use tokio::sync::Notify;
 use tokio_postgres::{Client, Error as PgError};
 
-use crate::connect::connect;
-use crate::names::decode;
+use crate::connect::{Hint, connect};
+use crate::look;
+use crate::look::Look;
 use crate::queue::Queue;
 use crate::url::Place;
 
@@ -20,8 +21,10 @@ use crate::url::Place;
 const LOOK: Duration = Duration::from_secs(1);
 /// Hints that come within this time go as one.
 const COALESCE: Duration = Duration::from_millis(5);
-/// So many actors with work are taken up at once.
-const PAGE: i64 = 200;
+/// The same when somebody is waiting for an actor that is just being taken over.
+const SOON: Duration = Duration::from_millis(50);
+/// How often what is over is deleted.
+const SWEEP: Duration = Duration::from_secs(30);
 
 pub(crate) struct Lease {
     pub(crate) place: Place,
@@ -64,12 +67,19 @@ impl Lease {
         Ok(())
     }
 
-    /// Forgets processes that ended without a word long ago and own nothing.
+    /// Forgets calls that are over, and processes that ended without a word long ago and own nothing.
     pub(crate) async fn sweep(&self, client: &Client) -> Result<(), PgError> {
         let sql = format!(
             "DELETE FROM {0}.process AS p WHERE p.expires < now() - INTERVAL '1 hour' AND NOT EXISTS \
              (SELECT 1 FROM {0}.actor a WHERE a.owner = p.id)",
             self.place.schema
+        );
+        client.execute(&sql, &[]).await?;
+        let sql = format!(
+            "DELETE FROM {0}.call WHERE (namespace, receiver, id) IN (SELECT namespace, receiver, id FROM {0}.call \
+             WHERE at < now() - INTERVAL '{1} s' ORDER BY at LIMIT 1000)",
+            self.place.schema,
+            look::KEPT_SECONDS
         );
         client.execute(&sql, &[]).await.map(|_| ())
     }
@@ -96,7 +106,8 @@ impl Lease {
     /// Lives until it is aborted.
     pub(crate) async fn run(self) {
         loop {
-            let Ok(client) = connect(&self.place, self.hints.then(|| self.heard.clone())).await else {
+            let hint = || Hint { heard: self.heard.clone(), own: self.process.to_string() };
+            let Ok(client) = connect(&self.place, self.hints.then(hint)).await else {
                 tokio::time::sleep(self.lease / 20).await;
                 continue;
             };
@@ -112,8 +123,10 @@ impl Lease {
             // A server without notifications has processes that look.
             drop(client.batch_execute(&format!("LISTEN {channel}")).await);
         }
+        let mut look = Look::prepare(client, &self.place.schema, self.process, &self.queue).await?;
         let every = self.lease * 3 / 10;
         let mut renewed = Instant::now().checked_sub(every);
+        let (mut swept, mut next) = (Instant::now(), Instant::now());
         loop {
             let quiet = self.queue.quiet();
             if quiet > self.stall_limit / 4 {
@@ -123,44 +136,22 @@ impl Lease {
                 renewed = Some(Instant::now());
                 self.renew(client).await?;
             }
-            let due = self.look(client).await?;
-            if !due.is_empty() {
-                self.queue.tell(Completion::Woken(due));
+            if next <= Instant::now() {
+                let soon = look.look(client).await?;
+                next = Instant::now() + if soon { SOON } else { LOOK }.min(every);
+            }
+            if swept.elapsed() > SWEEP {
+                swept = Instant::now();
+                self.sweep(client).await?;
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK.min(every)) => {}
-                () = self.heard.notified() => {}
+                () = tokio::time::sleep_until(next.into()) => {}
+                () = self.heard.notified() => next = Instant::now(),
                 () = self.tell.notified(), if self.hints => {
                     tokio::time::sleep(COALESCE).await;
-                    client.batch_execute(&format!("NOTIFY {channel}")).await?;
+                    client.batch_execute(&format!("NOTIFY {channel}, '{}'", self.process)).await?;
                 }
             }
         }
-    }
-
-    /// Actors with work whose owner is dead, or that have none; those that somebody is taking right now are left out.
-    async fn look(&self, client: &Client) -> Result<Vec<Due>, PgError> {
-        let schema = &self.place.schema;
-        let orphan = format!(
-            "a.owner IS NULL OR NOT EXISTS (SELECT 1 FROM {schema}.process p WHERE p.id = a.owner AND p.expires > now())"
-        );
-        let alarmed = format!(
-            "SELECT a.namespace, a.id, a.alarm, a.status = 'parked' FROM {schema}.actor a \
-             WHERE a.alarm <= CAST(extract(epoch FROM now()) * 1000 AS BIGINT) AND ({orphan}) LIMIT {PAGE} \
-             FOR UPDATE OF a SKIP LOCKED"
-        );
-        let receivers = format!(
-            "SELECT DISTINCT i.namespace, i.receiver FROM {schema}.inbox i LEFT JOIN {schema}.actor a \
-             ON a.namespace = i.namespace AND a.id = i.receiver WHERE {orphan} LIMIT {PAGE}"
-        );
-        let actor = |row: &tokio_postgres::Row| ActorId::new(decode(row.get(0)), decode(row.get(1)));
-        let mut due: Vec<Due> = Vec::new();
-        for row in client.query(&alarmed, &[]).await? {
-            due.push(Due { actor: actor(&row), alarm: row.get(2), inbox: false, parked: row.get(3) });
-        }
-        for row in client.query(&receivers, &[]).await? {
-            due.push(Due { actor: actor(&row), alarm: None, inbox: true, parked: false });
-        }
-        Ok(due)
     }
 }

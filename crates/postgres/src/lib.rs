@@ -2,7 +2,8 @@
 //!
 //! One native thread with its own event loop serves a queue over one connection; a second connection renews the lease,
 //! listens for hints and looks for work. `queue` is what the caller and the thread share; `serve` is the thread; `group` is
-//! one transaction; `open` makes actors ours and reads them; `lease` is what keeps them ours; `schema` is the tables;
+//! one transaction; `open` makes actors ours and reads them; `lease` is what keeps them ours; `share` and `look` are what
+//! processes say to each other; `schema` is the tables;
 //! `connect` and `tls` reach the server; `trouble` says what its errors mean.
 //!
 //! The one law: **a commit is fenced by an UPDATE of the actor's row in its own transaction.** Leases say who may take an
@@ -11,6 +12,7 @@
 mod connect;
 mod group;
 mod lease;
+mod look;
 mod messages;
 mod names;
 mod open;
@@ -18,6 +20,7 @@ mod past;
 mod queue;
 mod schema;
 mod serve;
+mod share;
 mod tls;
 mod trouble;
 mod url;
@@ -25,7 +28,7 @@ mod url;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use pawl_store::{ActorId, Completion, OpenOptions, Request, Stats, Store, StoreError, Ticket};
+use pawl_store::{ActorId, Completion, OpenOptions, Request, Sharing, Stats, Store, StoreError, Ticket};
 use queue::{End, Queue, Work};
 
 /// Whether `url` names a database that this store serves.
@@ -71,6 +74,10 @@ impl Store for PostgresStore {
 
     fn release(&mut self, actor: &ActorId) {
         self.queue.submit(Work::Release(actor.clone()));
+    }
+
+    fn share(&mut self, ticket: Ticket, sharing: Sharing) {
+        self.queue.submit(Work::Shared(ticket, sharing));
     }
 
     fn holds(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use pawl_store::{ActorId, Batch, Put, StoreError};
 use tokio_postgres::{Client, Error as PgError};
@@ -25,6 +26,43 @@ pub(crate) struct Puts<'a> {
     pub(crate) senders: Vec<Cow<'a, str>>,
     pub(crate) seqs: Vec<i64>,
     pub(crate) bodies: Vec<&'a [u8]>,
+    /// Who has the message in memory.
+    pub(crate) known: Vec<Option<i64>>,
+}
+
+/// The replies that a group carries.
+#[derive(Default)]
+pub(crate) struct Answers<'a> {
+    pub(crate) namespaces: Vec<Cow<'a, str>>,
+    pub(crate) ids: Vec<Cow<'a, str>>,
+    pub(crate) calls: Vec<Cow<'a, str>>,
+    pub(crate) bodies: Vec<&'a [u8]>,
+}
+
+/// The actors that a process has open: whoever drives the store hands them what is sent to them.
+pub(crate) struct Held<'a> {
+    pub(crate) process: u64,
+    pub(crate) actors: &'a HashSet<ActorId>,
+}
+
+impl Held<'_> {
+    pub(crate) fn has(&self, namespace: &Arc<str>, name: &Arc<str>) -> bool {
+        self.actors.contains(&ActorId { namespace: namespace.clone(), name: name.clone() })
+    }
+}
+
+/// The replies of `units`.
+pub(crate) fn answers<'a>(units: &[(&'a ActorId, &'a Unit)]) -> Answers<'a> {
+    let mut all = Answers::default();
+    for (actor, unit) in units {
+        for answer in unit.batches.iter().flat_map(|batch| &batch.changes).flat_map(|change| &change.answers) {
+            all.namespaces.push(encode(&actor.namespace));
+            all.ids.push(encode(&actor.name));
+            all.calls.push(encode(&answer.id));
+            all.bodies.push(&answer.body);
+        }
+    }
+    all
 }
 
 #[derive(Default)]
@@ -39,7 +77,7 @@ pub(crate) struct Takes<'a> {
 type Key<'a> = (&'a str, &'a str, &'a str, u64);
 
 /// What `units` exchange, in their order.
-pub(crate) fn exchanges<'a>(units: &[(&'a ActorId, &'a Unit)]) -> Vec<Exchange<'a>> {
+pub(crate) fn exchanges<'a>(units: &[(&'a ActorId, &'a Unit)], held: &Held<'_>) -> Vec<Exchange<'a>> {
     let mut all = vec![Exchange::default()];
     let mut taken: HashSet<Key<'a>> = HashSet::new();
     for (actor, unit) in units {
@@ -56,6 +94,7 @@ pub(crate) fn exchanges<'a>(units: &[(&'a ActorId, &'a Unit)]) -> Vec<Exchange<'
                 put.senders.push(encode(&row.sender));
                 put.seqs.push(row.sender_seq.cast_signed());
                 put.bodies.push(&row.body);
+                put.known.push(held.has(&actor.namespace, receiver).then_some(held.process.cast_signed()));
             }
             for (sender, seq) in &change.take {
                 taken.insert((&actor.namespace, &actor.name, sender, *seq));

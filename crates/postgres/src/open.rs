@@ -129,6 +129,7 @@ fn claimed_actor(row: &Row) -> Result<Opened, StoreError> {
         epoch,
         snapshot: None,
         chunks: Vec::new(),
+        read: Vec::new(),
         changes: Vec::new(),
         inbox: Vec::new(),
     })

@@ -4,12 +4,12 @@
 //! store was abandoned.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Asked, Batch, Compaction, Completion, Completions, Limits, Notice, OPENING, Outcome, Request, Scopes,
-    Stats, StoreError, Ticket, WOKEN, Wake, check,
+    ActorId, Asked, Batch, Call, Compaction, Completion, Completions, Limits, News, Notice, OPENING, Outcome, Request,
+    Scopes, Sharing, Stats, StoreError, Ticket, WOKEN, Wake, check,
 };
 use tokio::sync::Notify;
 
@@ -21,6 +21,7 @@ const GROUP_BYTES: usize = 16 << 20;
 pub(crate) enum Work {
     Asked(Ticket, Request),
     Release(ActorId),
+    Shared(Ticket, Sharing),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,13 @@ pub(crate) struct Unit {
     pub(crate) batches: Vec<Batch>,
 }
 
-/// What is served together: first the commits, then what is given up, then the openings, then the list.
+/// What is served together: first the commits, then what other processes are told, then what is given up, then the openings, then
+/// the list.
 #[derive(Default)]
 pub(crate) struct Group {
     /// In order of id.
     pub(crate) units: BTreeMap<ActorId, Unit>,
+    pub(crate) shared: Vec<(Ticket, Sharing)>,
     pub(crate) releases: Vec<ActorId>,
     pub(crate) opens: Vec<(Ticket, ActorId, Scopes)>,
     /// What comes last and alone.
@@ -66,6 +69,16 @@ pub(crate) struct Queue {
     /// For `flush`: nothing is pending.
     idle: Condvar,
     wake: Wake,
+    awaited: Mutex<Awaited>,
+}
+
+/// What this process waits for that others do.
+#[derive(Default)]
+pub(crate) struct Awaited {
+    /// Calls that have no reply yet, by actor and id, and since when.
+    pub(crate) calls: HashMap<(ActorId, Arc<str>), Instant>,
+    /// Actors of which the run's end is to be told.
+    pub(crate) runs: HashSet<ActorId>,
 }
 
 struct State {
@@ -96,7 +109,7 @@ impl Queue {
             called: Instant::now(),
             holds_until: None,
         };
-        Self { state: Mutex::new(state), work: Notify::new(), idle: Condvar::new(), wake }
+        Self { state: Mutex::new(state), work: Notify::new(), idle: Condvar::new(), wake, awaited: Mutex::default() }
     }
 
     pub(crate) fn submit(&self, work: Work) {
@@ -112,6 +125,10 @@ impl Queue {
             }
             (Work::Asked(ticket, request), Some(error)) => {
                 let notice = state.completions.push([(ticket, request.asked().refused(error))]);
+                self.leave(state, notice);
+            }
+            (Work::Shared(ticket, sharing), Some(error)) => {
+                let notice = state.completions.push(undone(ticket, &sharing, &error));
                 self.leave(state, notice);
             }
             (Work::Release(_), Some(_)) => {}
@@ -206,7 +223,12 @@ impl Queue {
         self.leave(state, notice);
     }
 
-    /// Tells of actors that nobody has asked for.
+    /// Notes what is awaited from other processes.
+    pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of what nobody has asked for.
     pub(crate) fn tell(&self, completion: Completion) {
         let mut state = self.state();
         if state.shut.is_some() || state.end.is_some() {
@@ -296,6 +318,7 @@ impl State {
         let waiting = std::mem::take(&mut self.waiting);
         let refused = waiting.into_iter().filter_map(|work| match work {
             Work::Asked(ticket, request) => Some((ticket, request.asked().refused(error.clone()))),
+            Work::Shared(ticket, sharing) => undone(ticket, &sharing, error),
             Work::Release(_) => None,
         });
         self.complete(refused)
@@ -313,6 +336,10 @@ impl State {
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
+        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_)) => true,
+        Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
+            !done.contains(actor)
+        }
         Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
@@ -325,6 +352,18 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     }
 }
 
+/// What is said of something that was not done for other processes.
+pub(crate) fn undone(ticket: Ticket, sharing: &Sharing, error: &StoreError) -> Option<(Ticket, Completion)> {
+    let news = match sharing {
+        Sharing::Call(Call { actor, id, .. }) => {
+            News::Replied { actor: actor.clone(), id: id.clone(), reply: Err(error.clone()) }
+        }
+        Sharing::Inbox(_) | Sharing::Check { .. } => News::Failed(error.clone()),
+        Sharing::Answer { .. } | Sharing::Watch(_) => return None,
+    };
+    Some((ticket, Completion::News(news)))
+}
+
 impl Group {
     fn add(&mut self, work: Work, limits: &Limits, done: &mut HashSet<ActorId>) {
         match work {
@@ -332,6 +371,7 @@ impl Group {
                 done.insert(actor.clone());
                 self.releases.push(actor);
             }
+            Work::Shared(ticket, sharing) => self.shared.push((ticket, sharing)),
             Work::Asked(ticket, Request::Alarms { after, limit }) => {
                 self.last = Some((ticket, Last::List { after, limit }));
             }

@@ -10,7 +10,8 @@ use crate::url::Place;
 pub(crate) const FORMAT: u32 = 1;
 
 /// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
-/// row last, so that what follows in it finds what has passed the fence.
+/// row last, so that what follows in it finds what has passed the fence. `known` is the process that has a message or a call in
+/// memory: its owner's, or it is still to be told. `call` is what one process asks of an actor that another one owns.
 const TABLES: &str = r#"
 CREATE TABLE meta (
     key   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -64,8 +65,21 @@ CREATE TABLE inbox (
     sender     TEXT COLLATE "C" NOT NULL,
     sender_seq BIGINT NOT NULL,
     body       BYTEA NOT NULL,
+    known      BIGINT,
     PRIMARY KEY (namespace, receiver, sender, sender_seq)
 );
+CREATE TABLE call (
+    namespace TEXT COLLATE "C" NOT NULL,
+    receiver  TEXT COLLATE "C" NOT NULL,
+    id        TEXT COLLATE "C" NOT NULL,
+    body      BYTEA NOT NULL,
+    reply     BYTEA,
+    known     BIGINT,
+    at        TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (namespace, receiver, id)
+);
+CREATE INDEX call_open ON call (namespace, receiver) WHERE reply IS NULL;
+CREATE INDEX call_at ON call (at);
 "#;
 
 /// Which store this is, as its tables say.

@@ -9,13 +9,14 @@
 //! | broke before its COMMIT       | `No`                          | a new session             |
 //! | broke without an answer       | `Unknown`                     | a new session             |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pawl_store::{
-    ActorId, Batch, Compaction, Completion, OpenOptions, Outcome, Scopes, Stats, StoreError, StoreInfo, Ticket, check,
+    ActorId, Batch, Call, Change, Compaction, Completion, News, OpenOptions, Outcome, Scopes, Sharing, Stats, Status,
+    StoreError, StoreInfo, Ticket, check,
 };
 use tokio::sync::Notify;
 use tokio_postgres::Error as PgError;
@@ -23,11 +24,12 @@ use tokio_postgres::Error as PgError;
 use crate::connect::{Session, connect};
 use crate::group::{Transacted, transact};
 use crate::lease::Lease;
+use crate::messages::Held;
 use crate::open::Claim;
 use crate::queue::{End, Group, Last, Next, Queue, Unit};
 use crate::trouble::{self, Kind};
 use crate::url::Place;
-use crate::{messages, open, past, schema};
+use crate::{messages, open, past, queue, schema, share};
 
 /// Between two tries to connect: from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -46,6 +48,10 @@ pub(crate) struct Server {
     session: Option<Session>,
     /// Others may have work from us.
     tell: Arc<Notify>,
+    /// Told when there is something to look for.
+    look: Arc<Notify>,
+    /// The actors that whoever drives the store has open, as far as the requests have come.
+    held: HashSet<ActorId>,
 }
 
 type Answers = Vec<(Ticket, Completion)>;
@@ -53,7 +59,18 @@ type Answers = Vec<(Ticket, Completion)>;
 impl Server {
     pub(crate) fn new(place: Place, options: OpenOptions, queue: Arc<Queue>) -> Server {
         let tell = Arc::default();
-        Server { place, options, queue, stats: Stats::default(), process: 0, numbered: 0, session: None, tell }
+        Server {
+            place,
+            options,
+            queue,
+            stats: Stats::default(),
+            process: 0,
+            numbered: 0,
+            session: None,
+            tell,
+            look: Arc::default(),
+            held: HashSet::new(),
+        }
     }
 
     /// The body of the thread.
@@ -80,7 +97,7 @@ impl Server {
         let identity = schema::enter(&client, &self.place).await?;
         self.process = identity.process;
         let lease = Lease::new(&self.place, self.process, &self.queue, &self.options);
-        self.tell = lease.tell.clone();
+        (self.tell, self.look) = (lease.tell.clone(), lease.heard.clone());
         let said = |error: PgError| trouble::describe(&self.place.shown, &error);
         lease.renew(&client).await.map_err(said)?;
         lease.sweep(&client).await.map_err(said)?;
@@ -138,17 +155,20 @@ impl Server {
 
     /// Serves a group, and answers it.
     async fn group(&mut self, group: Group) {
-        let Group { units, releases, opens, last, refused } = group;
+        let Group { units, shared, releases, opens, last, refused } = group;
         let mut answers = refused;
-        let sends = units.values().flat_map(|unit| &unit.batches).any(sends_to_others);
         if !units.is_empty() {
             answers.extend(self.commit(&units).await);
+            if units.values().flat_map(|unit| &unit.batches).any(|batch| self.concerns_others(batch)) {
+                self.tell.notify_one();
+            }
         }
-        if sends {
-            self.tell.notify_one();
-        }
+        answers.extend(self.share(shared).await);
         if !releases.is_empty() {
             let process = self.process;
+            for actor in &releases {
+                self.held.remove(actor);
+            }
             if let Ok(session) = self.session().await {
                 // Those that this does not reach are given up with the lease.
                 drop(open::release(session, process, &releases).await);
@@ -168,6 +188,93 @@ impl Server {
             }
         }
         self.queue.finish(answers, self.stats);
+    }
+
+    /// Whether another process may wait for what a batch says.
+    fn concerns_others(&self, batch: &Batch) -> bool {
+        let ended = |change: &Change| {
+            matches!(change.status, Status::Completed | Status::Failed | Status::Cancelled | Status::Parked)
+        };
+        let held = Held { process: self.process, actors: &self.held };
+        let sent_away = |change: &Change| {
+            change
+                .put
+                .iter()
+                .any(|put| put.receiver != batch.actor.name && !held.has(&batch.actor.namespace, &put.receiver))
+        };
+        batch.changes.iter().any(|change| ended(change) || !change.answers.is_empty() || sent_away(change))
+    }
+
+    /// Does what concerns other processes, in its order but for the calls, which go together.
+    async fn share(&mut self, shared: Vec<(Ticket, Sharing)>) -> Answers {
+        let mut answers = Answers::new();
+        let mut calls = Vec::new();
+        for (ticket, sharing) in shared {
+            let done = match sharing {
+                Sharing::Call(call) => {
+                    calls.push((ticket, call));
+                    continue;
+                }
+                Sharing::Watch(actor) => {
+                    self.queue.awaited().runs.insert(actor);
+                    self.look.notify_one();
+                    continue;
+                }
+                Sharing::Answer { actor, epoch, answer } => {
+                    // One that cannot be recorded is asked for again.
+                    drop(self.patiently(async |session, _| share::answer(session, &actor, epoch, &answer).await).await);
+                    self.tell.notify_one();
+                    continue;
+                }
+                Sharing::Inbox(actor) => {
+                    let process = self.process;
+                    let read = async |session: &Session, again| share::inbox(session, &actor, process, again).await;
+                    self.patiently(read).await.map(News::Arrived)
+                }
+                Sharing::Check { actor, epoch } => {
+                    let read = async |session: &Session, _| open::standing(session, &actor).await;
+                    let standing = self.patiently(read).await;
+                    standing.map(|found| News::Holds(found.is_some_and(|(present, _)| present == epoch)))
+                }
+            };
+            answers.push((ticket, Completion::News(done.unwrap_or_else(News::Failed))));
+        }
+        if !calls.is_empty() {
+            answers.extend(self.ask(calls).await);
+        }
+        answers
+    }
+
+    async fn ask(&mut self, calls: Vec<(Ticket, Call)>) -> Answers {
+        let asked: Vec<&Call> = calls.iter().map(|(_, call)| call).collect();
+        let done = self.patiently(async |session, _| share::ask(session, &asked).await).await;
+        if let Err(error) = done {
+            let refused =
+                |(ticket, call): &(Ticket, Call)| queue::undone(*ticket, &Sharing::Call(call.clone()), &error);
+            return calls.iter().filter_map(refused).collect();
+        }
+        let mut awaited = self.queue.awaited();
+        awaited.calls.extend(calls.into_iter().map(|(_, call)| ((call.actor, call.id), Instant::now())));
+        drop(awaited);
+        self.tell.notify_one();
+        Answers::new()
+    }
+
+    /// Something that may be done twice, as often as it takes. It is told whether an earlier try has failed.
+    async fn patiently<R>(
+        &mut self,
+        work: impl AsyncFn(&Session, bool) -> Result<R, PgError>,
+    ) -> Result<R, StoreError> {
+        let started = Instant::now();
+        let mut again = false;
+        loop {
+            let done = work(self.session().await?, again).await;
+            match done {
+                Ok(done) => return Ok(done),
+                Err(error) if self.may_try_again(&error, started) => again = true,
+                Err(error) => return Err(trouble::describe(&self.place.shown, &error)),
+            }
+        }
     }
 
     /// Commits units, together if that can be, otherwise batch by batch.
@@ -192,10 +299,12 @@ impl Server {
         let started = Instant::now();
         loop {
             let mark = self.number().cast_signed();
-            let transacted = match self.session().await {
-                Ok(session) => transact(session, units, mark).await,
-                Err(error) => return Some(refuse(units, &error)),
-            };
+            if let Err(error) = self.session().await {
+                return Some(refuse(units, &error));
+            }
+            let Some(session) = &self.session else { continue };
+            let held = Held { process: self.process, actors: &self.held };
+            let transacted = transact(session, units, &held, mark).await;
             let shown = self.place.shown.clone();
             let error = match transacted {
                 Transacted::Done(passed) => return Some(self.done(units, &passed).await),
@@ -218,7 +327,7 @@ impl Server {
     }
 
     /// The answers of a transaction that is durable, but for those whose fence has not held.
-    async fn done(&mut self, units: &[(&ActorId, &Unit)], passed: &std::collections::HashSet<ActorId>) -> Answers {
+    async fn done(&mut self, units: &[(&ActorId, &Unit)], passed: &HashSet<ActorId>) -> Answers {
         let written = units.iter().filter(|(actor, _)| passed.contains(actor)).flat_map(|(_, unit)| &unit.batches);
         let changes: Vec<u64> = written.map(|batch| batch.changes.len() as u64).collect();
         self.stats.batches += changes.len() as u64;
@@ -230,6 +339,7 @@ impl Server {
                 answers.extend(answer(&[(actor, unit)], |_| Outcome::Yes));
                 continue;
             }
+            self.held.remove(*actor);
             let standing = match self.session().await {
                 Ok(session) => open::standing(session, actor).await.ok().flatten(),
                 Err(_) => None,
@@ -265,8 +375,14 @@ impl Server {
             match opened {
                 Ok(mut opened) => {
                     let stats = &mut self.stats;
+                    let held = &mut self.held;
                     let found = |(ticket, actor, _): &(Ticket, ActorId, Scopes)| {
                         let answer = opened.remove(actor)?;
+                        if answer.is_ok() {
+                            held.insert(actor.clone())
+                        } else {
+                            held.remove(actor)
+                        };
                         answer.iter().for_each(|opened| stats.read(&opened.chunks, &opened.changes));
                         Some((*ticket, answer.map_or_else(Completion::Failed, Completion::Opened)))
                     };
@@ -279,19 +395,9 @@ impl Server {
     }
 
     async fn list(&mut self, after: Option<ActorId>, limit: usize) -> Completion {
-        let started = Instant::now();
-        loop {
-            let process = self.process;
-            let listed = match self.session().await {
-                Ok(session) => open::due(session, process, after.as_ref(), limit).await,
-                Err(error) => return Completion::Failed(error),
-            };
-            match listed {
-                Ok(due) => return Completion::Alarms(due),
-                Err(error) if self.may_try_again(&error, started) => {}
-                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
-            }
-        }
+        let process = self.process;
+        let listed = self.patiently(async |session, _| open::due(session, process, after.as_ref(), limit).await).await;
+        listed.map_or_else(Completion::Failed, Completion::Alarms)
     }
 
     async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {
@@ -353,10 +459,6 @@ impl Server {
         self.numbered += 1;
         (self.process << 32) | self.numbered
     }
-}
-
-fn sends_to_others(batch: &Batch) -> bool {
-    batch.changes.iter().flat_map(|change| &change.put).any(|put| put.receiver != batch.actor.name)
 }
 
 fn answer(units: &[(&ActorId, &Unit)], outcome: impl Fn(&Batch) -> Outcome) -> Answers {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pawl_core::codec::change::ChangeRecord;
 
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
+use crate::shared::{News, Sharing};
 
 /// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
 pub type Ticket = u64;
@@ -15,7 +17,7 @@ pub type Ticket = u64;
 /// another one each time it has reopened itself.
 pub const OPENING: Ticket = 0;
 
-/// The ticket of [`Completion::Woken`], for which nobody asked.
+/// The ticket of [`Completion::Woken`], and of [`News`] for which nobody asked.
 pub const WOKEN: Ticket = Ticket::MAX;
 
 /// Called when the queue of completions was empty and no longer is: from the store's own thread, or (memory) from within
@@ -193,8 +195,10 @@ pub enum Completion {
     Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
-    /// Of a shared store, unasked: actors that have work now and no living owner.
+    /// Of a shared store, unasked: actors that have work now and no living owner, or are ours and have been sent something.
     Woken(Vec<Due>),
+    /// Of a shared store: what came of [`Store::share`], or what other processes have said.
+    News(News),
     /// The opening, an `Open`, a `Read` or an `Alarms` failed. Nothing happened.
     Failed(StoreError),
 }
@@ -210,6 +214,8 @@ pub struct Opened {
     pub snapshot: Option<Snapshot>,
     /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.
     pub chunks: Vec<(u64, Bytes)>,
+    /// Of a store whose rows are no changes: what they come to, with their seqs, in the place of the first of `changes`.
+    pub read: Vec<(u64, ChangeRecord)>,
     /// (seq, body), from the one after the snapshot (or from 1) to `row.seq`.
     pub changes: Vec<(u64, Bytes)>,
     /// In order of sender, then the sender's seq.
@@ -271,6 +277,9 @@ pub trait Store: Send {
     /// Gives up an actor, behind what was submitted for it: another process may open it. A store with one owner has nothing
     /// to give up. Not answered.
     fn release(&mut self, _actor: &ActorId) {}
+
+    /// Does something that concerns other processes. A store with one owner does nothing.
+    fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
     /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
     fn holds(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::completions::Completions;
 use crate::contract::{Completion, OPENING, Outcome, Request, Stats, Store, StoreInfo, Ticket, Wake};
 use crate::error::StoreError;
 use crate::record::{ActorId, Batch};
+use crate::shared::Sharing;
 
 /// What happens to the chosen batch. Everything submitted before it is finished first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +193,12 @@ impl Store for FaultStore {
 
     fn release(&mut self, actor: &ActorId) {
         self.inner.release(actor);
+    }
+
+    fn share(&mut self, ticket: Ticket, sharing: Sharing) {
+        if !self.dead {
+            self.inner.share(ticket, sharing);
+        }
     }
 
     fn holds(&self) -> bool {

@@ -29,6 +29,7 @@ pub mod fault;
 pub mod id;
 mod memory;
 mod record;
+mod shared;
 mod sqlite;
 mod url;
 
@@ -39,6 +40,7 @@ pub use contract::{
 };
 pub use error::{Code, StoreError};
 pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
+pub use shared::{Answer, Call, News, Sharing};
 
 use url::Url;
 

@@ -195,7 +195,7 @@ impl Database {
         let inbox = inbox
             .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
             .collect();
-        Ok(Opened { row, epoch, snapshot, chunks, changes, inbox })
+        Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
     }
 
     fn read(&self, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Result<Past, StoreError> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::shared::Answer;
+
 /// Who an actor is: its namespace (a tenant; the first element of every key) and `type/key`.
 ///
 /// A type has no `/`, so the first one parts the two; the key may hold more of them. Ordered bytewise, namespace
@@ -118,6 +120,8 @@ pub struct Change {
     /// Messages consumed, (sender, sender's seq), from the actor's own inbox. Each must be there; one put by this same
     /// change is.
     pub take: Vec<(Arc<str>, u64)>,
+    /// The replies to calls from other processes that it carries; only in a shared store. Each call must be there and have none.
+    pub answers: Vec<Answer>,
     /// The actor's alarm from now on (not "unchanged").
     pub alarm: Option<i64>,
     pub status: Status,
@@ -127,7 +131,16 @@ pub struct Change {
 impl Change {
     /// A change that sends and takes nothing, sets no alarm, and has state version 1.
     pub fn new(seq: u64, body: impl Into<Bytes>, status: Status) -> Self {
-        Self { seq, body: body.into(), put: Vec::new(), take: Vec::new(), alarm: None, status, state_version: 1 }
+        Self {
+            seq,
+            body: body.into(),
+            put: Vec::new(),
+            take: Vec::new(),
+            answers: Vec::new(),
+            alarm: None,
+            status,
+            state_version: 1,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 /** A call whose body is an attempt: an action, or a transaction of an embedding host. */
 import { Attempt, type AttemptOwner, callUser } from "./attempt.ts";
 import type { FailureRecord } from "./failure.ts";
+import type { Writes } from "./wire.ts";
 
 export interface CalledBody {
   readonly idempotencyKey: string;
@@ -11,6 +12,8 @@ export interface CalledBody {
   returned(output: unknown): void;
   /** Keeps what the body threw until it may leave. */
   threw(error: unknown): FailureRecord;
+  /** Tells the engine what the attempt wrote. */
+  settle(writes: Writes): void;
 }
 
 /** Calls the body in a new attempt, and tells the engine what became of it, as call `id`. */
@@ -19,8 +22,7 @@ export function callInAttempt(owner: AttemptOwner, id: number, body: CalledBody)
   body.attempt = attempt;
   const { pump, handle } = owner;
   const settle = (): void => {
-    const writes = attempt.seal(() => pump.settling(handle));
-    pump.input.acted(handle, id, writes);
+    body.settle(attempt.seal(() => pump.settling(handle)));
     pump.schedule();
   };
   const returned = (output: unknown): void => {

@@ -14,6 +14,7 @@ import { type FailureRecord, toFailure } from "./failure.ts";
 import { type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { Presence } from "./loaded/presence.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
@@ -21,7 +22,7 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import type { ActorCall, Asked, CallKey } from "./runtime/call.ts";
+import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
 import type { MessageKind } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
@@ -71,6 +72,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #run: Run | undefined;
   #facts: Facts | undefined;
   #opened = deferred<void>();
+  readonly #presence: Presence;
   #creating: Promise<void> | undefined;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
@@ -95,6 +97,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.add(handle, this);
     pump.input.open(handle, this.name);
     pump.schedule();
+    this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
     this.#waiters = new Waiters(this);
@@ -167,6 +170,18 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return this.cancel(call.compensate, call.reason);
       case "result":
         return this.result();
+      case "create":
+        return this.create(call.input, call.ifExists);
+      case "exist":
+        return this.exist();
+      case "answer":
+        return this.#answerTo(call.messageId);
+      case "retry":
+        return this.retry();
+      case "replay":
+        return this.replay(call.entry);
+      case "inspect":
+        return this.inspect();
     }
   }
 
@@ -175,6 +190,22 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const callersContext = new CallersContext();
     await this.exist();
     return this.#calls.act(name, args, key.text, callersContext);
+  }
+
+  /**
+   * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
+   * if it did: then nothing is recorded.
+   */
+  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+    const callersContext = new CallersContext();
+    await this.exist();
+    return (await this.#calls.act(name, args, key.text, callersContext, id)) as FailureRecord | undefined;
+  }
+
+  /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
+  async sendFor(id: string, name: string, body: Uint8Array, delay: number): Promise<void> {
+    await this.exist();
+    await this.#calls.submit((call) => this.pump.input.sendFor(this.handle, call, id, name, body, delay));
   }
 
   /** Sends a message; resolves to its id when it is durable. */
@@ -190,7 +221,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
    */
   async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
     asked.messageId ??= await this.send(name, body, 0);
-    const { messageId } = asked;
+    return this.#answerTo(asked.messageId);
+  }
+
+  async #answerTo(messageId: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId);
     if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
@@ -264,6 +298,42 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.drain();
   }
 
+  /** Somebody is about to ask something of it. */
+  touch(): void {
+    this.#presence.want(this.pump.now());
+  }
+
+  /** Since when it has had nothing to do, as far as is known here; none while it has. */
+  get idleSince(): number | undefined {
+    const isAtWork = this.#calls.isAtWork || this.#reports.isAtWork || this.#waiters.isAtWork;
+    if (isAtWork || this.#creating !== undefined || this.oldestPin() !== undefined) return undefined;
+    return this.#presence.idleSince;
+  }
+
+  /** Asks the engine to forget it, if it has nothing to do there either. What is asked of it meanwhile waits. */
+  retire(): void {
+    this.#presence.leave();
+    this.#opened = deferred();
+    this.#opened.promise.catch(ignored);
+    this.pump.input.retire(this.handle);
+    this.pump.schedule();
+  }
+
+  retired(gone: boolean): void {
+    if (!gone) {
+      this.#presence.stay();
+      return this.#opened.resolve();
+    }
+    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    if (this.#presence.isWanted) {
+      this.#stopRun(asleep);
+      this.pump.input.open(this.handle, this.name);
+      return this.pump.schedule();
+    }
+    this.drop(asleep);
+    this.#options.forget();
+  }
+
   /** Writes down what the run waits for, so that the actor can be dropped. */
   suspend(): void {
     this.pump.input.suspend(this.handle);
@@ -287,11 +357,16 @@ export class LoadedActor implements PumpedActor, RunOwner {
   // What the engine says.
 
   opened(facts: Facts): void {
-    this.#begin(facts).then(this.#opened.resolve, (error: unknown) => this.#giveUp(error));
+    const arrived = () => {
+      this.#presence.arrive(this.pump.turnedAt);
+      this.#opened.resolve();
+    };
+    this.#begin(facts).then(arrived, (error: unknown) => this.#giveUp(error));
   }
 
   openFailed(problem: StoreProblem): void {
-    this.#giveUp(say.ofStore(problem));
+    const error = say.ofStore(problem);
+    this.#giveUp(problem.code === "actor_owned" ? ownedElsewhere(error) : error);
   }
 
   #giveUp(error: unknown): PawlError {
@@ -312,6 +387,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
+    this.#presence.leave();
     this.#opened = deferred();
     this.#opened.promise.catch(ignored);
     const error = say.lost(this.name, problem);
@@ -361,6 +437,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   execute(op: number, attempt: number): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.execute(op, attempt);
   }
 
@@ -398,6 +475,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   resolve(op: number, value: ResolvedValue, told: Told): void {
+    this.#presence.act(this.pump.turnedAt);
     this.#run?.resolve(op, value, told);
   }
 

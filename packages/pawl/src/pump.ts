@@ -30,6 +30,10 @@ export interface PumpListener {
   defect(error: unknown): void;
   /** A turn is over. */
   turned?(): void;
+  /** Only of a store that several processes share. */
+  called?(name: string, id: string, body: Uint8Array): void;
+  replied?(...reply: Parameters<EngineSink["replied"]>): void;
+  outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -79,6 +83,7 @@ export class Pump implements EngineSink {
   #waiting = 0;
   #storePending = 0;
   #told = 0;
+  #turnedAt = 0;
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
@@ -95,6 +100,11 @@ export class Pump implements EngineSink {
 
   now(): number {
     return this.#now();
+  }
+
+  /** The time of the newest turn. */
+  get turnedAt(): number {
+    return this.#turnedAt;
   }
 
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
@@ -225,6 +235,21 @@ export class Pump implements EngineSink {
     this.#listener.defect(error);
   }
 
+  called(name: string, id: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.called?.(name, id, body);
+  }
+
+  replied(...reply: Parameters<EngineSink["replied"]>): void {
+    this.#told += 1;
+    this.#listener.replied?.(...reply);
+  }
+
+  outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
+    this.#told += 1;
+    this.#listener.outcome?.(...outcome);
+  }
+
   load(ticket: number, actor: string): void {
     this.#listener.load?.(ticket, actor);
   }
@@ -255,6 +280,7 @@ export class Pump implements EngineSink {
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
+    this.#turnedAt = now;
     const length = this.#advance(now, out.memory, out.length, this.#output);
     out.clear();
     if (length > this.#output.length) {

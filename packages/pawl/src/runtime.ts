@@ -12,9 +12,11 @@ import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
+import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
@@ -25,6 +27,7 @@ export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions
 const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
+const IDLE_MS = 30_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -58,17 +61,19 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
   readonly #definitions = new Map<string, Defined>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
-  readonly #log: Logger;
+  readonly log: Logger;
+  readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
+  readonly #sweeper: Sweeper | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -83,8 +88,17 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
-    this.#log = options.logger ?? consoleLogger;
+    this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
+    // A clock that is moved by hand moves to what waits for it: nobody asked for this.
+    if (options.idleAfter !== undefined || hooks.after === undefined)
+      this.#sweeper = new Sweeper({
+        idleAfter: milliseconds(options.idleAfter ?? IDLE_MS, "idleAfter"),
+        actors: () => this.#loaded.values(),
+        now: hooks.now ?? Date.now,
+        after: (ms, run) => this.after(ms, run),
+        isPressed: hooks.isPressed ?? isMemoryShort,
+      });
     for (const actor of options.actors) {
       const own = definitionOf(actor);
       const definition = hooks.define?.(actor.name, own) ?? own;
@@ -94,6 +108,11 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
         );
       this.#definitions.set(actor.name, { actor, definition, parked: new Set() });
     }
+  }
+
+  /** For tests: the actors in memory, by `type/key`, in the order in which they were loaded. */
+  names(): string[] {
+    return [...this.#loaded.keys()];
   }
 
   /** For tests: the engine behind it, once it is open. */
@@ -128,7 +147,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     if (ifExists !== "keep" && ifExists !== "throw")
       throw say.badArgument(`ifExists is ${JSON.stringify(ifExists)}.\n  expected  "keep" or "throw"`);
     const encoded = await this.#input(`${type}/${key}`, definition, input);
-    await this.working(async () => (await this.actor(type, key)).create(encoded, ifExists));
+    await this.working(() => this.call(type, key, { kind: "create", input: encoded, ifExists }));
   }
 
   /** The input as it is stored. Taken at the call, as every value is: what the caller does with it afterwards changes nothing. */
@@ -157,7 +176,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** An actor as it is recorded; loads it, but makes none. For tests, and for what will show actors to people. */
   async inspect(actor: Actor | string, key: string): Promise<Inspection> {
     const { type } = this.find(actor, key);
-    return this.working(async () => (await this.actor(type, key)).inspect());
+    return this.working(() => this.call(type, key, { kind: "inspect" })) as Promise<Inspection>;
   }
 
   async close(options: { grace?: Duration } = {}): Promise<void> {
@@ -169,13 +188,16 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   /** Ends as a killed process would. For tests. */
   crash(): void {
     this.#closing ??= Promise.resolve();
+    this.#sweeper?.stop();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
 
   async #close(grace: number): Promise<void> {
+    this.#sweeper?.stop();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -188,6 +210,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
+    this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#loaded.clear();
     pump.close("close");
@@ -225,8 +248,20 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
-  async call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return (await this.actor(type, key)).call(call);
+  call(type: string, key: string, call: ActorCall): Promise<unknown> {
+    return this.#elsewhere.call(type, key, call);
+  }
+
+  called(name: string, id: string, body: Uint8Array): void {
+    if (this.#definitions.has(name.slice(0, name.indexOf("/")))) this.#elsewhere.called(name, id, body);
+  }
+
+  replied(...reply: Parameters<Elsewhere["replied"]>): void {
+    this.#elsewhere.replied(...reply);
+  }
+
+  outcome(...outcome: Parameters<Elsewhere["outcome"]>): void {
+    this.#elsewhere.outcome(...outcome);
   }
 
   messagesWaiting(name: string): number {
@@ -243,7 +278,10 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   #load(type: string, key: string): LoadedActor {
     const name = `${type}/${key}`;
     const known = this.#loaded.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.touch();
+      return known;
+    }
     const { definition, parked } = this.#definitions.get(type) as Defined;
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
@@ -251,7 +289,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       type,
       key,
       handle: this.#nextHandle++,
-      log: this.#log,
+      log: this.log,
       limits: this.limits,
       codeVersion: this.#codeVersion,
       peers: this,
@@ -262,6 +300,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       },
     });
     this.#loaded.set(name, loaded);
+    this.#sweeper?.note();
     return loaded;
   }
 
@@ -326,7 +365,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
       if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
-      this.#log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
+      this.log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
     }
   }
 
@@ -344,7 +383,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
           if (this.#closing !== undefined) return;
           // Another process was quicker: it is that one's now, and woken again if that one dies.
           if (error instanceof PawlError && error.code === "actor_owned") return void this.#resumed.delete(name);
-          this.#log.error(
+          this.log.error(
             { actor: name, err: error },
             "an actor that has work could not be loaded; it is tried again later",
           );
@@ -370,7 +409,7 @@ export class LocalRuntime implements PumpListener, HandleHost, Peers {
   }
 
   defect(error: unknown): void {
-    this.#log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
+    this.log.error({ err: error }, "pawl: something went wrong that must not happen; please report it");
   }
 
   /** A call that is under way keeps the process alive, and `close` waits for it. */

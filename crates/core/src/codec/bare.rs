@@ -19,6 +19,10 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.input.len()
+    }
+
     pub fn end(&self, expected: &'static str) -> Result<(), CodecError> {
         match self.input.len() - self.at {
             0 => Ok(()),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, SELF};
-use crate::input::{CellWrites, Send, Time, Writes};
+use crate::input::{Answer, CellWrites, Send, Time, Writes};
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
@@ -45,6 +45,7 @@ pub struct Writing {
     id: crate::ids::CommitId,
     put: Vec<Put>,
     take: Vec<MessageKey>,
+    pub answers: Vec<Answer>,
     /// Whether nobody waits for it.
     pub lazy: bool,
 }
@@ -138,6 +139,11 @@ impl Overlay {
         self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
     }
 
+    /// Whether no attempt holds others, or is held.
+    pub fn rests(&self) -> bool {
+        self.turns.rests()
+    }
+
     /// The time of the newest change or message.
     pub fn newest(&self) -> Time {
         self.newest
@@ -183,7 +189,15 @@ impl Overlay {
     pub fn begin(&mut self) -> Writing {
         let id = self.ids.commit();
         let writer = ChangeWriter::new(id, self.now);
-        Writing { writer, seq: self.queued + 1, id, put: Vec::new(), take: Vec::new(), lazy: false }
+        Writing {
+            writer,
+            seq: self.queued + 1,
+            id,
+            put: Vec::new(),
+            take: Vec::new(),
+            answers: Vec::new(),
+            lazy: false,
+        }
     }
 
     /// Judges what an attempt wrote, and applies it if it passes; then a change must follow at once.
@@ -297,6 +311,7 @@ impl Overlay {
         for send in writes.sends {
             self.send(writing, SELF, send);
         }
+        writing.answers.extend(writes.answer);
     }
 
     /// Sends a message as part of the change; `sender` is who puts it into the actor's own inbox. Returns its number, and its
@@ -342,7 +357,7 @@ impl Overlay {
 
     /// Queues the change; returns its number.
     pub fn commit(&mut self, writing: Writing, standing: Standing) -> u64 {
-        let Writing { writer, seq, id, put, take, lazy } = writing;
+        let Writing { writer, seq, id, put, take, answers, lazy } = writing;
         let standing = self.with_own_alarm(standing);
         (self.queued, self.standing) = (seq, standing);
         if !lazy {
@@ -354,6 +369,7 @@ impl Overlay {
             body: writer.finish(seq),
             put,
             take,
+            answers,
             alarm: standing.alarm,
             status: standing.status,
             state_version: self.state_version,

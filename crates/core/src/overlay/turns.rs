@@ -33,6 +33,11 @@ pub struct Turns {
 }
 
 impl Turns {
+    /// Whether nothing runs alone, or waits for its turn.
+    pub fn rests(&self) -> bool {
+        self.alone.is_none() && self.held.is_empty()
+    }
+
     pub fn must_wait(&self, attempt: Attempt) -> bool {
         self.alone.is_some_and(|alone| alone != attempt)
     }

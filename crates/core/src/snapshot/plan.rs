@@ -58,7 +58,13 @@ pub fn compact(kept: &Kept, retention: Retention) -> Result<Option<Plan>, OpenEr
     let Some((seq, _)) = kept.changes.last() else { return Ok(None) };
     let mut overlay = Overlay::new(Ids::new(0));
     let standing = Standing::default();
-    let loaded = Loaded { snapshot: kept.newest.clone(), changes: kept.changes.clone(), inbox: Vec::new(), standing };
+    let loaded = Loaded {
+        snapshot: kept.newest.clone(),
+        read: Vec::new(),
+        changes: kept.changes.clone(),
+        inbox: Vec::new(),
+        standing,
+    };
     let fold = Fold::run(loaded, &mut overlay)?;
     let next = kept.all_chunks.last().map_or(1, |last| last + 1);
     let chunks = kept.newest.as_ref().map_or(&[][..], |newest| &newest.chunks[..]);

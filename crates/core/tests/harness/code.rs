@@ -373,5 +373,5 @@ fn writes(actor: &Actor, field: &str, value: u8, message: Option<&str>) -> Write
         purpose: Purpose::Plain,
     };
     let sends = message.map(send).into_iter().collect();
-    Writes { cells: vec![set(actor, field, value)], sends, rows: Vec::new() }
+    Writes { cells: vec![set(actor, field, value)], sends, ..Writes::default() }
 }

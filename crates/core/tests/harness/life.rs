@@ -282,7 +282,11 @@ impl<'a> Life<'a> {
                 self.world.parked = Some(divergence);
             }
             Output::Answered { message_id, .. } => self.world.answered.push(message_id),
-            Output::Reply { .. } | Output::Sent { .. } | Output::Verdict { .. } | Output::Reported { .. } => {}
+            Output::Reply { .. }
+            | Output::Looked { .. }
+            | Output::Sent { .. }
+            | Output::Verdict { .. }
+            | Output::Reported { .. } => {}
             Output::Refuse { reason: Refusal::RunEnded | Refusal::Nothing(_), .. } => {}
             Output::Misuse { .. } | Output::Refuse { .. } => panic!("unexpected {output:?}"),
             output => {

@@ -116,7 +116,13 @@ impl World {
         let inbox = self.inbox.iter();
         let inbox =
             inbox.map(|((seq, sender), body)| (MessageKey { sender: sender.clone(), sender_seq: *seq }, body.clone()));
-        Loaded { snapshot, changes: self.changes[after..].to_vec(), inbox: inbox.collect(), standing: self.standing }
+        Loaded {
+            snapshot,
+            read: Vec::new(),
+            changes: self.changes[after..].to_vec(),
+            inbox: inbox.collect(),
+            standing: self.standing,
+        }
     }
 
     /// Opens the actor as it is stored, makes it if it is not there, and starts it.

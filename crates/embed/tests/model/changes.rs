@@ -1,7 +1,7 @@
 //! Small changes, and what is seen of them after an opening.
 
 use bytes::Bytes;
-use pawl_core::codec::change::{self, ChangeWriter, Record};
+use pawl_core::codec::change::{ChangeWriter, Record};
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use pawl_core::ids::CommitId;
 use pawl_core::key::Location;
@@ -44,7 +44,7 @@ pub fn metadata(completed_at_ms: Option<u64>) -> EntryMetadata {
 }
 
 pub fn records(opened: &Opened) -> Vec<Vec<Record>> {
-    opened.changes.iter().map(|(seq, body)| change::read(*seq, body).unwrap().records).collect()
+    opened.read.iter().map(|(_, change)| change.records.clone()).collect()
 }
 
 /// The ids of entries, change by change.

@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pawl_embed::{Call, Desk, DriverStore, Limits, Rows, Work, Written};
+use pawl_embed::{Call, Desk, DriverStore, Limits, Work, Written};
 use pawl_store::{
     ActorId, Batch, Change, Code, Completion, Opened, Outcome, Request, Scopes, Store, StoreError, Ticket,
 };
@@ -17,7 +17,7 @@ use pawl_store::{
 /// What survives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Driver {
-    pub rows: Rows,
+    pub rows: BTreeMap<Bytes, Bytes>,
     pub alarm: Option<i64>,
     pub messages: BTreeMap<String, String>,
     pub completed: BTreeSet<String>,
@@ -129,7 +129,7 @@ impl Adapter {
     fn work(&mut self, work: Work) -> bool {
         let (ticket, calls, after) = match work {
             Work::Load { ticket, .. } => {
-                self.desk.loaded(ticket, Ok(self.driver.rows.clone()), self.limits);
+                self.desk.loaded(ticket, Ok(self.driver.rows.clone().into_iter().collect()), self.limits);
                 return true;
             }
             Work::Write { ticket, calls, after, .. } => (ticket, calls, after),

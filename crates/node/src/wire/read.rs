@@ -4,8 +4,8 @@ use bytes::Bytes;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome, Send,
-    Start, StepTraits, Until, Writes,
+    Answer, CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome,
+    Send, Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -86,9 +86,7 @@ impl<'a> Reader<'a> {
                 let stated = self.optional(|r| Ok((r.number()? as usize, r.number()? as usize)))?;
                 let stated = stated.map(|(rows, bytes)| Limits { rows, bytes, together: false });
                 let limits = Limits { together: self.flag()?, ..Limits::of(stated, self.flag()?) };
-                let count = self.number()?;
-                let rows = (0..count).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
-                Said::Loaded { ticket: handle, rows, limits }
+                Said::Loaded { ticket: handle, rows: self.rows()?, limits }
             }
             41 => Said::NotLoaded { ticket: handle, why: self.text()? },
             42 => Said::Written { ticket: handle, failed: self.optional(|r| Ok((r.flag()?, r.text()?)))? },
@@ -107,6 +105,7 @@ impl<'a> Reader<'a> {
             1 => return Ok(Input::Open { handle, name: self.text()? }),
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
+            60 => return Ok(Input::Retire { handle }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,
@@ -199,8 +198,50 @@ impl<'a> Reader<'a> {
             31 => ActorInput::Retry { call: self.number()? },
             32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
             72 => ActorInput::Begun { op: self.number()?, attempt: self.small()? },
+            68 => return Ok(Input::Call { name: self.text()?, id: self.text()?, body: self.copied()? }),
+            69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
+            70 => return Ok(Input::Watch { name: self.text()? }),
+            71 => return self.called(handle),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             kind => return Err(self.wrong(format!("kind {kind}"))),
+        };
+        Ok(Input::Actor { handle, input })
+    }
+
+    /// They share one copy of what crossed.
+    fn rows(&mut self) -> Result<Rows> {
+        let (count, length) = (self.number()?, self.number()?);
+        let memory = Bytes::copy_from_slice(self.take(length)?);
+        let mut reader = Reader::new(&memory);
+        let mut rows = Vec::with_capacity(count.min(length) as usize);
+        for _ in 0..count {
+            let (key, value) = (reader.bytes()?, reader.bytes()?);
+            rows.push((memory.slice_ref(key), memory.slice_ref(value)));
+        }
+        Ok(rows)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = self.number()?;
+        self.take(length)
+    }
+
+    /// An input whose change carries the reply to a call of another process: its id, the reply unless the engine knows it, and
+    /// the input.
+    fn called(&mut self, handle: u64) -> Result<Input> {
+        let (id, body, kind) = (self.text()?, self.optional(Self::copied)?, self.byte()?);
+        let input = match (self.input(kind, handle)?, body) {
+            (
+                Input::Actor { input: ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }, .. },
+                Some(body),
+            ) => {
+                let writes = Writes { answer: Some(Answer { id, body }), ..writes };
+                ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }
+            }
+            (Input::Actor { input: ActorInput::Send { call, name, body, delay_ms }, .. }, None) => {
+                ActorInput::SendFor { id, call, name, body, delay_ms }
+            }
+            _ => return Err(self.wrong(format!("kind {kind}, which answers no call"))),
         };
         Ok(Input::Actor { handle, input })
     }
@@ -284,7 +325,7 @@ impl<'a> Reader<'a> {
         let sends = (0..sends).map(|_| self.send()).collect::<Result<_>>()?;
         let rows = self.number()?;
         let rows = (0..rows).map(|_| Ok((self.copied()?, self.copied()?))).collect::<Result<_>>()?;
-        Ok(Writes { cells, sends, rows })
+        Ok(Writes { cells, sends, rows, answer: None })
     }
 
     fn send(&mut self) -> Result<Send> {

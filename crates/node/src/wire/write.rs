@@ -89,9 +89,33 @@ impl Writer<'_> {
                 self.record(25, *handle);
                 self.facts(facts);
             }
+            Output::Retired { handle, gone } => {
+                self.record(60, *handle);
+                self.byte((*gone).into());
+            }
             Output::Wake { name } => {
                 self.record(26, 0);
                 self.text(name);
+            }
+            Output::Called { name, id, body } => {
+                self.record(68, 0);
+                self.text(name);
+                self.text(id);
+                self.bytes(body);
+            }
+            Output::Replied { name, id, reply } => {
+                match reply {
+                    Ok(_) => self.record(69, 0),
+                    Err(error) => self.with_error(71, 0, error),
+                }
+                self.text(name);
+                self.text(id);
+                self.optional(reply.as_ref().ok(), |w, reply| w.bytes(reply));
+            }
+            Output::Outcome { name, outcome } => {
+                self.record(70, 0);
+                self.text(name);
+                self.optional(outcome.as_ref(), |w, outcome| w.outcome(outcome));
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
@@ -168,8 +192,8 @@ impl Writer<'_> {
 
     fn actor_output(&mut self, handle: Handle, output: &ActorOutput) {
         match output {
-            // The host takes both out before they come here.
-            ActorOutput::Commit(_) | ActorOutput::Hurry | ActorOutput::Verdict { .. } => {}
+            // The host takes these out before they come here.
+            ActorOutput::Commit(_) | ActorOutput::Hurry | ActorOutput::Looked { .. } | ActorOutput::Verdict { .. } => {}
             ActorOutput::RunWorkflow { scope, input, replaying, rebuild, at } => {
                 self.record(2, handle);
                 self.number(*scope);

@@ -31,7 +31,7 @@ pub(super) fn open(db: &Connection, actor: &ActorId, scopes: Scopes, epoch: u64,
     let seq = row.as_ref().map_or(0, |row: &ActorRow| row.seq);
     let contents = contents(db, actor, (snapshot.as_ref(), u64::MAX), (seq, None), scopes, stats)?;
     let inbox = rows::inbox(db, actor)?;
-    Ok(contents.map(|(chunks, changes)| Opened { row, epoch, snapshot, chunks, changes, inbox }))
+    Ok(contents.map(|(chunks, changes)| Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox }))
 }
 
 /// What is kept of an actor up to a change.

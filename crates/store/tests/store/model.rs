@@ -114,6 +114,7 @@ fn batch(who: u8, skew: u8, changes: &[Written], newest: u64, epoch: u64) -> Bat
         body: written.body.clone().into(),
         put: written.put.iter().map(|(to, seq, body)| put(who, *to, *seq, *body)).collect(),
         take: written.take.iter().map(|(from, seq)| (id(*from).name, *seq)).collect(),
+        answers: Vec::new(),
         alarm: written.alarm,
         status: Status::ALL[written.status],
         state_version: u32::from(who),

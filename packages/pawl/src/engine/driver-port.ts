@@ -2,13 +2,13 @@
  * An embedding host's driver, as the engine uses it: reads every row, makes the calls of a change in their order, and notes
  * what is under way, so that a later run on the same driver does not read beside it.
  */
-import type { DriverCall, HostRow } from "../wire.ts";
+import { type DriverCall, PackedRows } from "../wire.ts";
 import { Commits, NotCommitted, wholeChanges } from "./commits.ts";
 import { badAnswer, bytesFrom, listFrom } from "./driver-answer.ts";
 import { compareKeys } from "./key-bytes.ts";
 import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
-import type { EngineDriver, KVWrite, Message } from "./types.ts";
-import { afterHang, DriverHangError, idle, note, quiet, type RunUnderWay } from "./under-way.ts";
+import type { EngineDriver, KVEntry, KVWrite, Message } from "./types.ts";
+import { afterHang, DriverHangError, idle, note, noteCall, quiet, type RunUnderWay } from "./under-way.ts";
 import { decodeValue } from "./values.ts";
 
 /** The rows of Pawl's own: the tuple `(9)`. */
@@ -18,8 +18,6 @@ const HEAD_ROW = Uint8Array.of(0x15, 0x09, 0x14);
 const STATE_ROW = stateKey();
 /** Of so many messages it is known that the host was told that they are done with. */
 const MOST_COMPLETIONS = 1_000;
-/** Of state, output, error and input. */
-const RUN_ROWS = 4;
 
 /** What became of the calls that decide: whether those that failed are certain to have done nothing, or what those after them come to. */
 export type PortWritten =
@@ -65,7 +63,7 @@ export class DriverPort {
 
   /** A run has begun: later ones on the same driver wait for its result. */
   begins(run: RunUnderWay): void {
-    note(this.#driver, this.epoch, run.result, run);
+    note(this.#driver, this.epoch, run);
   }
 
   /** From now on, calls `tell` when a call of the driver has not settled for 30 s. */
@@ -76,20 +74,22 @@ export class DriverPort {
   }
 
   /** Every row: names, entries, metadata, the single rows, and Pawl's own. */
-  async rows(): Promise<HostRow[]> {
+  async rows(): Promise<PackedRows> {
     this.error = undefined;
-    const rows: HostRow[] = [];
-    for (const prefix of [namesPrefix(), historyRootPrefix(), metadataPrefix()])
-      rows.push(...(await this.#list(prefix)));
+    const rows = new PackedRows();
+    for (const prefix of [namesPrefix(), historyRootPrefix()]) pack(await this.#list(prefix), rows);
+    const metadata = await this.#list(metadataPrefix());
+    const single: KVWrite[] = [];
     for (const key of [stateKey(), outputKey(), errorKey(), inputKey()]) {
       const value = await this.row(key);
-      if (value !== undefined) rows.push({ key, value });
+      if (value !== undefined) single.push({ key, value });
     }
     const own = await this.#list(OWN_ROWS);
+    for (const part of [single, metadata, own]) pack(part, rows);
     [this.#head, this.#state] = [undefined, undefined];
-    this.#remember(rows.slice(-RUN_ROWS));
+    this.#remember(single);
     this.#remember(own.slice(0, 1));
-    return [...rows, ...own];
+    return rows;
   }
 
   /** Whether the rows that every writer writes are as this port has last read or written them. */
@@ -104,11 +104,8 @@ export class DriverPort {
     return value === null || value === undefined ? undefined : bytesFrom("get", value);
   }
 
-  async #list(prefix: Uint8Array): Promise<HostRow[]> {
-    const rows: HostRow[] = [];
-    for (const { key, value } of listFrom("list", await this.#asked(this.#driver.list(prefix))))
-      rows.push({ key: bytesFrom("list", key), value: bytesFrom("list", value) });
-    return rows;
+  async #list(prefix: Uint8Array): Promise<KVEntry[]> {
+    return listFrom("list", await this.#asked(this.#driver.list(prefix)));
   }
 
   #remember(rows: readonly KVWrite[]): void {
@@ -254,16 +251,22 @@ export class DriverPort {
   }
 
   /** A call that later runs wait for: it may write. */
-  #note<T>(call: Promise<T>): Promise<T> {
-    note(this.#driver, this.epoch, call);
-    return this.#asked(call);
+  #note<T>(answer: T | PromiseLike<T>): Promise<T> {
+    const call = Promise.resolve(answer);
+    return this.#opened(call, noteCall(this.#driver, this.epoch, call));
   }
 
   /** Not every driver answers with a promise. */
   #asked<T>(answer: T | PromiseLike<T>): Promise<T> {
-    const call = Promise.resolve(answer);
+    return this.#opened(Promise.resolve(answer), undefined);
+  }
+
+  #opened<T>(call: Promise<T>, noted: (() => void) | undefined): Promise<T> {
     this.#open.add(call);
-    const over = () => void this.#open.delete(call);
+    const over = () => {
+      this.#open.delete(call);
+      noted?.();
+    };
     call.then(over, over);
     if (this.#onHang !== undefined) this.#time(call);
     return call;
@@ -274,7 +277,7 @@ export class DriverPort {
     call.then(stop, stop);
   }
 
-  async #call(call: DriverCall): Promise<unknown> {
+  #call(call: DriverCall): unknown {
     const driver = this.#driver;
     switch (call.kind) {
       case "set":
@@ -306,6 +309,10 @@ export class DriverPort {
       }
     }
   }
+}
+
+function pack(list: readonly KVEntry[], rows: PackedRows): void {
+  for (const { key, value } of list) rows.put(bytesFrom("list", key), bytesFrom("list", value));
 }
 
 function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {

@@ -322,6 +322,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   }
 
   reopened(): void {}
+  retired(): void {}
 
   runWorkflow(call: WorkflowCall): void {
     this.reading(() => this.#callWorkflow(call));

@@ -39,14 +39,25 @@ interface Noted {
 
 const underWay = new WeakMap<EngineDriver, Set<Noted>>();
 
-/** Keeps a call, or a run, until it settles. */
-export function note(driver: EngineDriver, epoch: bigint, promise: Promise<unknown>, run?: RunUnderWay): void {
-  const notes = underWay.get(driver) ?? new Set();
-  underWay.set(driver, notes);
-  const noted: Noted = { settled: promise, epoch, run };
-  notes.add(noted);
-  const over = () => void notes.delete(noted);
-  promise.then(over, over);
+/** Keeps a run until it settles. */
+export function note(driver: EngineDriver, epoch: bigint, run: RunUnderWay): void {
+  const over = keep(driver, { settled: run.result, epoch, run });
+  run.result.then(over, over);
+}
+
+/** Keeps a call until what is returned is called: when it has settled. */
+export function noteCall(driver: EngineDriver, epoch: bigint, call: Promise<unknown>): () => void {
+  return keep(driver, { settled: call, epoch, run: undefined });
+}
+
+function keep(driver: EngineDriver, noted: Noted): () => void {
+  let notes = underWay.get(driver);
+  if (notes === undefined) {
+    notes = new Set();
+    underWay.set(driver, notes);
+  }
+  const kept = notes.add(noted);
+  return () => void kept.delete(noted);
 }
 
 /** The runs that are under way on a driver. */

@@ -9,6 +9,7 @@ import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
+import { packed } from "../runtime/reply.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { Refusal, Verdict } from "../wire.ts";
@@ -28,6 +29,8 @@ export interface Call {
 
 interface Action extends CalledBody {
   readonly name: string;
+  /** The call of another process that it is. */
+  readonly called: string | undefined;
 }
 
 export class Calls {
@@ -37,6 +40,11 @@ export class Calls {
 
   constructor(owner: RunOwner) {
     this.#owner = owner;
+  }
+
+  /** Whether anybody waits for an answer. */
+  get isAtWork(): boolean {
+    return this.#calls.size > 0;
   }
 
   /** Asks the engine for something whose answer is that it is durable. */
@@ -49,8 +57,14 @@ export class Calls {
     });
   }
 
-  /** Runs an action until it is answered. */
-  act(name: string, args: Uint8Array, idempotencyKey: string, callersContext: CallersContext): Promise<unknown> {
+  /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
+  act(
+    name: string,
+    args: Uint8Array,
+    idempotencyKey: string,
+    callersContext: CallersContext,
+    called?: string,
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const run = this.#owner.definition.actions?.[name] as unknown as (
@@ -60,18 +74,24 @@ export class Calls {
       const action: Action = {
         name,
         idempotencyKey,
+        called,
         attempt: undefined,
         run: (attempt) => callersContext.run(() => run(attempt.context, ...(decode(args) as unknown[]))),
         returned: (output) => {
           const what = `action "${name}" of ${this.#owner.name} returned something`;
           call.answer = { bytes: output === undefined ? undefined : this.#encode(output, what) };
-          call.submitted = true;
         },
         threw: (error) => {
           const failure = toRecord(error);
           call.answer = { failure };
           call.submitted = true;
           return failure;
+        },
+        settle: (writes) => {
+          call.submitted = true;
+          const { input } = this.#owner.pump;
+          if (called === undefined) input.acted(this.#owner.handle, id, writes);
+          else input.actedFor(this.#owner.handle, id, called, packed(call.answer), writes);
         },
       };
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
@@ -107,7 +127,9 @@ export class Calls {
     this.#calls.delete(id);
     call.action?.attempt?.committed();
     const { answer } = call;
-    if (answer === undefined) call.resolve(undefined);
+    if (call.action?.called !== undefined)
+      call.resolve(answer !== undefined && "failure" in answer ? answer.failure : undefined);
+    else if (answer === undefined) call.resolve(undefined);
     else if ("failure" in answer) call.reject(toError(answer.failure));
     else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
   }

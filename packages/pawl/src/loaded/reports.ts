@@ -21,6 +21,11 @@ export class Reports {
     this.#owner = owner;
   }
 
+  /** Whether a failure is being reported. */
+  get isAtWork(): boolean {
+    return this.#reports.size > 0;
+  }
+
   report(id: number, event: EventRecord): void {
     const report: Report = { event, idempotencyKey: randomKey(), attempt: undefined };
     this.#reports.set(id, report);

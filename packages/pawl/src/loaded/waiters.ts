@@ -36,6 +36,11 @@ export class Waiters {
     this.#owner = owner;
   }
 
+  /** Whether anybody waits. */
+  get isAtWork(): boolean {
+    return this.#askers.size > 0 || this.#results.size > 0;
+  }
+
   get wantsResult(): boolean {
     return this.#results.size > 0;
   }

@@ -1,22 +1,23 @@
 /** What operators do. */
 import { refuseUnknown } from "../actor.ts";
-import type { LoadedActor } from "../loaded.ts";
+import type { Inspection } from "../inspection.ts";
 import * as say from "../messages.ts";
+import type { ActorCall } from "./call.ts";
 import type { HandleHost } from "./handle.ts";
 import type { Admin } from "./types.ts";
 
 export function adminIn(host: HandleHost): Admin {
-  const loaded = async <R>(type: string, key: string, use: (actor: LoadedActor) => Promise<R>): Promise<R> => {
+  const ask = async (type: string, key: string, call: ActorCall): Promise<unknown> => {
     host.find(type, key);
-    return host.working(async () => use(await host.actor(type, key)));
+    return host.working(() => host.call(type, key, call));
   };
   return {
     show: async (type, key) => {
-      const { history, state, inbox, conflicts } = await loaded(type, key, (actor) => actor.inspect());
+      const { history, state, inbox, conflicts } = (await ask(type, key, { kind: "inspect" })) as Inspection;
       return { type, key, history, actorState: state, inbox, conflicts };
     },
-    retry: (type, key) => loaded(type, key, (actor) => actor.retry()),
-    cancel: (type, key) => loaded(type, key, (actor) => actor.cancel(true, undefined)),
+    retry: async (type, key) => void (await ask(type, key, { kind: "retry" })),
+    cancel: async (type, key) => void (await ask(type, key, { kind: "cancel", compensate: true, reason: undefined })),
     replay: async (type, key, from) => {
       refuseUnknown(from ?? {}, ["entry"], "replay");
       if (typeof from?.entry !== "string")
@@ -25,7 +26,7 @@ export function adminIn(host: HandleHost): Admin {
 found     ${say.shown(from?.entry)}
 expected  { entry: the id of a step, as admin.show() lists it }`,
         );
-      await loaded(type, key, (actor) => actor.replay(from.entry));
+      await ask(type, key, { kind: "replay", entry: from.entry });
     },
   };
 }

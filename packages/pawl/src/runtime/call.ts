@@ -17,7 +17,15 @@ export type ActorCall =
   | { readonly kind: "send"; readonly name: string; readonly body: Uint8Array; readonly delay: number }
   | { readonly kind: "ask"; readonly name: string; readonly body: Uint8Array; readonly asked: Asked }
   | { readonly kind: "cancel"; readonly compensate: boolean; readonly reason: string | undefined }
-  | { readonly kind: "result" };
+  | { readonly kind: "result" }
+  | { readonly kind: "create"; readonly input: Uint8Array | undefined; readonly ifExists: "keep" | "throw" }
+  /** The actor is there, or is made if it needs no input. */
+  | { readonly kind: "exist" }
+  /** The answer to a message that was asked. */
+  | { readonly kind: "answer"; readonly messageId: string }
+  | { readonly kind: "retry" }
+  | { readonly kind: "replay"; readonly entry: string }
+  | { readonly kind: "inspect" };
 
 /** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */
 export interface Asked {
@@ -68,4 +76,16 @@ export function boundedBy<R>(
       (error: unknown) => end(() => reject(error)),
     );
   });
+}
+
+/** The errors that say that another process owns an actor, and that nothing has happened; not what user code made of one. */
+const owned = new WeakSet<Error>();
+
+export function ownedElsewhere(error: PawlError): PawlError {
+  owned.add(error);
+  return error;
+}
+
+export function isOwnedElsewhere(error: unknown): boolean {
+  return error instanceof Error && owned.has(error);
 }

@@ -6,7 +6,7 @@ import * as say from "../messages.ts";
 import type { RuntimeOptions } from "./types.ts";
 
 const OPTIONS: ReadonlySet<string> = new Set(
-  "actors store namespace codeVersion logger grace limits stallLimit".split(" "),
+  "actors store namespace codeVersion logger idleAfter grace limits stallLimit".split(" "),
 );
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
 /** What stores take: a change of 256 MiB, a message of 1 MiB. */
@@ -27,6 +27,7 @@ export function checkOptions(options: RuntimeOptions): void {
   found     ${typeof store === "string" ? JSON.stringify(store) : typeof store}
   expected  "sqlite:./app.db", "postgres://user@host/database", or "memory:"`);
   }
+  if (options.idleAfter !== undefined) milliseconds(options.idleAfter, "idleAfter");
   if (options.grace !== undefined) milliseconds(options.grace, "grace");
   if (options.stallLimit !== undefined) milliseconds(options.stallLimit, "stallLimit");
   checkLogAndVersion(options);

@@ -16,6 +16,11 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   codeVersion?: string;
   /** Default: the console. */
   logger?: Logger;
+  /**
+   * After how long with nothing to do an actor leaves memory: only its alarm and its messages stay, on disk, until one of them,
+   * or a call, wakes it. When memory is short, it goes at once. Default: 30 s.
+   */
+  idleAfter?: Duration;
   /** How long `close` lets running bodies go on. Default: 15 s. */
   grace?: Duration;
   /**
@@ -115,6 +120,8 @@ export interface Hooks {
   /** Called after each turn of the pump. */
   readonly turned?: () => void;
   readonly seed?: number;
+  /** Whether memory is short. */
+  readonly isPressed?: () => boolean;
   /** How long to try for the lock of a store that is in use, in milliseconds. */
   readonly lockPatience?: number;
   readonly fault?: { readonly kind: string; readonly at: number };

@@ -4,9 +4,10 @@
  * The target is a real array that holds nothing but the node, so that `Array.isArray` says yes. One law: what is not one of
  * `arrayMethods` is left to the engine, which goes through these traps index by index.
  */
-import { type ArrayNode, arrayIndex, MAX_LENGTH } from "./array.ts";
+import type { ArrayNode } from "./array.ts";
 import { values } from "./array-cursor.ts";
 import { type ArrayMethod, arrayMethods } from "./array-methods.ts";
+import { arrayIndex, MAX_LENGTH } from "./array-slots.ts";
 import { ABSENT } from "./history.ts";
 import { checkDescriptor, keepPrototype, refuseFreeze, setOnHeir } from "./object.ts";
 import { inspectable, NODE } from "./place.ts";
@@ -17,7 +18,7 @@ inspectable(Target.prototype);
 
 /** The proxy of an array node. */
 export function arrayProxy(node: ArrayNode): unknown[] {
-  const target = new Target();
+  const target = new Target(1); // with room for one, and no more
   target[0] = node;
   return new Proxy<unknown[]>(target, arrayTraps as ProxyHandler<unknown[]>);
 }

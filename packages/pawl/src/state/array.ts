@@ -1,23 +1,18 @@
 /**
  * Arrays of the state: one draft's view of one container.
  *
- * Owns the patch of an array in one of two forms. As long as elements keep their places: slots that were set and a length.
- * Once they have moved (`splice` before the end, `sort`, `reverse`): a copy of all slots, made once per attempt. One law:
- * operations are written before the view changes.
+ * Owns what is read and written through an array; what was changed of one of the mirror is in its patch, one of the draft's
+ * own is changed in place. One law: operations are written before the view changes.
  */
 import type { ByteWriter } from "../values/bytes.ts";
+import { ArrayPatch } from "./array-patch.ts";
+import { arrayIndex, overwrite, spliceInto } from "./array-slots.ts";
 import { type Piece, writeIndex } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
-import type { Place } from "./place.ts";
+import type { Place, Traits } from "./place.ts";
 import { StateNode } from "./place.ts";
-import type { DraftTree, Traits } from "./tree.ts";
-
-/** Beyond this, an undo list keeps one copy of an array that is cut short, not its slots one by one. */
-const KEEP_ONE_BY_ONE = 64;
-const MANY_ARGUMENTS = 1000;
-/** The longest array there can be. */
-export const MAX_LENGTH: number = 2 ** 32 - 1;
+import type { DraftTree } from "./tree.ts";
 
 /** One draft's view of an array. */
 export class ArrayNode extends StateNode {
@@ -25,19 +20,10 @@ export class ArrayNode extends StateNode {
   readonly base: unknown[];
   /** Methods of arrays, bound to this one, as they were asked for. */
   methods: Map<string | symbol, unknown> | undefined;
-  readonly #proxy: (node: ArrayNode) => unknown[];
-  /** All slots, once elements have moved; from the start in an array of the draft's own, where it is `base` itself. */
-  #slots: unknown[] | undefined;
-  /** Slots that were set; `ABSENT` is a hole that was made. */
-  #patch: Map<number, unknown> | undefined;
-  /** The length, once the draft has changed it. */
-  #length: number | undefined;
-  /** The pin's slots from here on are gone, whatever the length is now. */
-  #floor = Infinity;
-  #dirty = false;
-  /** Where the first iteration goes on, and how many places it has made; -1: an array that succeeds another one has none. */
-  #scanned = 0;
-  #scannedPlaces = 0;
+  /** What the draft has changed; none in an array of its own. */
+  #patch: ArrayPatch | undefined;
+  /** Nothing was handed out of an index above this one. */
+  #top = -1;
   /** Counts changes of this array, so that a `sort` sees that its comparator made one. */
   edits = 0;
 
@@ -45,66 +31,80 @@ export class ArrayNode extends StateNode {
     tree: DraftTree,
     parent: StateNode | undefined,
     key: unknown,
-    { owned, isKey }: Traits,
+    traits: Traits,
     base: unknown[],
     proxy: (node: ArrayNode) => unknown[],
   ) {
-    super(tree, parent, key, owned, isKey);
-    this.#proxy = proxy;
+    super(tree, parent, key, traits);
     this.base = base;
-    if (owned) this.#slots = base;
     this.handle = proxy(this);
+  }
+
+  /** All slots: of an array of the draft's own, or once elements have moved. */
+  get #slots(): unknown[] | undefined {
+    return this.owned ? this.base : this.#patch?.slots;
   }
 
   /** The length. Records nothing. */
   get length(): number {
-    if (this.#slots !== undefined) return this.#slots.length;
-    return this.#length ?? this.#pinnedLength();
+    const slots = this.#slots;
+    if (slots !== undefined) return slots.length;
+    return this.#patch?.length ?? this.#pinnedLength();
+  }
+
+  /** Whether what user code sees is what the mirror holds, and reads are not noted: until the next turn of the draft. */
+  get isSteady(): boolean {
+    return this.#isAsMirrored && !this.tracking && this.shapeSeen && !this.gone;
+  }
+
+  /** Whether what user code sees is what the mirror holds. */
+  get #isAsMirrored(): boolean {
+    return this.#patch === undefined && !this.tree.behind;
   }
 
   /** The value user code sees at an index given as a property name; `undefined` if there is none. */
   read(key: string): unknown {
     let value: unknown;
-    if (this.#slots !== undefined) {
-      value = this.#slots[key as unknown as number];
-    } else if (!this.#dirty && !this.tree.behind) {
+    if (this.#isAsMirrored) {
       value = this.base[key as unknown as number];
     } else {
       const index = arrayIndex(key);
       const found = index < 0 ? ABSENT : this.slot(index);
       value = found === ABSENT ? undefined : found;
     }
-    if (typeof value === "object" && value !== null) return this.tree.handle(this, Number(key), value);
+    if (typeof value === "object" && value !== null) return this.childHandle(Number(key), value);
     if (this.tracking) this.sawIndex(key);
     return value;
   }
 
   /** What an iterator finds at an index: the value that user code sees, or `ABSENT` behind the end. */
   iterated(index: number): unknown {
+    this.readable();
+    if (!this.shapeSeen) this.sawShape();
     let value: unknown;
-    if (this.#slots === undefined && !this.#dirty && !this.tree.behind) {
+    if (this.#isAsMirrored) {
       const { base } = this;
       if (index >= base.length) return ABSENT;
       value = base[index];
-      if (index === this.#scanned && typeof value === "object" && value !== null && this.#isScan()) {
-        this.#scanned = index + 1;
-        this.#scannedPlaces += 1;
-        return this.tree.firstHandle(this, index, value);
-      }
-      if (index === this.#scanned) this.#scanned = index + 1;
     } else {
       if (index >= this.length) return ABSENT;
       const found = this.slot(index);
       value = found === ABSENT ? undefined : found;
     }
-    if (typeof value === "object" && value !== null) return this.tree.handle(this, index, value);
+    if (typeof value === "object" && value !== null) return this.childHandle(index, value);
     if (this.tracking) this.sawIndex(String(index));
     return value;
   }
 
-  /** Whether nothing was handed out of this array but by an iteration from its start: then what is behind that was not. */
-  #isScan(): boolean {
-    return !this.gone && (this.children?.length ?? 0) === this.#scannedPlaces;
+  override childHandle(index: number, raw: object): object {
+    if (index <= this.#top || this.gone) return super.childHandle(index, raw);
+    this.#top = index;
+    return this.tree.make(this, index, 0, raw).handle;
+  }
+
+  override child(index: number, raw: object): Place {
+    if (index > this.#top) this.#top = index;
+    return super.child(index, raw);
   }
 
   /** The raw value at an index, or `ABSENT`. Records nothing. */
@@ -112,16 +112,15 @@ export class ArrayNode extends StateNode {
     const slots = this.#slots;
     if (slots !== undefined) return index in slots ? slots[index] : ABSENT;
     const patch = this.#patch;
-    if (patch !== undefined) {
-      const own = patch.get(index);
-      if (own !== undefined || patch.has(index)) return own;
-    }
-    return index >= this.#floor ? ABSENT : this.#pinned(index);
+    if (patch === undefined) return this.#pinned(index);
+    const own = patch.set?.get(index);
+    if (own !== undefined || patch.set?.has(index) === true) return own;
+    return index >= patch.floor ? ABSENT : this.#pinned(index);
   }
 
   /** An index was read: recorded unless the draft itself set it. */
   sawIndex(key: string): void {
-    if (this.tracking && (!this.#dirty || this.#patch?.has(Number(key)) !== true)) this.sawSlot(key);
+    if (this.tracking && this.#patch?.set?.has(Number(key)) !== true) this.sawSlot(key);
   }
 
   /** Sets a slot to a copy of `value`; changes nothing if it is refused. */
@@ -139,21 +138,22 @@ export class ArrayNode extends StateNode {
   /** Sets a slot to a captured value. */
   put(index: number, raw: unknown): void {
     this.tree.delta.set(this, index, raw);
-    this.tree.detach(this.slot(index));
+    this.detach(this.slot(index));
     this.replace(index, raw);
   }
 
   /** Puts a captured value into a slot without writing an operation. */
   replace(index: number, raw: unknown): void {
-    this.#edit();
-    if (this.#slots !== undefined) {
-      this.#slots[index] = raw;
+    const patch = this.#edit();
+    const slots = this.#slots;
+    if (slots !== undefined) {
+      slots[index] = raw;
       return;
     }
-    const length = this.length;
-    this.#set(index, raw);
+    const { length } = this;
+    patch.put(index, raw);
     // No more than that: another draft may have let it grow further.
-    if (index >= length) this.#length = index + 1;
+    if (index >= length) patch.length = index + 1;
   }
 
   /** Makes a hole. */
@@ -165,10 +165,11 @@ export class ArrayNode extends StateNode {
       return;
     }
     tree.delta.remove(this, index);
-    tree.detach(old);
-    this.#edit();
-    if (this.#slots !== undefined) delete this.#slots[index];
-    else this.#set(index, ABSENT);
+    this.detach(old);
+    const patch = this.#edit();
+    const slots = this.#slots;
+    if (slots !== undefined) delete slots[index];
+    else patch.put(index, ABSENT);
   }
 
   /** Truncates, or extends with holes. */
@@ -182,13 +183,14 @@ export class ArrayNode extends StateNode {
     tree.checkHoles(length - old, this, length);
     tree.delta.length(this, length);
     this.#detachRange(length, old);
-    this.#edit();
-    if (this.#slots !== undefined) {
-      this.#slots.length = length;
+    const patch = this.#edit();
+    const slots = this.#slots;
+    if (slots !== undefined) {
+      slots.length = length;
       return;
     }
-    this.#forgetPatch(length, old);
-    this.#resize(length);
+    patch.forget(length, old);
+    patch.resize(length, old);
   }
 
   /** Replaces `removed` slots from `start` by captured values. */
@@ -210,25 +212,24 @@ export class ArrayNode extends StateNode {
     const { length } = this;
     this.tree.delta.splice(this, start, removed, added);
     this.#detachRange(start, start + removed);
-    this.#edit();
+    const patch = this.#edit();
     if (atEnd && this.#slots === undefined) {
-      this.#forgetPatch(start, length);
-      this.#resize(start);
+      patch.forget(start, length);
+      patch.resize(start, length);
       added.forEach((raw, i) => {
-        this.#set(start + i, raw);
+        patch.put(start + i, raw);
       });
-      this.#resize(start + added.length);
+      patch.resize(start + added.length, start);
       return;
     }
-    spliceInto(atEnd ? this.#copied() : this.#moved(), start, removed, added);
+    spliceInto(atEnd ? this.#copied(patch) : this.#moved(patch), start, removed, added);
   }
 
   /** Reorders: the new slot `i` is the old slot `order[i]`. */
   permute(order: readonly number[]): void {
     if (order.every((old, index) => old === index)) return;
     this.tree.delta.permute(this, order);
-    this.#edit();
-    const slots = this.#moved();
+    const slots = this.#moved(this.#edit());
     const old = slots.slice();
     order.forEach((from, to) => {
       if (from in old) slots[to] = old[from];
@@ -239,13 +240,13 @@ export class ArrayNode extends StateNode {
   /** Makes the array anew from `start` on: `pieces` say of what, `slots` are all the raw values it has then. */
   rebuild(start: number, pieces: readonly Piece[], slots: unknown[]): void {
     this.tree.delta.rebuild(this, start, pieces);
-    this.#edit();
+    const patch = this.#edit();
     this.sawSubtree();
+    this.#top = Infinity;
     const kept = new Set(slots);
-    for (const child of this.children ?? []) if (!kept.has(child.base)) this.tree.detach(child.base);
-    this.#patch = undefined;
+    for (const child of this.children ?? []) if (!kept.has(child.base)) child.leave();
     if (this.owned) overwrite(this.base, slots);
-    else this.#slots = slots;
+    else patch.replace(slots);
   }
 
   /** The place of each raw value that is an object, if elements have moved. */
@@ -261,17 +262,13 @@ export class ArrayNode extends StateNode {
 
   /** Another node for the same array, with the same view: what was handed out of this one becomes its own. */
   successor(): ArrayNode {
-    const { tree, parent, key, owned, isKey, base } = this;
-    const next = new ArrayNode(tree, parent, key, { owned, isKey }, owned ? base.slice() : base, this.#proxy);
-    if (!owned) {
-      next.#slots = this.#slots?.slice();
-      next.#patch = this.#patch === undefined ? undefined : new Map(this.#patch);
-      next.#length = this.#length;
-      next.#floor = this.#floor;
-      if (this.#dirty) tree.dirty.push(next);
+    const { tree, parent, key, owned, traits, base } = this;
+    const next = tree.make(parent, key, traits, owned ? base.slice() : base) as ArrayNode;
+    next.#top = Infinity;
+    if (this.#patch !== undefined) {
+      next.#patch = this.#patch.copy();
+      tree.dirty.push(next);
     }
-    next.#dirty = this.#dirty;
-    next.#scanned = -1;
     this.bequeath(next);
     return next;
   }
@@ -287,7 +284,7 @@ export class ArrayNode extends StateNode {
   /** What user code sees for a raw value of this array. */
   view(index: number, raw: unknown): unknown {
     if (raw === ABSENT) return undefined;
-    return typeof raw === "object" && raw !== null ? this.tree.handle(this, index, raw) : raw;
+    return typeof raw === "object" && raw !== null ? this.childHandle(index, raw) : raw;
   }
 
   locate(child: Place): number {
@@ -301,42 +298,7 @@ export class ArrayNode extends StateNode {
 
   /** Applies the patch to the mirror as change `seq`. */
   commit(head: Head, seq: number, newestPin: number): void {
-    const { base } = this;
-    const before = base.length;
-    const isCut = this.#floor !== Infinity;
-    const length = this.#slots?.length ?? Math.max(this.#length ?? 0, isCut ? 0 : before);
-    if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
-    if (this.#slots !== undefined) {
-      if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);
-      overwrite(base, this.#slots);
-      return;
-    }
-    if (this.#floor < base.length) {
-      if (newestPin >= 0) this.#keepCut(head, seq, newestPin);
-      base.length = this.#floor;
-    }
-    for (const [index, raw] of this.#patch ?? []) {
-      if (newestPin >= 0 && index < before)
-        head.history.keepSlot(base, index, index in base ? base[index] : ABSENT, seq, newestPin);
-      if (raw === ABSENT) delete base[index];
-      else base[index] = raw;
-    }
-    base.length = length;
-  }
-
-  #keepCut({ history }: Head, seq: number, newestPin: number): void {
-    const { base } = this;
-    if (base.length - this.#floor > KEEP_ONE_BY_ONE) {
-      history.keepWhole(base, () => base.slice(), seq, newestPin);
-      return;
-    }
-    for (let i = this.#floor; i < base.length; i++)
-      history.keepSlot(base, i, i in base ? base[i] : ABSENT, seq, newestPin);
-  }
-
-  #set(index: number, raw: unknown): void {
-    this.#patch ??= new Map();
-    this.#patch.set(index, raw);
+    this.#patch?.commit(this.base, head, seq, newestPin);
   }
 
   #pinnedLength(): number {
@@ -354,53 +316,40 @@ export class ArrayNode extends StateNode {
     return index in base ? base[index] : ABSENT;
   }
 
-  #edit(): void {
+  /** The array is about to change; of one of the draft's own, the patch stays empty. */
+  #edit(): ArrayPatch {
     this.edits += 1;
-    if (this.#dirty) return;
-    this.#dirty = true;
-    if (!this.owned) this.tree.dirty.push(this);
-  }
-
-  #resize(length: number): void {
-    this.#floor = Math.min(this.#floor, this.length, length);
-    this.#length = length;
-  }
-
-  #forgetPatch(from: number, to: number): void {
-    const patch = this.#patch;
-    if (patch === undefined) return;
-    if (to - from < patch.size) for (let i = from; i < to; i++) patch.delete(i);
-    else for (const index of patch.keys()) if (index >= from) patch.delete(index);
+    if (this.owned) return NONE;
+    if (this.#patch === undefined) {
+      this.#patch = new ArrayPatch();
+      this.tree.dirty.push(this);
+    }
+    return this.#patch;
   }
 
   #detachRange(from: number, to: number): void {
     if (this.children === undefined) return;
-    for (let i = from; i < to; i++) this.tree.detach(this.slot(i));
+    for (let i = from; i < to; i++) this.detach(this.slot(i));
   }
 
   /** All slots, for an operation that moves elements: their paths stop to name places of the pin. */
-  #moved(): unknown[] {
+  #moved(patch: ArrayPatch): unknown[] {
     this.sawSubtree();
-    return this.#copied();
+    this.#top = Infinity;
+    return this.#copied(patch);
   }
 
-  #copied(): unknown[] {
-    if (this.#slots !== undefined) return this.#slots;
-    const length = this.length;
-    const slots = this.tree.behind ? this.#rebuilt(length) : this.base.slice(0, Math.min(length, this.#floor));
-    slots.length = length;
-    for (const [index, raw] of this.#patch ?? []) {
-      if (raw === ABSENT) delete slots[index];
-      else slots[index] = raw;
-    }
-    this.#patch = undefined;
-    this.#slots = slots;
-    return slots;
+  #copied(patch: ArrayPatch): unknown[] {
+    const slots = this.#slots;
+    if (slots !== undefined) return slots;
+    const { length } = this;
+    const left = Math.min(length, patch.floor);
+    return patch.copyOf(this.tree.behind ? this.#rebuilt(left) : this.base.slice(0, left), length);
   }
 
   #rebuilt(length: number): unknown[] {
     const slots: unknown[] = [];
-    for (let i = 0; i < Math.min(length, this.#floor); i++) {
+    for (let i = 0; i < length; i++) {
       const raw = this.#pinned(i);
       if (raw === ABSENT) slots.length = i + 1;
       else slots[i] = raw;
@@ -409,31 +358,5 @@ export class ArrayNode extends StateNode {
   }
 }
 
-/** The index that a property name of an array stands for, or -1. */
-export function arrayIndex(key: string): number {
-  const first = key.charCodeAt(0);
-  if (!(first >= 48 && first <= 57)) return -1;
-  const index = Number(key);
-  return index < MAX_LENGTH && String(index) === key ? index : -1;
-}
-
-/** `Array.prototype.splice` without a limit on the number of arguments. */
-function spliceInto(slots: unknown[], start: number, removed: number, added: readonly unknown[]): void {
-  if (added.length <= MANY_ARGUMENTS) {
-    slots.splice(start, removed, ...added);
-    return;
-  }
-  const tail = slots.slice(start + removed);
-  slots.length = start;
-  for (const raw of added) slots.push(raw);
-  const offset = slots.length;
-  slots.length = offset + tail.length;
-  for (let i = 0; i < tail.length; i++) if (i in tail) slots[offset + i] = tail[i];
-}
-
-/** Makes `target` hold exactly `slots`, holes included, and stay the same array. */
-function overwrite(target: unknown[], slots: readonly unknown[]): void {
-  target.length = 0;
-  for (let i = 0; i < slots.length; i++) if (i in slots) target[i] = slots[i];
-  target.length = slots.length;
-}
+/** What is edited of an array of the draft's own: nothing beside it. */
+const NONE = new ArrayPatch();

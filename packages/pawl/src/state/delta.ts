@@ -199,7 +199,9 @@ export class Delta {
   #written(node: StateNode | undefined): void {
     if (this.#captured.size > 0) this.#captured.clear();
     this.#lastNode = undefined;
-    if (node !== undefined) node.wrote = true;
+    if (node === undefined) return;
+    node.wrote = true;
+    node.tree.turns += 1;
   }
 
   #undone(start: number, error: unknown, node: StateNode | undefined, key?: unknown): unknown {

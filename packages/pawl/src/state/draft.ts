@@ -125,7 +125,7 @@ export class Draft {
     const delta = tree.delta.bytes();
     const alone = queuedBefore === 0 && !tree.behind;
     const reads = delta === undefined || alone ? undefined : encodeReads(tree.pinnedRoot, tree.wide);
-    tree.closed = true;
+    tree.close();
     return { pin: tree.pin, delta, reads };
   }
 

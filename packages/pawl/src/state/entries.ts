@@ -7,13 +7,14 @@
  */
 import type { ByteWriter } from "../values/bytes.ts";
 import { encodeStored } from "./codec.ts";
+import { copyOfKey } from "./copies.ts";
 import { writeEntry, writeKey } from "./delta.ts";
 import type { Entries } from "./graves.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
 import { KeyNames } from "./key-names.ts";
-import type { Place } from "./place.ts";
-import { placeOf, StateNode } from "./place.ts";
+import type { Place, Traits } from "./place.ts";
+import { IS_KEY, placeOf, StateNode } from "./place.ts";
 import type { DraftTree } from "./tree.ts";
 
 /** Stands for a key that no entry can have: an object that the state did not hand out. */
@@ -39,11 +40,11 @@ export class EntriesNode extends StateNode {
     tree: DraftTree,
     parent: StateNode | undefined,
     key: unknown,
-    traits: { readonly owned: boolean; readonly isKey: boolean },
+    traits: Traits,
     base: Entries,
     handle: (node: EntriesNode) => object,
   ) {
-    super(tree, parent, key, traits.owned, traits.isKey);
+    super(tree, parent, key, traits);
     this.base = base;
     this.isSet = base instanceof Set;
     this.handle = handle(this);
@@ -75,14 +76,14 @@ export class EntriesNode extends StateNode {
 
   /** What user code sees for a raw value under a raw key. */
   view(key: unknown, raw: unknown): unknown {
-    if (typeof raw === "object" && raw !== null) return this.tree.handle(this, key, raw);
+    if (typeof raw === "object" && raw !== null) return this.childHandle(key, raw);
     this.#saw(key);
     return raw;
   }
 
   /** What user code sees for a raw key. */
   keyView(key: unknown): unknown {
-    return typeof key === "object" && key !== null ? this.tree.keyHandle(this, key) : key;
+    return typeof key === "object" && key !== null ? this.child(key, key, IS_KEY).handle : key;
   }
 
   /** The raw value under a raw key, or `ABSENT`; of a member of a Set, `undefined`. Records nothing. */
@@ -117,7 +118,7 @@ export class EntriesNode extends StateNode {
     const { tree } = this;
     const old = this.slot(key);
     tree.delta.set(this, key, raw);
-    if (old !== ABSENT) tree.detach(old);
+    if (old !== ABSENT) this.detach(old);
     this.replace(key, raw);
   }
 
@@ -146,8 +147,8 @@ export class EntriesNode extends StateNode {
       return false;
     }
     tree.delta.remove(this, key);
-    tree.detach(old);
-    tree.detach(key);
+    this.detach(old);
+    this.detach(key);
     if (typeof key === "object" && key !== null) this.#names?.remove(key);
     if (this.owned) {
       this.base.delete(key);
@@ -167,7 +168,7 @@ export class EntriesNode extends StateNode {
     this.sawShape();
     if (this.size === 0) return;
     tree.emptied(this);
-    for (const child of this.children ?? []) tree.detach(child.base);
+    for (const child of this.children ?? []) child.leave();
     this.#names = undefined;
     if (this.owned) {
       this.base.clear();
@@ -231,7 +232,7 @@ export class EntriesNode extends StateNode {
     if (this.#names !== undefined) return this.#names;
     const names = new KeyNames();
     for (const key of this.walk()) {
-      if (typeof key === "object" && key !== null) names.add(key, encodeStored(this.tree.copyKey(this, key)));
+      if (typeof key === "object" && key !== null) names.add(key, encodeStored(copyOfKey(this, key)));
     }
     this.#names = names;
     return names;

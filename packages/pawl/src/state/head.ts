@@ -10,6 +10,8 @@ import { History } from "./history.ts";
 /** A draft as the head sees it. */
 export interface Reader {
   readonly pin: number;
+  /** The head is no longer what it is pinned to. */
+  fallBehind(): void;
   /** Another draft was committed: what this one has read or written may be of the past. */
   overtaken(): void;
   /** What it needs of the past is not kept any longer: it can read nothing more. */
@@ -25,12 +27,22 @@ export class Head {
   /** Drafts that are pinned, in the order of their pins. */
   readonly #readers = new Set<Reader>();
 
-  /** Seq of the newest queued change that wrote the cell. */
-  seq: number;
+  #seq: number;
 
   constructor(root: unknown, seq: number) {
     this.holder = { root };
-    this.seq = seq;
+    this.#seq = seq;
+  }
+
+  /** Seq of the newest queued change that wrote the cell. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** The containers are now as change `seq` has left them. The draft that made it is no longer pinned. */
+  advance(seq: number): void {
+    this.#seq = seq;
+    for (const reader of this.#readers) reader.fallBehind();
   }
 
   /** The oldest pin of an open draft. */

@@ -10,17 +10,17 @@ import { isDate } from "node:util/types";
 import { ValueError } from "../values/error.ts";
 import { copyStored, decodeStored, encodeNew, encodeStored } from "./codec.ts";
 import { bytesOf, changedRanges, hasStrays } from "./memory.ts";
-import type { StateNode } from "./place.ts";
+import type { StateNode, Traits } from "./place.ts";
 import { Place, register } from "./place.ts";
-import type { DraftTree, Traits } from "./tree.ts";
+import type { DraftTree } from "./tree.ts";
 
 /** One leaf that was handed out. */
 export class Leaf extends Place {
   readonly handle: object;
   base: object;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, { owned, isKey }: Traits, base: object) {
-    super(tree, parent, key, owned, isKey);
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits, base: object) {
+    super(tree, parent, key, traits);
     this.base = base;
     this.handle = isDate(base) ? new Date(base.getTime()) : (copyStored(base) as object);
     parent?.adopt(this);
@@ -51,8 +51,8 @@ export class Leaf extends Place {
     const { parent, tree } = this;
     if (parent === undefined) tree.replaced = { root: now };
     else parent.replace(parent.locate(this), now);
-    tree.moved(this, this.base, now);
     this.base = now;
+    tree.moved(this, now);
   }
 
   #refusedKey(): unknown {

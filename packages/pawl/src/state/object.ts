@@ -8,27 +8,30 @@ import type { ByteWriter } from "../values/bytes.ts";
 import { writeName } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
-import type { Place } from "./place.ts";
+import type { Place, Traits } from "./place.ts";
 import { inspectable, NODE, StateNode, segmentText } from "./place.ts";
-import type { DraftTree, Traits } from "./tree.ts";
+import type { DraftTree } from "./tree.ts";
 
 type Slots = Record<string, unknown>;
 
 const INTEGER_KEY = /^(?:0|[1-9]\d*)$/;
 
+interface ObjectPatch {
+  /** Slots that were set, in the order in which absent ones were added. */
+  readonly set: Map<string, unknown>;
+  /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
+  removed: Set<string> | undefined;
+}
+
 /** One draft's view of a plain object. The record is its own proxy's target. */
 export class ObjectNode extends StateNode {
   readonly handle: Slots;
   readonly base: Slots;
-  /** Slots that this draft set, in the order in which absent ones were added. Unused in a container of its own. */
-  #patch: Map<string, unknown> | undefined;
-  /** Keys of the pin that were removed: they have lost their place in the order even if they were set again. */
-  #removed: Set<string> | undefined;
-  /** The keys that an enumeration in progress is about to ask for one by one, and how many it has asked for. */
-  #listing: { readonly keys: readonly string[]; asked: number } | undefined;
+  /** What the draft has changed; none in a container of its own. */
+  #patch: ObjectPatch | undefined;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, { owned, isKey }: Traits, base: Slots) {
-    super(tree, parent, key, owned, isKey);
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits, base: Slots) {
+    super(tree, parent, key, traits);
     this.base = base;
     this.handle = new Proxy<Slots>(this as never, objectTraps as ProxyHandler<never>);
   }
@@ -48,7 +51,7 @@ export class ObjectNode extends StateNode {
       this.#saw(key);
       return key === "__proto__" || this.prototype === null ? undefined : Reflect.get(this.prototype, key);
     }
-    if (typeof value === "object" && value !== null) return this.tree.handle(this, key, value);
+    if (typeof value === "object" && value !== null) return this.childHandle(key, value);
     this.#saw(key);
     return value;
   }
@@ -57,9 +60,9 @@ export class ObjectNode extends StateNode {
   slot(key: string): unknown {
     const patch = this.#patch;
     if (patch !== undefined) {
-      const own = patch.get(key);
-      if (own !== undefined || patch.has(key)) return own;
-      if (this.#removed?.has(key) === true) return ABSENT;
+      const own = patch.set.get(key);
+      if (own !== undefined || patch.set.has(key)) return own;
+      if (patch.removed?.has(key) === true) return ABSENT;
     }
     return this.#pinned(key);
   }
@@ -79,7 +82,7 @@ export class ObjectNode extends StateNode {
   put(key: string, raw: unknown): void {
     const { tree } = this;
     tree.delta.set(this, key, raw);
-    tree.detach(this.slot(key));
+    this.detach(this.slot(key));
     this.replace(key, raw);
   }
 
@@ -92,7 +95,7 @@ export class ObjectNode extends StateNode {
       return;
     }
     tree.delta.remove(this, key);
-    tree.detach(old);
+    this.detach(old);
     this.#forget(key);
   }
 
@@ -101,10 +104,11 @@ export class ObjectNode extends StateNode {
       delete this.base[key];
       return;
     }
-    this.#patched().delete(key);
+    const patch = this.#patched();
+    patch.set.delete(key);
     if (this.#pinned(key) === ABSENT) return;
-    this.#removed ??= new Set();
-    this.#removed.add(key);
+    patch.removed ??= new Set();
+    patch.removed.add(key);
   }
 
   has(key: string): boolean {
@@ -120,9 +124,9 @@ export class ObjectNode extends StateNode {
     const pinned = tree.behind ? tree.head.history.keysAt(base, tree.pin) : Object.keys(base);
     const patch = this.#patch;
     if (patch === undefined) return pinned;
-    const removed = this.#removed;
+    const { set, removed } = patch;
     const kept = removed === undefined ? pinned : pinned.filter((key) => !removed.has(key));
-    const added = [...patch.keys()].filter((key) => removed?.has(key) === true || this.#pinned(key) === ABSENT);
+    const added = [...set.keys()].filter((key) => removed?.has(key) === true || this.#pinned(key) === ABSENT);
     if (added.length === 0) return kept;
     const all = [...kept, ...added];
     return added.some((key) => INTEGER_KEY.test(key)) ? inEngineOrder(all) : all;
@@ -135,7 +139,7 @@ export class ObjectNode extends StateNode {
   /** Puts a captured value into a slot without writing an operation. */
   replace(key: string, raw: unknown): void {
     if (this.owned) define(this.base, key, raw);
-    else this.#patched().set(key, raw);
+    else this.#patched().set.set(key, raw);
   }
 
   locate(child: Place): unknown {
@@ -165,14 +169,15 @@ export class ObjectNode extends StateNode {
 
   /** Another node for the same object, with the same view: what was handed out of this one becomes its own. */
   successor(): ObjectNode {
-    const { tree, parent, key, owned, isKey, base } = this;
+    const { tree, parent, key, owned, base, traits } = this;
     const slots = owned
       ? Object.defineProperties(Object.create(this.prototype) as Slots, Object.getOwnPropertyDescriptors(base))
       : base;
-    const next = new ObjectNode(tree, parent, key, { owned, isKey }, slots);
-    if (this.#patch !== undefined) {
-      next.#patch = new Map(this.#patch);
-      if (this.#removed !== undefined) next.#removed = new Set(this.#removed);
+    const next = new ObjectNode(tree, parent, key, traits, slots);
+    const patch = this.#patch;
+    if (patch !== undefined) {
+      const removed = patch.removed === undefined ? undefined : new Set(patch.removed);
+      next.#patch = { set: new Map(patch.set), removed };
       tree.dirty.push(next);
     }
     this.bequeath(next);
@@ -183,7 +188,7 @@ export class ObjectNode extends StateNode {
   commit(head: Head, seq: number, newestPin: number): void {
     const { base } = this;
     const { history } = head;
-    for (const key of this.#removed ?? []) {
+    for (const key of this.#patch?.removed ?? []) {
       if (!Object.hasOwn(base, key)) continue;
       if (newestPin >= 0) {
         history.keepKeys(base, () => Object.keys(base), seq, newestPin);
@@ -191,7 +196,7 @@ export class ObjectNode extends StateNode {
       }
       delete base[key];
     }
-    for (const [key, raw] of this.#patch ?? []) {
+    for (const [key, raw] of this.#patch?.set ?? []) {
       if (newestPin >= 0) history.keepSlot(base, key, Object.hasOwn(base, key) ? base[key] : ABSENT, seq, newestPin);
       define(base, key, raw);
     }
@@ -201,7 +206,7 @@ export class ObjectNode extends StateNode {
   list(): readonly string[] {
     this.sawShape();
     const keys = this.keys();
-    this.#listing = { keys, asked: 0 };
+    this.tree.listing = { node: this, keys, asked: 0 };
     return keys;
   }
 
@@ -210,12 +215,7 @@ export class ObjectNode extends StateNode {
    * accessor that reads when it is used, so that an enumeration reads the shape and not every value.
    */
   descriptor(key: string): PropertyDescriptor | undefined {
-    const listing = this.#listing;
-    const enumerating = listing !== undefined && listing.keys[listing.asked] === key;
-    if (enumerating) {
-      listing.asked += 1;
-      if (listing.asked === listing.keys.length) this.#listing = undefined;
-    }
+    const enumerating = this.#isListed(key);
     const raw = this.slot(key);
     if (raw === ABSENT) {
       this.#saw(key);
@@ -228,6 +228,16 @@ export class ObjectNode extends StateNode {
     return { value: this.read(key), writable: true, enumerable: true, configurable: true };
   }
 
+  /** Whether this is the next key that the enumeration in progress asks for. */
+  #isListed(key: string): boolean {
+    const { tree } = this;
+    const { listing } = tree;
+    if (listing?.node !== this || listing.keys[listing.asked] !== key) return false;
+    listing.asked += 1;
+    if (listing.asked === listing.keys.length) tree.listing = undefined;
+    return true;
+  }
+
   #pinned(key: string): unknown {
     const { base, tree } = this;
     if (tree.behind && !this.owned) {
@@ -238,12 +248,14 @@ export class ObjectNode extends StateNode {
   }
 
   #saw(key: string): void {
-    if (this.tracking && this.#patch?.has(key) !== true && this.#removed?.has(key) !== true) this.sawSlot(key);
+    if (!this.tracking) return;
+    const patch = this.#patch;
+    if (patch?.set.has(key) !== true && patch?.removed?.has(key) !== true) this.sawSlot(key);
   }
 
-  #patched(): Map<string, unknown> {
+  #patched(): ObjectPatch {
     if (this.#patch === undefined) {
-      this.#patch = new Map();
+      this.#patch = { set: new Map(), removed: undefined };
       this.tree.dirty.push(this);
     }
     return this.#patch;

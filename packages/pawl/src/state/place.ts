@@ -8,6 +8,7 @@
 import { inspect } from "node:util";
 import { isProxy } from "node:util/types";
 import type { ByteWriter } from "../values/bytes.ts";
+import { areMany, ChildIndex, findAmong } from "./children.ts";
 import type { DraftTree } from "./tree.ts";
 
 /** Slots read one by one before the whole level counts as read (part of the isolation contract). */
@@ -18,13 +19,18 @@ export const NODE: unique symbol = Symbol("pawl.node");
 
 // What is true of a place, as bits of one number: a scan makes places by the hundred thousand.
 const GONE = 1;
-const OWNED = 2;
-const IS_KEY = 4;
+/** The draft put it there. */
+export const OWNED = 2;
+/** It is the key of its slot, and not the value. */
+export const IS_KEY = 4;
 const WROTE = 8;
 const TRACKING = 16;
 const SHAPE_SEEN = 32;
 const LEVEL_SEEN = 64;
 const SUBTREE_SEEN = 128;
+
+/** What a new place is: none, one or both of `OWNED` and `IS_KEY`. */
+export type Traits = number;
 
 /** Something of the state that was handed out. */
 export abstract class Place {
@@ -36,11 +42,17 @@ export abstract class Place {
    * `StateNode.locate` corrects it in an array that was reshuffled.
    */
   key: unknown;
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
+
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits) {
     this.tree = tree;
     this.parent = parent;
     this.key = key;
-    this.#bits = (owned ? OWNED : 0) | (isKey ? IS_KEY : 0) | (parent?.gone === true ? GONE : 0);
+    this.#bits = parent?.gone === true ? traits | GONE : traits;
+  }
+
+  /** What it was made as. */
+  protected get traits(): Traits {
+    return this.#bits & (OWNED | IS_KEY);
   }
 
   protected is(bit: number): boolean {
@@ -80,6 +92,11 @@ export abstract class Place {
   /** The value behind it, in the mirror or the draft's own: its identity, never handed out. */
   abstract readonly base: object;
 
+  /** It has lost its slot, and with it whatever was handed out below. */
+  leave(): void {
+    this.gone = true;
+  }
+
   /** Where it is, as user code would write it: `state.items[3]`. */
   describe(): string {
     if (this.parent === undefined) return this.tree.name;
@@ -100,20 +117,35 @@ export abstract class Place {
   }
 }
 
+/** Slots that were read one by one. */
+interface SlotsSeen {
+  readonly keys: Set<unknown>;
+  last: unknown;
+}
+
+/** Of a node that took over from another, or that another took over from. */
+interface Succession {
+  predecessor?: StateNode;
+  successor?: StateNode;
+  /** Places below that were themselves taken over later, by what they stand for. */
+  past?: Map<object, Place>;
+}
+
+/** What most containers of a scan have nothing of. */
+interface More {
+  children: Place[] | undefined;
+  index: ChildIndex | undefined;
+  succession: Succession | undefined;
+  slots: SlotsSeen | undefined;
+}
+
 /** What holds other values, as one draft sees it. */
 export abstract class StateNode extends Place {
-  /** The places below that were handed out, detached ones included. */
-  children: Place[] | undefined;
-  /** The node that this one took over from. */
-  #predecessor: StateNode | undefined;
-  /** Of one that another took over from: places below it that were themselves taken over later, by what they stand for. */
-  #past: Map<object, Place> | undefined;
-  slotsSeen: Set<unknown> | undefined;
-  #lastSeen: unknown;
+  #more: More | undefined;
 
-  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, owned: boolean, isKey = false) {
-    super(tree, parent, key, owned, isKey);
-    if (!owned) {
+  constructor(tree: DraftTree, parent: StateNode | undefined, key: unknown, traits: Traits) {
+    super(tree, parent, key, traits);
+    if ((traits & OWNED) === 0) {
       if (parent?.subtreeSeen === true) this.subtreeSeen = true;
       else if (!tree.wide) this.tracking = true;
     }
@@ -186,45 +218,132 @@ export abstract class StateNode extends Place {
       if (parent === undefined) tree.replaced = { root: next.base };
       else parent.replace(parent.locate(this), next.base);
     }
-    tree.succeed(this.base, next);
+    tree.succeed(this, next);
     this.gone = true;
-    next.slotsSeen = this.slotsSeen;
     next.shapeSeen = this.shapeSeen;
     next.levelSeen = this.levelSeen;
     next.subtreeSeen = this.subtreeSeen;
     next.tracking = this.tracking;
     next.wrote = this.wrote;
-    next.children = this.children;
-    this.children = undefined;
-    for (const child of next.children ?? []) child.parent = next;
-    next.#predecessor = this;
+    const [mine, others] = [this.#having, next.#having];
+    others.slots = mine.slots;
+    others.children = mine.children;
+    others.index = mine.index;
+    mine.children = undefined;
+    mine.index = undefined;
+    for (const child of others.children ?? []) child.parent = next;
+    next.#succeeding.predecessor = this;
+    this.#succeeding.successor = next;
     let past = parent === undefined ? undefined : parent.#predecessor;
     for (; past !== undefined; past = past.#predecessor) past.#remember(this);
   }
 
-  #remember(child: StateNode): void {
-    this.#past ??= new Map();
-    if (!this.#past.has(child.base)) this.#past.set(child.base, child);
+  get #predecessor(): StateNode | undefined {
+    return this.#more?.succession?.predecessor;
   }
 
-  /** The place that stood for a raw value when this node was taken over, if another stands for it now. */
-  pastOf(raw: object): Place | undefined {
-    return this.#past?.get(raw);
+  get #successor(): StateNode | undefined {
+    return this.#more?.succession?.successor;
+  }
+
+  get #succeeding(): Succession {
+    const more = this.#having;
+    more.succession ??= {};
+    return more.succession;
+  }
+
+  get #having(): More {
+    this.#more ??= { children: undefined, index: undefined, succession: undefined, slots: undefined };
+    return this.#more;
+  }
+
+  /** The places below that were handed out, detached ones included, in that order. */
+  get children(): readonly Place[] | undefined {
+    return this.#more?.children;
+  }
+
+  #remember(child: StateNode): void {
+    const succession = this.#succeeding;
+    succession.past ??= new Map();
+    if (!succession.past.has(child.base)) succession.past.set(child.base, child);
+  }
+
+  /** The place below that stands for a raw value of this node, if it was handed out. */
+  childOf(raw: object): Place | undefined {
+    if (this.gone) return this.#childOfPast(raw);
+    const found = this.#find(raw);
+    return found?.gone === false ? found : undefined;
+  }
+
+  /** A node that is gone goes on showing what it has shown, though another has taken over what was handed out. */
+  #childOfPast(raw: object): Place | undefined {
+    const past = this.#more?.succession?.past?.get(raw);
+    if (past !== undefined) return past;
+    let heir: StateNode = this;
+    for (let next = this.#successor; next !== undefined; next = next.#successor) heir = next;
+    return heir.#find(raw);
+  }
+
+  #find(raw: object): Place | undefined {
+    const more = this.#more;
+    if (more?.children === undefined) return undefined;
+    if (!areMany(more.children)) return findAmong(more.children, raw);
+    more.index ??= new ChildIndex();
+    return more.index.find(more.children, raw);
+  }
+
+  /** The place of a container or leaf in a slot, or of the slot's key; made if it was not handed out before. */
+  child(key: unknown, raw: object, traits: Traits = 0): Place {
+    return this.childOf(raw) ?? this.tree.make(this, key, traits, raw);
+  }
+
+  /** What user code holds for a container or leaf in a slot: the same for every read. */
+  childHandle(key: unknown, raw: object): object {
+    const known = this.childOf(raw);
+    if (known === undefined) return this.tree.make(this, key, 0, raw).handle;
+    known.key = key;
+    return known.handle;
+  }
+
+  /** A value below has lost its slot: what was handed out of it is stale from now on. */
+  detach(raw: unknown): void {
+    if (this.children === undefined || typeof raw !== "object" || raw === null) return;
+    this.childOf(raw)?.leave();
+  }
+
+  override leave(): void {
+    this.gone = true;
+    for (const child of this.children ?? []) child.leave();
+  }
+
+  /** A place below stands for another value now. */
+  renamed(child: Place): void {
+    this.#more?.index?.renamed(child);
   }
 
   /** Counts a place among those below. */
   adopt(child: Place): void {
-    if (this.children === undefined) this.children = [child];
-    else this.children.push(child);
+    const more = this.#having;
+    if (more.children === undefined) more.children = [child];
+    else more.children.push(child);
+  }
+
+  /** Slots that were read one by one. */
+  get slotsSeen(): ReadonlySet<unknown> | undefined {
+    return this.#more?.slots?.keys;
   }
 
   /** A slot was read: its value or its absence. */
   sawSlot(key: unknown): void {
-    if ((key === this.#lastSeen && key !== undefined) || !this.#counts()) return;
-    this.#lastSeen = key;
-    this.slotsSeen ??= new Set();
-    this.slotsSeen.add(key);
-    if (this.slotsSeen.size > LEVEL_AFTER) this.sawLevel();
+    const seen = this.#more?.slots;
+    if ((seen !== undefined && key === seen.last) || !this.#counts()) return;
+    if (seen === undefined) {
+      this.#having.slots = { keys: new Set([key]), last: key };
+      return;
+    }
+    seen.last = key;
+    seen.keys.add(key);
+    if (seen.keys.size > LEVEL_AFTER) this.sawLevel();
   }
 
   /** Keys, length, order or an iteration were read. */
@@ -236,7 +355,7 @@ export abstract class StateNode extends Place {
   sawLevel(): void {
     if (!this.#counts()) return;
     this.levelSeen = true;
-    this.slotsSeen = undefined;
+    this.#forgetSlots();
     this.tracking = false;
   }
 
@@ -246,15 +365,19 @@ export abstract class StateNode extends Place {
     this.#counts();
     this.subtreeSeen = true;
     this.tracking = false;
-    this.slotsSeen = undefined;
+    this.#forgetSlots();
     for (const child of this.children ?? []) if (child instanceof StateNode) child.sawSubtree();
   }
 
   /** Counts this container among those that were read, and says whether its reads are still recorded one by one. */
   #counts(): boolean {
     if (!this.tracking) return false;
-    if (!this.shapeSeen && this.slotsSeen === undefined) this.tracking = this.tree.countRead();
+    if (!this.shapeSeen && this.#more?.slots === undefined) this.tracking = this.tree.countRead();
     return this.tracking;
+  }
+
+  #forgetSlots(): void {
+    if (this.#more !== undefined) this.#more.slots = undefined;
   }
 }
 

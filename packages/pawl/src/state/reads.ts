@@ -5,7 +5,8 @@
  * something below it is named or written: a write to that slot conflicts with all below it.
  */
 import { ByteWriter } from "../values/bytes.ts";
-import { ArrayNode, arrayIndex } from "./array.ts";
+import { ArrayNode } from "./array.ts";
+import { arrayIndex } from "./array-slots.ts";
 import { writePath, writePlace } from "./delta.ts";
 import { EntriesNode } from "./entries.ts";
 import type { Place } from "./place.ts";

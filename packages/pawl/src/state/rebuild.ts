@@ -26,7 +26,7 @@ export function planAssignment(
   value: unknown,
 ): Plan | undefined {
   if (typeof value !== "object" || value === null || isProxy(value)) return undefined;
-  const node = tree.placeOfRaw(old);
+  const node = tree.placeIn(parent, old);
   if (node === undefined || node.gone || node.parent !== parent) return undefined;
   if (!(node instanceof ArrayNode || node instanceof ObjectNode)) return undefined;
   const slots = slotsOf(node, value);
@@ -56,7 +56,7 @@ function isBuiltOf(node: ArrayNode | ObjectNode, slots: readonly (readonly [stri
     const place = placeOf(one);
     if (place !== undefined)
       return place.parent === node && !place.gone && (node instanceof ArrayNode || place.key === key);
-    const child = node.tree.placeOfRaw(node.slot(key as never));
+    const child = node.tree.placeIn(node, node.slot(key as never));
     if (!(child instanceof ArrayNode || child instanceof ObjectNode) || isProxy(one)) return false;
     const below = slotsOf(child, one);
     return below !== undefined && isBuiltOf(child, below);

@@ -8,16 +8,17 @@ import { setUnwrap } from "../values/encoder.ts";
 import { ValueError } from "../values/error.ts";
 import { ArrayNode } from "./array.ts";
 import { arrayProxy } from "./array-proxy.ts";
-import { copyStored, decodeStored, encodeNew } from "./codec.ts";
+import { decodeStored, encodeNew } from "./codec.ts";
+import { copyOfView } from "./copies.ts";
 import { Delta } from "./delta.ts";
 import { EntriesNode } from "./entries.ts";
 import { entriesHandle, wasBypassed } from "./entries-handle.ts";
 import type { Head } from "./head.ts";
-import { ABSENT, UNTOUCHED } from "./history.ts";
+import { UNTOUCHED } from "./history.ts";
 import { Leaf } from "./leaf.ts";
 import { ObjectNode } from "./object.ts";
-import type { Place } from "./place.ts";
-import { nodeOf, StateNode, segmentText } from "./place.ts";
+import type { Place, Traits } from "./place.ts";
+import { nodeOf, OWNED, placeOf, StateNode, segmentText } from "./place.ts";
 import { planAssignment } from "./rebuild.ts";
 
 /** Containers read before the whole root counts as read (part of the isolation contract). */
@@ -50,13 +51,6 @@ export interface StateOptions {
 
 const DEFAULT_MAX_VALUE_BYTES = 16 * 1024 * 1024;
 
-/** What a new place is. */
-export interface Traits {
-  readonly owned: boolean;
-  /** Whether it is the key of its slot, and not the value. */
-  readonly isKey: boolean;
-}
-
 /** The touched part of one draft. */
 export class DraftTree {
   readonly name: string;
@@ -70,8 +64,10 @@ export class DraftTree {
   readonly #entries: EntriesNode[] = [];
   /** Keys of Maps and members of Sets in which something was changed since the delta was last asked for. */
   #changedUnits = new Set<StateNode>();
-  /** True once the draft takes no more reads and writes. */
-  closed = false;
+  /** Rises whenever what a place of the draft shows may have changed, and when the draft ends. */
+  turns = 0;
+  #isBehind = false;
+  #isClosed = false;
   /** True once the past that it sees is not kept any longer. */
   isLost = false;
   /** True once something of that past was asked for. */
@@ -80,14 +76,14 @@ export class DraftTree {
   wide = false;
   /** The root, once the draft has replaced it. */
   replaced: { root: unknown } | undefined;
+  /** The enumeration that was begun last: its keys are asked for one by one, and so many have been. */
+  listing: { readonly node: ObjectNode; readonly keys: readonly string[]; asked: number } | undefined;
   /** The node of the pin's root, which knows what was read. */
   pinnedRoot: StateNode | undefined;
-  #known = new Map<object, StateNode | Leaf>();
-  /** Places that a scan has made, which nobody has looked for yet. */
-  #unlisted: (StateNode | Leaf)[] = [];
+  #rootPlace: StateNode | Leaf | undefined;
+  /** Values that this draft has put somewhere. */
   #fresh = new Set<object>();
   #containersRead = 0;
-  #leavesAsWritten = false;
   readonly #options: StateOptions;
 
   /** Makes the error for a write, if the draft may only read. */
@@ -106,7 +102,22 @@ export class DraftTree {
 
   /** True once other drafts were applied after the pin: then the undo lists must be asked. */
   get behind(): boolean {
-    return this.head.seq !== this.pin;
+    return this.#isBehind;
+  }
+
+  fallBehind(): void {
+    this.#isBehind = true;
+    this.turns += 1;
+  }
+
+  /** True once the draft takes no more reads and writes. */
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.turns += 1;
   }
 
   /** The raw root. */
@@ -122,16 +133,20 @@ export class DraftTree {
   rootPlace(): StateNode | Leaf | undefined {
     const { root } = this;
     if (typeof root !== "object" || root === null) return undefined;
-    const place = this.place(undefined, "", root);
+    const known = this.#rootPlace;
+    if (known?.base === root) return known;
+    const place = this.make(undefined, "", this.replaced === undefined ? 0 : OWNED, root);
+    this.#rootPlace = place;
     if (place instanceof StateNode && !place.owned) this.pinnedRoot = place;
     return place;
   }
 
   /** Puts a captured value in the place of the root. */
   replaceRoot(raw: unknown): void {
-    const old = this.root;
     this.delta.setRoot(raw);
-    this.detach(old);
+    this.turns += 1;
+    this.#rootPlace?.leave();
+    this.#rootPlace = undefined;
     this.replaced = { root: raw };
   }
 
@@ -149,7 +164,7 @@ export class DraftTree {
 
   #writeUnit(unit: StateNode, parent: EntriesNode): void {
     try {
-      parent.renameKey(unit.base, encodeNew(this.#copied(unit), this.delta.maxValueBytes, unit.depth));
+      parent.renameKey(unit.base, encodeNew(copyOfView(unit), this.delta.maxValueBytes, unit.depth));
     } catch (error) {
       throw this.located(error, unit);
     }
@@ -201,69 +216,46 @@ export class DraftTree {
       holder.root = replaced.root;
     }
     for (const node of this.dirty) if (!node.gone) node.commit(head, seq, newestPin);
-    head.seq = seq;
+    head.advance(seq);
   }
 
-  /** What user code holds for a container or leaf in a slot of `parent`: the same for every read. */
-  handle(parent: StateNode | undefined, key: unknown, raw: object): object {
-    const known = parent?.gone === true ? this.#placeIn(parent, raw) : this.#places.get(raw);
-    if (known === undefined) return this.place(parent, key, raw).handle;
-    known.key = key;
-    return known.handle;
-  }
-
-  /** As `handle`, of a raw value that is known not to have been handed out. */
-  firstHandle(parent: StateNode, key: unknown, raw: object): object {
-    const owned = parent.owned || this.#fresh.has(raw);
-    const place = this.#made(parent, key, { owned, isKey: false }, raw);
-    this.#unlisted.push(place);
-    return place.handle;
-  }
-
-  /** Every place by its raw value. */
-  get #places(): Map<object, StateNode | Leaf> {
-    if (this.#unlisted.length > 0) {
-      for (const place of this.#unlisted) this.#known.set(place.base, place);
-      this.#unlisted = [];
+  /** A new place for a value that was not handed out. It is the draft's own if what it is in is, or if it was put there. */
+  make(parent: StateNode | undefined, key: unknown, traits: Traits, raw: object): StateNode | Leaf {
+    const isOwned = parent !== undefined && (parent.owned || (this.#fresh.size > 0 && this.#fresh.has(raw)));
+    const all = isOwned ? traits | OWNED : traits;
+    if (Array.isArray(raw)) return new ArrayNode(this, parent, key, all, raw as unknown[], arrayProxy);
+    const prototype = Object.getPrototypeOf(raw) as object | null;
+    if (prototype === Object.prototype || prototype === null)
+      return new ObjectNode(this, parent, key, all, raw as Record<string, unknown>);
+    if (raw instanceof Map || raw instanceof Set) {
+      const entries = new EntriesNode(this, parent, key, all, raw, entriesHandle);
+      this.#entries.push(entries);
+      return entries;
     }
-    return this.#known;
+    const leaf = new Leaf(this, parent, key, all, raw);
+    this.leaves.push(leaf);
+    return leaf;
   }
 
-  /** What user code holds for a key of a Map, or member of a Set, that is an object. */
-  keyHandle(parent: EntriesNode, key: object): object {
-    return this.place(parent, key, key, true).handle;
+  /** The place of a value in a slot of a container, or of the root, if it was handed out. */
+  placeIn(parent: StateNode | undefined, raw: unknown): Place | undefined {
+    if (typeof raw !== "object" || raw === null) return undefined;
+    if (parent !== undefined) return parent.childOf(raw);
+    return this.#rootPlace?.base === raw ? this.#rootPlace : undefined;
   }
 
-  /** The place of a container or leaf in a slot of `parent`; `isKey`: that is the slot's key itself. */
-  place(parent: StateNode | undefined, key: unknown, raw: object, isKey = false): StateNode | Leaf {
-    const known = this.#places.get(raw);
-    if (known !== undefined) return known;
-    const owned = parent === undefined ? this.replaced !== undefined : parent.owned || this.#fresh.has(raw);
-    const place = this.#made(parent, key, { owned, isKey }, raw);
-    this.#places.set(raw, place);
-    return place;
-  }
-
-  #placeIn(parent: StateNode, raw: object): StateNode | Leaf | undefined {
-    return (parent.pastOf(raw) as StateNode | Leaf | undefined) ?? this.#places.get(raw);
-  }
-
-  /** The place of a raw value, if it was handed out. */
-  placeOfRaw(raw: unknown): StateNode | Leaf | undefined {
-    return typeof raw === "object" && raw !== null ? this.#places.get(raw) : undefined;
-  }
-
-  /** Another place stands for a raw value, or for a copy of it, from now on. */
-  succeed(raw: object, place: StateNode): void {
-    this.#places.delete(raw);
-    this.#places.set(place.base, place);
-    if (raw !== place.base) this.#fresh.add(place.base);
+  /** Another place stands for a value, or for a copy of it, from now on. */
+  succeed(old: StateNode, next: StateNode): void {
+    if (this.#rootPlace === old) this.#rootPlace = next;
+    if (old.base !== next.base) this.#fresh.add(next.base);
   }
 
   /** Whether `value` is what a slot with the raw value `old` holds already. */
   holds(old: unknown, value: unknown): boolean {
     if (typeof value !== "object" || value === null) return Object.is(old, value) && typeof value !== "symbol";
-    return typeof old === "object" && old !== null && this.#places.get(old)?.handle === value;
+    if (typeof old !== "object" || old === null) return false;
+    const place = placeOf(value);
+    return place !== undefined && place.base === old && place.tree === this && !place.gone;
   }
 
   /** A validated copy of `value` for a slot of `parent`, or the root; a refused one is named with its whole path. */
@@ -313,42 +305,31 @@ export class DraftTree {
     );
   }
 
-  /** A value has lost its slot: what was handed out of it is stale from now on. */
-  detach(raw: unknown): void {
-    if (typeof raw !== "object" || raw === null) return;
-    const place = this.#places.get(raw);
-    if (place === undefined) return;
-    this.#places.delete(raw);
-    markGone(place);
-  }
-
   /** A leaf was written back: its slot holds another value now. */
-  moved(leaf: Leaf, from: object, to: object): void {
-    this.#places.delete(from);
-    this.#places.set(to, leaf);
+  moved(leaf: Leaf, to: object): void {
+    leaf.parent?.renamed(leaf);
     this.own(to);
   }
 
   /** A plain, detached copy of what a slot holds, own writes included; counts as reading all of it. */
-  copyOut(parent: StateNode | undefined, key: unknown, raw: object): unknown {
-    const place = this.place(parent, key, raw);
-    return place instanceof Leaf ? place.copy() : this.copyNode(place);
+  copyOut(parent: StateNode, key: unknown, raw: object): unknown {
+    const place = parent.child(key, raw);
+    return place instanceof StateNode ? this.copyNode(place) : (place as Leaf).copy();
   }
 
   /** A plain, detached copy of a container, own writes included; counts as reading all of it. */
   copyNode(node: StateNode): unknown {
     node.sawSubtree();
-    if (this.pristine) return copyStored(node.base);
-    return this.#copied(node);
+    return copyOfView(node);
   }
 
   /** True while the mirror's values are exactly what this draft sees. */
   get pristine(): boolean {
-    return this.#atHead && this.dirty.length === 0 && this.leaves.length === 0 && this.replaced === undefined;
+    return this.atHead && this.dirty.length === 0 && this.leaves.length === 0 && this.replaced === undefined;
   }
 
   /** True while what the draft has not touched is in the mirror as it is. */
-  get #atHead(): boolean {
+  get atHead(): boolean {
     return !this.behind && this.head.graves.size === 0;
   }
 
@@ -382,7 +363,7 @@ export class DraftTree {
       // What cannot be stored is told to the attempt that comes after it.
     }
     this.isLost = true;
-    this.closed = true;
+    this.close();
     this.#listener?.overtaken();
   }
 
@@ -405,90 +386,13 @@ export class DraftTree {
 
   /** Forgets everything at once. */
   clear(): void {
-    this.closed = true;
-    this.#known = new Map();
-    this.#unlisted = [];
+    this.close();
+    this.#rootPlace = undefined;
     this.#fresh = new Set();
     this.dirty.length = 0;
     this.leaves.length = 0;
     this.#entries.length = 0;
     this.#changedUnits.clear();
-  }
-
-  #made(parent: StateNode | undefined, key: unknown, traits: Traits, raw: object): StateNode | Leaf {
-    if (Array.isArray(raw)) return new ArrayNode(this, parent, key, traits, raw as unknown[], arrayProxy);
-    const prototype = Object.getPrototypeOf(raw) as object | null;
-    if (prototype === Object.prototype || prototype === null)
-      return new ObjectNode(this, parent, key, traits, raw as Record<string, unknown>);
-    if (raw instanceof Map || raw instanceof Set) {
-      const entries = new EntriesNode(this, parent, key, traits, raw, entriesHandle);
-      this.#entries.push(entries);
-      return entries;
-    }
-    const leaf = new Leaf(this, parent, key, traits, raw);
-    this.leaves.push(leaf);
-    return leaf;
-  }
-
-  /** A plain copy of a key of a Map or member of a Set, as the engine has it: without what was done to leaves since. */
-  copyKey(parent: EntriesNode, key: object): unknown {
-    this.#leavesAsWritten = true;
-    try {
-      return this.#copiedSlot(parent, key, key, true);
-    } finally {
-      this.#leavesAsWritten = false;
-    }
-  }
-
-  #copied(node: StateNode): unknown {
-    if (node instanceof ObjectNode) return this.#copiedObject(node);
-    if (node instanceof EntriesNode) return this.#copiedEntries(node);
-    return this.#copiedArray(node as ArrayNode);
-  }
-
-  #copiedEntries(node: EntriesNode): Map<unknown, unknown> | Set<unknown> {
-    const keyOf = (key: unknown): unknown => this.#copiedSlot(node, key, key, true);
-    if (node.isSet) {
-      const set = new Set<unknown>();
-      for (const key of node.walk()) set.add(keyOf(key));
-      return set;
-    }
-    const map = new Map<unknown, unknown>();
-    for (const key of node.walk()) map.set(keyOf(key), this.#copiedSlot(node, key, node.slot(key)));
-    return map;
-  }
-
-  #copiedObject(node: ObjectNode): object {
-    const copy = Object.create(node.prototype) as Record<string, unknown>;
-    for (const key of node.keys()) {
-      Object.defineProperty(copy, key, {
-        value: this.#copiedSlot(node, key, node.slot(key)),
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
-    }
-    return copy;
-  }
-
-  #copiedArray(node: ArrayNode): unknown[] {
-    const copy: unknown[] = [];
-    const { length } = node;
-    for (let i = 0; i < length; i++) {
-      const raw = node.slot(i);
-      if (raw !== ABSENT) copy[i] = this.#copiedSlot(node, i, raw);
-    }
-    copy.length = length;
-    return copy;
-  }
-
-  #copiedSlot(parent: StateNode, key: unknown, raw: unknown, isKey = false): unknown {
-    if (typeof raw !== "object" || raw === null) return raw;
-    const known = this.#placeIn(parent, raw);
-    if (known === undefined && this.#atHead) return copyStored(raw);
-    const place = known ?? this.place(parent, key, raw, isKey);
-    if (!(place instanceof Leaf)) return this.#copied(place);
-    return this.#leavesAsWritten ? copyStored(place.base) : place.copy();
   }
 }
 
@@ -500,12 +404,6 @@ setUnwrap((proxy) => {
   node.sawSubtree();
   return { found: true, value: node.tree.pristine ? node.base : node.tree.copyNode(node) };
 });
-
-function markGone(place: Place): void {
-  place.gone = true;
-  if (!(place instanceof StateNode)) return;
-  for (const child of place.children ?? []) markGone(child);
-}
 
 /** A value that is stored as it is and needs no copy. */
 function isPlainPrimitive(value: unknown): boolean {

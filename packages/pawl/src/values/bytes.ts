@@ -8,6 +8,8 @@
 import { ValueError } from "./error.ts";
 
 const INITIAL_CAPACITY = 1024;
+/** Bytes. */
+const SHORT_COPY = 40;
 
 /** Appends bytes. Multi-byte numbers are big-endian, as in CBOR; `varint` is unsigned LEB128. */
 export class ByteWriter {
@@ -72,9 +74,12 @@ export class ByteWriter {
   }
 
   bytes(source: Uint8Array): void {
-    this.reserve(source.length);
-    this.memory.set(source, this.length);
-    this.length += source.length;
+    const { length } = source;
+    this.reserve(length);
+    // A call of `set` takes as long as copying so many bytes one by one.
+    if (length > SHORT_COPY) this.memory.set(source, this.length);
+    else for (let i = 0; i < length; i++) this.memory[this.length + i] = source[i] as number;
+    this.length += length;
   }
 
   /** Appends a second copy of what is already written at `start .. end`. */

@@ -7,9 +7,9 @@ import {
   FORK_RULES,
   type ForkRecord,
   type HostMessage,
-  type HostRow,
   type HostTakes,
   type LoopRecord,
+  type PackedRows,
   PURPOSES,
   type StepPolicyRecord,
   type WaitRecord,
@@ -31,6 +31,11 @@ export class InputWriter {
 
   resume(): void {
     this.#record(3, 0);
+  }
+
+  /** Asks for an actor to be forgotten, if it has nothing to do. */
+  retire(handle: number): void {
+    this.#record(60, handle);
   }
 
   create(handle: number, call: number, actor: CreateRecord): void {
@@ -134,6 +139,49 @@ export class InputWriter {
     this.#record(13, handle);
     this.out.varint(call);
     this.#done(undefined, writes);
+  }
+
+  /** The same, of a call of another process, which finds `reply` with the change. */
+  actedFor(handle: number, call: number, id: string, reply: Uint8Array, writes: Writes): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(reply);
+    this.out.u8(13);
+    this.out.varint(call);
+    this.#done(undefined, writes);
+  }
+
+  /** A message as a call of another process, which finds the message's id with the change. */
+  sendFor(handle: number, call: number, id: string, name: string, body: Uint8Array, delay: number): void {
+    this.#record(71, handle);
+    this.#text(id);
+    this.#optionalBytes(undefined);
+    this.out.u8(7);
+    this.out.varint(call);
+    this.#text(name);
+    this.#bytes(body);
+    this.out.f64(delay);
+  }
+
+  /** Asks whoever owns an actor. */
+  call(name: string, id: string, body: Uint8Array): void {
+    this.#record(68, 0);
+    this.#text(name);
+    this.#text(id);
+    this.#bytes(body);
+  }
+
+  /** Replies to a call of another process, if no change does. */
+  answer(handle: number, id: string, reply: Uint8Array): void {
+    this.#record(69, handle);
+    this.#text(id);
+    this.#bytes(reply);
+  }
+
+  /** Wants to hear how the run of another process's actor ends. */
+  watch(name: string): void {
+    this.#record(70, 0);
+    this.#text(name);
   }
 
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
@@ -275,7 +323,7 @@ export class InputWriter {
   }
 
   /** The rows of an embedding host, and what one of its batches takes. */
-  loaded(ticket: number, rows: readonly HostRow[], { limits, takesWhole, isAtomic }: HostTakes): void {
+  loaded(ticket: number, { count, out: rows }: PackedRows, { limits, takesWhole, isAtomic }: HostTakes): void {
     this.#record(40, ticket);
     this.#flag(limits !== undefined);
     if (limits !== undefined) {
@@ -284,11 +332,8 @@ export class InputWriter {
     }
     this.#flag(takesWhole);
     this.#flag(isAtomic);
-    this.out.varint(rows.length);
-    for (const { key, value } of rows) {
-      this.#bytes(key);
-      this.#bytes(value);
-    }
+    this.out.varint(count);
+    this.#bytes(rows.written());
   }
 
   notLoaded(ticket: number, why: string): void {

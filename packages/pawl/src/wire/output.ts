@@ -10,6 +10,7 @@ import {
   type Facts,
   HALTS,
   type Halt,
+  type HostRow,
   type OperationRecord,
   REFUSALS,
   type Refusal,
@@ -68,6 +69,11 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
   if (kind === 41) {
     const [actor, calls, after] = [reader.text(), reader.calls(), reader.calls()];
     return sink.write(handle, actor, calls, after);
+  }
+  if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind === 60) {
+    const gone = reader.flag();
+    return sink.actor(handle)?.retired(gone);
   }
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
@@ -220,6 +226,23 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else sink.resumeFailed(reader.problem());
 }
 
+/** What comes from other processes. */
+function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): void {
+  const problem = kind === 71 ? reader.problem() : undefined;
+  const name = reader.text();
+  if (kind === 70) {
+    const outcome = reader.flag() ? reader.outcome() : undefined;
+    return sink.outcome(name, outcome);
+  }
+  const id = reader.text();
+  if (kind === 68) {
+    const body = reader.bytes();
+    return sink.called(name, id, body);
+  }
+  const reply = reader.optionalBytes();
+  return sink.replied(name, id, reply ?? new Uint8Array(), problem);
+}
+
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
   if (kind === 22 || kind === 25) {
     const facts = reader.facts();
@@ -323,7 +346,9 @@ export class OutputReader {
   }
 
   calls(): DriverCall[] {
-    return Array.from({ length: this.number() }, () => this.call());
+    const calls: DriverCall[] = [];
+    for (let left = this.number(); left > 0; left--) calls.push(this.call());
+    return calls;
   }
 
   call(): DriverCall {
@@ -331,10 +356,7 @@ export class OutputReader {
       case 0:
         return { kind: "set", key: this.bytes(), value: this.bytes() };
       case 1:
-        return {
-          kind: "batch",
-          writes: Array.from({ length: this.number() }, () => ({ key: this.bytes(), value: this.bytes() })),
-        };
+        return { kind: "batch", writes: this.rows() };
       case 2:
         return { kind: "delete", key: this.bytes() };
       case 3:
@@ -350,6 +372,12 @@ export class OutputReader {
       default:
         return { kind: "completeMessage", id: this.text(), response: this.optionalBytes() };
     }
+  }
+
+  rows(): HostRow[] {
+    const rows: HostRow[] = [];
+    for (let left = this.number(); left > 0; left--) rows.push({ key: this.bytes(), value: this.bytes() });
+    return rows;
   }
 
   told(): Told {

@@ -1,5 +1,6 @@
 /** What is in the records, either way. */
 import type { FailureRecord } from "../failure.ts";
+import { ByteWriter } from "../values/index.ts";
 
 /** What an attempt wrote, as its settle call carries it. */
 export interface Writes {
@@ -88,6 +89,21 @@ export interface HostMessage {
 export interface HostRow {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+}
+
+/** Many rows, one after another, each part with its length before it. */
+export class PackedRows {
+  readonly out: ByteWriter = new ByteWriter(4096);
+  count = 0;
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    const { out } = this;
+    out.varint(key.length);
+    out.bytes(key);
+    out.varint(value.length);
+    out.bytes(value);
+    this.count += 1;
+  }
 }
 
 /** What a host's driver takes. */

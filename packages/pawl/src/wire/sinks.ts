@@ -87,6 +87,8 @@ export interface ActorSink {
   openFailed(problem: StoreProblem): void;
   lost(problem: StoreProblem): void;
   reopened(facts: Facts): void;
+  /** Whether the engine has forgotten an actor that it was asked to forget. */
+  retired(gone: boolean): void;
 }
 
 /** Whoever the rest is for. */
@@ -97,6 +99,12 @@ export interface EngineSink {
   wake(name: string): void;
   resumed(): void;
   resumeFailed(problem: StoreProblem): void;
+  /** Another process asks something of an actor of ours; it may do so again until it has the reply. */
+  called(name: string, id: string, body: Uint8Array): void;
+  /** The reply to a call from here; with a problem: the call was not made. */
+  replied(name: string, id: string, reply: Uint8Array, problem: StoreProblem | undefined): void;
+  /** How the run of another process's actor has ended; undefined: it is parked. */
+  outcome(name: string, outcome: RunOutcome | undefined): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
   /** The rows of an embedding host's actor are wanted. */

@@ -12,6 +12,10 @@ const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const DOCUMENTS: readonly (readonly [document: string, programs: number])[] = [
   ["README.md", 2],
   ["docs/cookbook.md", 10],
+  ["docs/from-temporal.md", 1],
+  ["docs/from-restate.md", 1],
+  ["docs/from-dbos.md", 1],
+  ["docs/from-rivetkit.md", 1],
 ];
 
 describe.each(DOCUMENTS)("%s", (document, expected) => {

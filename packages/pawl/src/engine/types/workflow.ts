@@ -1,7 +1,7 @@
 /** What workflow code and its host see of a run. Durations and intervals are milliseconds, times epoch milliseconds. */
 
 import type { Logger } from "../../log.ts";
-import type { RAW_STATE } from "../../symbols.ts";
+import type { Raw } from "../../symbols.ts";
 import type { EntryKindType, WorkflowError, WorkflowHistorySnapshot, WorkflowState } from "./history.ts";
 
 export interface WorkflowQueueNextOptions {
@@ -192,10 +192,8 @@ export interface EngineActor<S> {
 }
 
 /** A cell in the hands of an attempt. */
-export interface OpenCell<T> {
+export interface OpenCell<T> extends Raw<T> {
   value: T;
-  /** A plain, detached copy, with this attempt's writes: `RAW_STATE` of `pawl`. */
-  [RAW_STATE](): T;
 }
 
 /** One attempt: of a transaction, a step, or a handler that undoes one. */

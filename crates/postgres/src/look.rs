@@ -1,0 +1,187 @@
+//! Looking for work: what other processes have left for this one, and what nobody has taken up.
+//!
+//! One law: **whatever is found is handed on before it is noted as known**, so that what is lost on the way is found again.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pawl_store::{ActorId, Call, Completion, Due, News};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error as PgError, Row, Statement};
+
+use crate::names::{decode, encode};
+use crate::queue::Queue;
+
+/// So many actors with work, or calls, are taken up at once.
+const PAGE: i64 = 200;
+/// How long a call is kept, whether or not it has a reply: then it is not made any more.
+pub(crate) const KEPT_SECONDS: i64 = 600;
+/// How often calls are told again that have no reply yet.
+const AGAIN: Duration = Duration::from_secs(2);
+
+const ORPHAN: &str =
+    "(a.owner IS NULL OR NOT EXISTS (SELECT 1 FROM {s}.process p WHERE p.id = a.owner AND p.expires > now()))";
+/// Those that somebody is taking right now are left out.
+const ALARMED: &str = "SELECT a.namespace, a.id, a.alarm, a.status = 'parked' FROM {s}.actor a \
+                       WHERE a.alarm <= CAST(extract(epoch FROM now()) * 1000 AS BIGINT) AND {orphan} LIMIT {page} \
+                       FOR UPDATE OF a SKIP LOCKED";
+const RECEIVERS: &str = "SELECT DISTINCT i.namespace, i.receiver FROM {s}.inbox i LEFT JOIN {s}.actor a \
+                         ON a.namespace = i.namespace AND a.id = i.receiver WHERE {orphan} \
+                         OR (a.owner = $1 AND (i.known IS NULL OR i.known <> $1)) LIMIT {page}";
+const CALLED: &str = "SELECT c.namespace, c.receiver, c.id, c.body, COALESCE(a.owner = $1, FALSE) FROM {s}.call c LEFT JOIN {s}.actor a \
+                      ON a.namespace = c.namespace AND a.id = c.receiver WHERE c.reply IS NULL \
+                      AND c.at > now() - INTERVAL '{kept} s' AND ({orphan} \
+                      OR (a.owner = $1 AND ($2 OR c.known IS NULL OR c.known <> $1))) ORDER BY c.at LIMIT {page}";
+const KNOWN: &str = "UPDATE {s}.call AS c SET known = $4 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), \
+                     CAST($3 AS TEXT[])) AS v(namespace, receiver, id) WHERE c.namespace = v.namespace \
+                     AND c.receiver = v.receiver AND c.id = v.id";
+const REPLIED: &str = "SELECT c.namespace, c.receiver, c.id, c.reply FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), \
+                       CAST($3 AS TEXT[])) AS v(namespace, receiver, id) JOIN {s}.call c ON c.namespace = v.namespace \
+                       AND c.receiver = v.receiver AND c.id = v.id WHERE c.reply IS NOT NULL";
+const HALTED: &str = "SELECT a.namespace, a.id FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) AS v(namespace, id) \
+                      JOIN {s}.actor a ON a.namespace = v.namespace AND a.id = v.id \
+                      WHERE a.status IN ('completed', 'failed', 'cancelled', 'parked')";
+
+/// The statements with which one session looks.
+pub(crate) struct Look<'a> {
+    process: i64,
+    queue: &'a Queue,
+    alarmed: Statement,
+    receivers: Statement,
+    called: Statement,
+    known: Statement,
+    replied: Statement,
+    halted: Statement,
+    /// When every call that has no reply was told last: of a new session nobody knows what its predecessor has told.
+    told: Option<Instant>,
+}
+
+impl<'a> Look<'a> {
+    pub(crate) async fn prepare(
+        client: &Client,
+        schema: &str,
+        process: u64,
+        queue: &'a Queue,
+    ) -> Result<Look<'a>, PgError> {
+        let text = |sql: &str| {
+            let sql = sql.replace("{orphan}", ORPHAN).replace("{s}", schema);
+            sql.replace("{page}", &PAGE.to_string()).replace("{kept}", &KEPT_SECONDS.to_string())
+        };
+        Ok(Look {
+            process: process.cast_signed(),
+            queue,
+            alarmed: client.prepare(&text(ALARMED)).await?,
+            receivers: client.prepare(&text(RECEIVERS)).await?,
+            called: client.prepare(&text(CALLED)).await?,
+            known: client.prepare(&text(KNOWN)).await?,
+            replied: client.prepare(&text(REPLIED)).await?,
+            halted: client.prepare(&text(HALTED)).await?,
+            told: None,
+        })
+    }
+
+    /// Tells the queue of everything that is found. Returns whether to look again soon: somebody waits for an actor that is
+    /// about to be taken over.
+    pub(crate) async fn look(&mut self, client: &Client) -> Result<bool, PgError> {
+        let again = self.told.is_none_or(|told| told.elapsed() > AGAIN);
+        if again {
+            self.told = Some(Instant::now());
+        }
+        let us = self.process;
+        let (one, two): ([Param<'_>; 1], [Param<'_>; 2]) = ([&us], [&us, &again]);
+        let (alarmed, receivers, called) = tokio::try_join!(
+            client.query(&self.alarmed, &[]),
+            client.query(&self.receivers, &one),
+            client.query(&self.called, &two),
+        )?;
+        let mut due: Vec<Due> = alarmed.iter().map(alarmed_actor).collect();
+        let (ours, orphans): (Vec<&Row>, Vec<&Row>) = called.iter().partition(|row| row.get::<_, bool>(4));
+        let waited_for: BTreeSet<ActorId> = receivers.iter().chain(orphans.iter().copied()).map(id).collect();
+        due.extend(waited_for.into_iter().map(|actor| Due { actor, alarm: None, inbox: true, parked: false }));
+        if !due.is_empty() {
+            self.queue.tell(Completion::Woken(due));
+        }
+        self.hand_on(client, &ours).await?;
+        self.replies(client).await?;
+        self.halts(client).await?;
+        Ok(!orphans.is_empty())
+    }
+
+    /// Calls of actors of ours.
+    async fn hand_on(&self, client: &Client, rows: &[&Row]) -> Result<(), PgError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let calls: Vec<Call> = rows.iter().map(|row| call(row)).collect();
+        self.queue.tell(Completion::News(News::Called(calls.clone())));
+        let (namespaces, receivers, ids) = columns(calls.iter().map(|call| (&call.actor, &call.id)));
+        client.execute(&self.known, &[&namespaces, &receivers, &ids, &self.process]).await.map(|_| ())
+    }
+
+    /// Replies to calls from here.
+    async fn replies(&self, client: &Client) -> Result<(), PgError> {
+        let awaited: Vec<(ActorId, Arc<str>)> = {
+            let mut awaited = self.queue.awaited();
+            let kept = Duration::from_secs(KEPT_SECONDS.unsigned_abs());
+            awaited.calls.retain(|_, since| since.elapsed() < kept);
+            awaited.calls.keys().cloned().collect()
+        };
+        if awaited.is_empty() {
+            return Ok(());
+        }
+        let (namespaces, receivers, ids) = columns(awaited.iter().map(|(actor, id)| (actor, id)));
+        for row in client.query(&self.replied, &[&namespaces, &receivers, &ids]).await? {
+            let (actor, call): (ActorId, Arc<str>) = (id(&row), decode(row.get(2)).into());
+            if self.queue.awaited().calls.remove(&(actor.clone(), call.clone())).is_some() {
+                let reply = Ok(Bytes::copy_from_slice(row.get(3)));
+                self.queue.tell(Completion::News(News::Replied { actor, id: call, reply }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs whose end is awaited here.
+    async fn halts(&self, client: &Client) -> Result<(), PgError> {
+        let awaited: Vec<ActorId> = self.queue.awaited().runs.iter().cloned().collect();
+        if awaited.is_empty() {
+            return Ok(());
+        }
+        let (namespaces, ids): (Vec<_>, Vec<_>) =
+            awaited.iter().map(|actor| (encode(&actor.namespace), encode(&actor.name))).unzip();
+        for row in client.query(&self.halted, &[&namespaces, &ids]).await? {
+            let actor = id(&row);
+            if self.queue.awaited().runs.remove(&actor) {
+                self.queue.tell(Completion::News(News::Halted(actor)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn id(row: &Row) -> ActorId {
+    ActorId::new(decode(row.get(0)), decode(row.get(1)))
+}
+
+fn alarmed_actor(row: &Row) -> Due {
+    Due { actor: id(row), alarm: row.get(2), inbox: false, parked: row.get(3) }
+}
+
+fn call(row: &Row) -> Call {
+    Call { actor: id(row), id: decode(row.get(2)).into(), body: Bytes::copy_from_slice(row.get(3)) }
+}
+
+type Param<'a> = &'a (dyn ToSql + Sync);
+type Column<'a> = Vec<Cow<'a, str>>;
+
+fn columns<'a>(calls: impl Iterator<Item = (&'a ActorId, &'a Arc<str>)>) -> (Column<'a>, Column<'a>, Column<'a>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for (actor, id) in calls {
+        columns.0.push(encode(&actor.namespace));
+        columns.1.push(encode(&actor.name));
+        columns.2.push(encode(id));
+    }
+    columns
+}
