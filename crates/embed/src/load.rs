@@ -192,9 +192,6 @@ impl Stored {
                 self.page = Page::read(first, last, &value);
             }
         }
-        if newest > 0 && !self.changes.contains_key(&newest) {
-            return Err(Damage::new(keys::change(newest), "nothing, where the head has its newest change"));
-        }
         for base in self.head.iter().flat_map(|head| &head.cells) {
             self.cells.insert(base.cell.clone(), read_cell(base, &mut own.chunks)?);
         }

@@ -187,27 +187,24 @@ fn any_name_and_any_row_of_ours_that_is_needed_and_gone_is_named() {
         (1..70).for_each(|index| writer.name(index, &format!("name {index}")));
     });
     let base = change(next + 1, Status::Completed, |writer| writer.base("cell", &Bytes::from_static(&[0xa0]), 1));
-    let delta = |seq| change(seq, Status::Completed, |writer| writer.delta("cell", &Bytes::from_static(&[1])));
+    // Too long to share a row.
+    let long = Bytes::from(vec![1; 1_300]);
+    let delta = |seq| change(seq, Status::Completed, |writer| writer.delta("cell", &long));
     let changes = vec![names, base, delta(next + 2), delta(next + 3), delta(next + 4)];
     assert!(is_yes(process.commit(opened.epoch, changes)));
     let good = process.driver.clone();
     // Entries and the rows of the run may be taken away by another engine; checksums of names are only looked at.
     let own = good.rows.keys().filter(|key| key[1] == 1 || (key[1] == 9 && key.get(3) != Some(&6)));
     let whole = reopened(&good).changes;
-    let mut dead = 0;
     for key in own {
         let mut damaged = good.clone();
         damaged.rows.remove(key);
         match Process::new(damaged.clone(), Limits::NONE).open().unwrap() {
             // A row of which nothing is needed any more waits to be deleted.
-            Ok(opened) => {
-                assert_eq!(opened.changes, whole, "without {}", hex(key));
-                dead += 1;
-            }
+            Ok(opened) => assert_eq!(opened.changes, whole, "without {}", hex(key)),
             Err(_) => refused(damaged, key),
         }
     }
-    assert_eq!(dead, 3, "the changes that only completed, registered names and wrote a base");
 }
 
 #[test]
