@@ -1,5 +1,5 @@
 /** What a workflow's function, and each callback in it, is given: named entries, one at a time. */
-import { checkPolicy, isShortText, POLICY_MEMBERS, refuseUnknown } from "../actor.ts";
+import { checkPolicy, isShortText } from "../actor.ts";
 import { encodeGiven } from "../attempt.ts";
 import { CallersContext } from "../callers-context.ts";
 import { type Duration, milliseconds, pointInTime, type Time } from "../duration.ts";
@@ -8,15 +8,31 @@ import type { Logger } from "../log.ts";
 import * as say from "../messages.ts";
 import type { Body, Wait } from "../seam.ts";
 import type { EntryKind, StepOptions, Types } from "../types.ts";
-import { EPHEMERAL, EXCLUSIVE, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
+import type { ForkRule } from "../wire.ts";
+import { type CaughtFailure, type ForkOperation, type LoopOperation, NOTHING } from "./operation.ts";
 import {
-  type CaughtFailure,
-  type ForkOperation,
-  type Handlers,
-  type LoopOperation,
-  NOTHING,
-  type StepOperation,
-} from "./operation.ts";
+  applyOf,
+  BATCH_OPTIONS,
+  type BatchArguments,
+  type Each,
+  ENTRY_KINDS,
+  handlersOf,
+  known,
+  LOOP_OPTIONS,
+  type LoopArguments,
+  MAP_OPTIONS,
+  type MapArguments,
+  MOST,
+  MOST_ITEMS,
+  MOST_MESSAGES,
+  mustRun,
+  NEXT_OPTIONS,
+  type NextArguments,
+  type Queue,
+  STEP_OPTIONS,
+  traitsOf,
+  WAIT_ROWS,
+} from "./pawl-arguments.ts";
 import type { RunOwner } from "./run.ts";
 import { type Begun, NO_ROWS, refused, type ScopeContext } from "./scope-context.ts";
 
@@ -424,10 +440,6 @@ function loggerOf(context: ScopeContext): Logger {
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-function mustRun(what: string, run: unknown): void {
-  if (typeof run !== "function") throw say.noFunction(what, run);
-}
-
 function succeeded(value: unknown): unknown {
   return { ok: true, value };
 }
@@ -446,97 +458,4 @@ function caughtByBlock(block: string, error: unknown): unknown {
   }
   if (record.kind !== "rollback") return undefined;
   return { ok: false, failure: { kind: "rollback", name: block, attempts: 0, error: toFailure(record) } };
-}
-
-function handlersOf(options: StepOptions<Types, unknown>, name: string): Handlers | undefined {
-  const { rollback, rollbackAttempted } = options;
-  if (rollback === undefined && rollbackAttempted === undefined) return undefined;
-  for (const handler of [rollback, rollbackAttempted])
-    if (handler !== undefined) mustRun(`a handler that undoes step "${name}"`, handler);
-  return { committed: rollback, attempted: rollbackAttempted } as unknown as Handlers;
-}
-
-function applyOf({ apply }: StepOptions<Types, unknown>, name: string): StepOperation["apply"] {
-  if (apply !== undefined) mustRun(`apply of step "${name}"`, apply);
-  return apply as unknown as StepOperation["apply"];
-}
-
-function traitsOf(options: StepOptions<Types, unknown> | undefined, handlers: Handlers | undefined): number {
-  if (options === undefined) return 0;
-  const { ephemeral = false, exclusive = false } = options;
-  for (const [name, value] of Object.entries({ ephemeral, exclusive }))
-    if (typeof value !== "boolean")
-      throw say.badArgument(`${name} of step "${options.name}" is neither true nor false.
-  found     ${say.shown(value)}
-  expected  true or false`);
-  const undo = handlers?.committed === undefined ? 0 : UNDO;
-  const attempted = handlers?.attempted === undefined ? 0 : UNDO_ATTEMPTED;
-  return (ephemeral ? EPHEMERAL : 0) | undo | attempted | (exclusive ? EXCLUSIVE : 0);
-}
-
-type Each = (ctx: unknown, item: unknown, index: number) => unknown;
-
-interface MapArguments {
-  readonly concurrency?: number;
-}
-
-interface Queue {
-  next(name: string, options?: NextArguments): Promise<unknown>;
-  nextBatch(name: string, options: BatchArguments): Promise<unknown>;
-}
-
-interface LoopArguments {
-  readonly name: string;
-  readonly state?: unknown;
-  readonly keep?: number;
-  readonly run: LoopOperation["body"] | undefined;
-}
-
-interface NextArguments {
-  readonly names?: readonly string[];
-  readonly timeout?: Duration;
-}
-
-interface BatchArguments extends NextArguments {
-  readonly count?: number;
-}
-
-const MOST = 0xffff_ffff;
-/** As many operations as a run may have pending. */
-const MOST_ITEMS = 100_000;
-/** As many as an inbox holds. */
-const MOST_MESSAGES = 10_000;
-const LOOP_OPTIONS = ["name", "state", "keep", "run"];
-const MAP_OPTIONS = ["concurrency"];
-const NEXT_OPTIONS = ["names", "timeout"];
-const BATCH_OPTIONS = ["names", "timeout", "count"];
-/** A wait's rows (engine behaviour 4.4.7): the first message, how many there were, and the deadline. */
-const WAIT_ROWS = [":0", ":count", ":deadline"];
-const STEP_OPTIONS = [
-  "name",
-  "run",
-  "exclusive",
-  "ephemeral",
-  "apply",
-  "rollback",
-  "rollbackAttempted",
-  ...POLICY_MEMBERS,
-];
-const ENTRY_KINDS: readonly EntryKind[] = [
-  "step",
-  "loop",
-  "sleep",
-  "message",
-  "join",
-  "race",
-  "map",
-  "try",
-  "rollback",
-  "version_check",
-];
-
-/** The options, if there is none that is not known. */
-function known<T extends object>(options: T, names: readonly string[], what: string): T {
-  refuseUnknown(options, names, what);
-  return options;
 }
