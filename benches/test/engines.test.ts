@@ -4,6 +4,7 @@ import { embedded } from "../src/engines/embedded.ts";
 import { memory } from "../src/engines/memory.ts";
 import { pawl } from "../src/engines/pawl.ts";
 import { PlainDriver } from "../src/engines/plain-driver.ts";
+import { resume } from "../src/engines/resume.ts";
 import { cloning, immer } from "../src/engines/rivals.ts";
 import { rivet } from "../src/engines/rivet.ts";
 import { state } from "../src/engines/state.ts";
@@ -83,6 +84,15 @@ it.each(["memory", "sqlite"] as const)(
     for (const { heap, resident } of held) expect(resident).toBeGreaterThan(heap);
   },
 );
+
+it("the bench of going on from disk finishes what was recorded, whatever has closed", async () => {
+  await inNewFolder(async (folder) => {
+    await resume.record(folder, 200);
+    const { ms, stored } = await resume.resume(folder, folder);
+    expect(ms).toBeGreaterThan(0);
+    expect(stored).toBeGreaterThan(10_000);
+  });
+});
 
 describe("the peer's plain driver", () => {
   const key = (...bytes: number[]): Uint8Array => new Uint8Array(bytes);

@@ -34,55 +34,77 @@ function find(program: string): string | undefined {
 }
 
 export class PostgresServer {
-  readonly #folder: string;
+  /** Holds `data`, the log, and whatever a test puts there. */
+  readonly folder: string;
   readonly #port: number;
+  readonly #settings: readonly string[];
   #guard: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number) {
-    this.#folder = folder;
+  private constructor(folder: string, port: number, settings: readonly string[]) {
+    this.folder = folder;
     this.#port = port;
+    this.#settings = settings;
   }
 
-  static async start(): Promise<PostgresServer> {
-    const initdb = find("initdb");
-    if (initdb === undefined) throw new Error(MISSING);
-    const folder = mkdtempSync(join(tmpdir(), "pawl-postgres-"));
-    if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
-    const made = spawnSync(initdb, ["-D", "data", "-U", "pawl", "-A", "trust", "-E", "UTF8", "--no-sync"], {
-      cwd: folder,
-      env: { ...process.env, LC_ALL: "C" },
-      encoding: "utf8",
-      ...user,
-    });
-    if (made.status !== 0) throw new Error(`initdb has failed: ${made.stderr}`);
-    const server = new PostgresServer(folder, await freePort());
+  /** `settings`: of the server, `name=value`. `prepare` is told the folder before the server starts the first time. */
+  static async start(settings: readonly string[] = [], prepare?: (folder: string) => void): Promise<PostgresServer> {
+    const folder = newFolder();
+    run("initdb", ["-D", "data", "-U", "pawl", "-A", "trust", "-E", "UTF8", "--no-sync"], folder);
+    prepare?.(folder);
+    const server = new PostgresServer(folder, await freePort(), settings);
     await server.resume();
     return server;
   }
 
-  /** The URL of a store in a schema; `more` are further options of it. */
-  url(schema: string, more: string = ""): string {
-    return `postgres://pawl@127.0.0.1:${this.#port}/postgres?sslmode=disable&schema=${schema}${more}`;
+  /** Another server that follows this one, until it is promoted. */
+  async standby(): Promise<PostgresServer> {
+    const folder = newFolder();
+    const source = ["-h", "127.0.0.1", "-p", `${this.#port}`, "-U", "pawl"];
+    run("pg_basebackup", [...source, "-D", "data", "-R", "-X", "stream", "--no-sync", "-c", "fast"], folder);
+    const server = new PostgresServer(folder, await freePort(), []);
+    await server.resume();
+    return server;
+  }
+
+  /** Makes a standby the primary. */
+  promote(): void {
+    run("pg_ctl", ["promote", "-D", "data"], this.folder);
+  }
+
+  /** Runs statements, as the owner of everything. */
+  sql(text: string): string {
+    const server = ["-h", "127.0.0.1", "-p", `${this.#port}`, "-U", "pawl", "-d", "postgres"];
+    return run("psql", [...server, "-v", "ON_ERROR_STOP=1", "-A", "-t", "-c", text], this.folder);
+  }
+
+  get host(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** The URL of a store in a schema; `more` are further options of it; `others`: where else the primary may be. */
+  url(schema: string, more: string = "", others: readonly PostgresServer[] = []): string {
+    const hosts = [this, ...others].map(({ host }) => host).join(",");
+    return `postgres://pawl@${hosts}/postgres?sslmode=disable&schema=${schema}${more}`;
   }
 
   /** Starts it, the first time or again after `kill`. After a kill its children may hold shared memory for a moment. */
   async resume(): Promise<void> {
     const given = Date.now() + PATIENCE_MS;
     while (!(await this.#tryResume())) {
-      if (Date.now() > given) throw new Error(`PostgreSQL does not start:\n${readFileSync(join(this.#folder, "log"))}`);
+      if (Date.now() > given) throw new Error(`PostgreSQL does not start:\n${readFileSync(join(this.folder, "log"))}`);
       await setTimeout(100);
     }
   }
 
   async #tryResume(): Promise<boolean> {
-    const settings = ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"];
-    const args = ["-D", "data", "-k", this.#folder, "-p", `${this.#port}`, ...settings];
+    const settings = ["listen_addresses=127.0.0.1", "max_connections=200", ...this.#settings];
+    const args = ["-D", "data", "-k", this.folder, "-p", `${this.#port}`, ...settings.flatMap((it) => ["-c", it])];
     const guard = spawn("sh", ["-c", GUARD, find("postgres") ?? "postgres", ...args], {
-      cwd: this.#folder,
+      cwd: this.folder,
       stdio: ["pipe", "ignore", "ignore"],
       ...user,
     });
-    const state = join(this.#folder, "data/postmaster.pid");
+    const state = join(this.folder, "data/postmaster.pid");
     while (guard.exitCode === null && guard.signalCode === null) {
       if (existsSync(state) && readFileSync(state, "utf8").includes("ready")) {
         this.#guard = guard;
@@ -107,8 +129,24 @@ export class PostgresServer {
 
   async stop(): Promise<void> {
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "pawl-postgres-"));
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
+  return folder;
+}
+
+/** Runs one of PostgreSQL's programs to its end; returns what it says. */
+function run(program: string, args: readonly string[], folder: string): string {
+  const path = find(program);
+  if (path === undefined) throw new Error(MISSING);
+  const env = { ...process.env, LC_ALL: "C" };
+  const ended = spawnSync(path, args, { cwd: folder, env, encoding: "utf8", ...user });
+  if (ended.status !== 0) throw new Error(`${program} has failed: ${ended.stderr}`);
+  return ended.stdout.trim();
 }
 
 function freePort(): Promise<number> {

@@ -8,6 +8,7 @@ export const hosts = {
   stateMemory: async () => (await import("./state-memory.ts")).stateMemory,
   cloning: async () => (await import("./rivals.ts")).cloning,
   immer: async () => (await import("./rivals.ts")).immer,
+  resume: async () => (await import("./resume.ts")).resume,
   memory: async () => (await import("./memory.ts")).memory,
   machine: async () => (await import("./machine.ts")).machine,
 } as const;

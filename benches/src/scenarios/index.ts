@@ -2,6 +2,7 @@
 import type { Effort, Progress, Section } from "../section.ts";
 import { a1, a2, a3, a3e, a4, a6 } from "./in-memory.ts";
 import { a2m } from "./memory.ts";
+import { r } from "./resume.ts";
 import { b } from "./state.ts";
 import { b5 } from "./state-memory.ts";
 import { b2, b3, b4, b6 } from "./state-work.ts";
@@ -20,4 +21,5 @@ export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progr
   B4: b4,
   B5: b5,
   B6: b6,
+  R: r,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pawl_store::{ActorId, Change, Due, InboxRow, Put, Status};
+use pawl_store::{ActorId, Change, Completion, Due, InboxRow, Listed, Put, Request, Status};
 
 use super::Case;
 use crate::driver::{Driver, Factory, actor, change};
@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("an actor is listed while it has an alarm", alarmed),
     ("an actor is listed while a message waits for it, before it exists, too", waiting),
     ("pages in order of id leave nothing out and repeat nothing", pages),
+    ("every actor is listed with its row, in pages, and none of another namespace", actors),
     ("a list starts behind an actor whether or not that one is there", behind_anyone),
 ];
 
@@ -49,6 +50,28 @@ fn waiting(factory: &Factory) {
     assert_eq!(driver.due(None, 10), [listed(Some(7), true)]);
     driver.write(&actor("mail/1"), vec![Change { alarm: Some(7), take: vec![("order/1".into(), 2)], ..change(2) }]);
     assert_eq!(driver.due(None, 10), [listed(Some(7), false)]);
+}
+
+fn actors(factory: &Factory) {
+    let mut driver = factory().open();
+    for n in 0..5u64 {
+        driver.write(&actor(&format!("order/{n}")), vec![Change { status: Status::Waiting, ..change(1) }]);
+        driver.write(&ActorId::new("elsewhere", format!("order/{n}")), vec![change(1)]);
+    }
+    driver.write(&actor("order/1"), vec![Change { alarm: Some(7), status: Status::Failed, ..change(2) }]);
+    let mut list = |after: Option<&str>, limit| {
+        let namespace = actor("x/y").namespace;
+        match driver.ask(Request::Actors { namespace, after: after.map(Into::into), limit }) {
+            Completion::Actors(listed) => listed,
+            other => panic!("a list was asked for, and the answer is {other:?}"),
+        }
+    };
+    let names = |listed: &[Listed]| listed.iter().map(|listed| listed.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&list(None, 10)), ["order/0", "order/1", "order/2", "order/3", "order/4"]);
+    assert_eq!(names(&list(Some("order/1"), 2)), ["order/2", "order/3"]);
+    assert_eq!(names(&list(Some("order/4"), 2)), Vec::<String>::new());
+    let failed = &list(Some("order/0"), 1)[0].row;
+    assert_eq!((failed.seq, failed.alarm, failed.status), (2, Some(7), Status::Failed));
 }
 
 fn pages(factory: &Factory) {

@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("closed chunks come after the open ones when they are asked for", closed),
     ("chunks that no snapshot refers to are not read, and can be replaced and dropped", orphans),
     ("what was is read from the newest snapshot that is not beyond it", past),
+    ("a reading begins as far back as it is asked to, or as far back as anything is kept", since),
     ("what is no longer kept is state_unavailable, and what is now is still read", dropped),
     ("nothing is dropped that no snapshot holds", uncovered),
     ("a compaction of another epoch is fenced, and one that is older than what is there is refused", refused),
@@ -64,7 +65,11 @@ fn filled(driver: &mut Driver) {
 }
 
 fn read(driver: &mut Driver, up_to: u64, scopes: Scopes) -> Result<Past, StoreError> {
-    match driver.ask(Request::Read { actor: actor(NAME), up_to, scopes }) {
+    read_since(driver, u64::MAX, up_to, scopes)
+}
+
+fn read_since(driver: &mut Driver, since: u64, up_to: u64, scopes: Scopes) -> Result<Past, StoreError> {
+    match driver.ask(Request::Read { actor: actor(NAME), since, up_to, scopes }) {
         Completion::Read(past) => Ok(past),
         Completion::Failed(error) => Err(error),
         other => panic!("not read: {other:?}"),
@@ -127,6 +132,23 @@ fn past(factory: &Factory) {
     assert_eq!(then.snapshots, [snapshot(4, &[1, 2], &[3]), snapshot(8, &[4, 1], &[3, 5])]);
     assert_eq!(then.oldest_change, Some(1));
     assert_eq!(seqs(&read(&mut driver, u64::MAX, Scopes::Open).unwrap()), [9, 10]);
+}
+
+fn since(factory: &Factory) {
+    let mut driver = factory().open();
+    filled(&mut driver);
+    let begun = |past: &Past| (past.snapshot.as_ref().map(|snapshot| snapshot.seq), seqs(past));
+    let all = read_since(&mut driver, 1, u64::MAX, Scopes::Open).unwrap();
+    assert_eq!(begun(&all), (None, (1..=10).collect()));
+    for (since, expected) in [(4, None), (5, Some(4)), (8, Some(4)), (9, Some(8))] {
+        let then = read_since(&mut driver, since, u64::MAX, Scopes::Open).unwrap();
+        assert_eq!(begun(&then), (expected, (expected.unwrap_or(0) + 1..=10).collect()), "since {since}");
+    }
+    done(&mut driver, Compaction { drop_changes: Some(4), ..piece() });
+    let rest = read_since(&mut driver, 1, 9, Scopes::Open).unwrap();
+    assert_eq!((begun(&rest), rest.chunks.len()), ((Some(4), (5..=9).collect()), 2));
+    let gone = read_since(&mut driver, 1, 3, Scopes::Open).unwrap_err();
+    assert_eq!(gone.code, Code::StateUnavailable);
 }
 
 fn dropped(factory: &Factory) {

@@ -89,6 +89,10 @@ impl Actor {
         }
     }
 
+    pub(crate) fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
     pub fn has_run(&self) -> bool {
         self.run.is_some()
     }
@@ -110,6 +114,11 @@ impl Actor {
     /// Whether all that it would be loaded with is durable, the newest row's status and alarm among it.
     pub fn is_written(&self) -> bool {
         self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
+    }
+
+    /// The time of the newest change or message, in milliseconds since the epoch.
+    pub fn newest(&self) -> Time {
+        self.overlay.newest()
     }
 
     /// How often the run was recovered after it had been undone.
@@ -199,7 +208,7 @@ impl Actor {
 
     /// Takes an input in. Afterwards poll until there is nothing.
     pub fn handle(&mut self, now: Time, input: Input) {
-        self.overlay.now = self.overlay.now.max(now);
+        self.overlay.tell_time(now);
         self.route(input);
         self.release_held();
         self.overlay.inbox.ripen(self.overlay.now);

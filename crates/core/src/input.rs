@@ -66,6 +66,9 @@ pub enum Input {
         name: String,
         policy: Policy,
         traits: StepTraits,
+        /// When its first attempt has begun, by the adapter's clock; none: it runs once `Output::Execute` says so. Only a step
+        /// that is certain to be new may begin in the call (see `Told::replaying`).
+        begun: Option<Time>,
     },
     Sleep {
         scope: ScopeId,
@@ -224,10 +227,12 @@ pub enum Input {
     Retry {
         call: CallId,
     },
-    /// Go back to before the entry of this id, and on from there; none: from the start.
+    /// Go back to before the entry of this id, and on from there; none: from the start. `writes` becomes part of that: state
+    /// as it was. If there are any, a verdict on them comes first, as on an action's.
     Replay {
         call: CallId,
         entry_id: Option<String>,
+        writes: Writes,
     },
     /// Write down what the run waits for, so that the actor can be dropped.
     Suspend,
@@ -389,6 +394,8 @@ pub struct CellWrites {
 pub enum Iterated {
     /// On to the next iteration, with this state (`None`: `undefined`).
     Continue(Option<Bytes>),
+    /// The same, and the next iteration has begun, in the scope of the number that follows: `Output::Iterate` has allowed it.
+    Ahead(Option<Bytes>),
     /// The loop ends with this value (`None`: `undefined`).
     Break(Option<Bytes>),
     /// The callback threw; the error stays in the adapter.

@@ -43,6 +43,7 @@ pub mod key;
 mod load;
 pub mod output;
 pub mod overlay;
+pub mod past;
 pub mod retry;
 mod run;
 pub mod scope;

@@ -27,8 +27,9 @@ pub enum Output {
     Undo { op: OpId, attempt: u32, attempted: bool, output: Value },
     /// The attempt is dead: nothing that it still does counts.
     Abort { op: OpId, attempt: u32, reason: AbortReason },
-    /// Run the loop's callback with a context of this scope.
-    Iterate { op: OpId, scope: ScopeId, state: Value, replaying: bool },
+    /// Run the loop's callback with a context of this scope. `ahead`: so many of the iterations after it may begin before they
+    /// are asked for, in scopes of the numbers that follow.
+    Iterate { op: OpId, scope: ScopeId, state: Value, replaying: bool, ahead: u32 },
     /// Run this branch's callback with a context of this scope.
     Branch { op: OpId, scope: ScopeId, index: u32, replaying: bool },
     /// Run the try block's callback with a context of this scope.

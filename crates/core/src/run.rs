@@ -105,6 +105,10 @@ enum Kind {
         /// How many past iterations stay, and after how many the others go.
         keep: (u32, u32),
         scope: Option<ScopeId>,
+        /// How many iterations after the one in that scope may begin before they are asked for.
+        ahead: u32,
+        /// Where the next one has begun already.
+        begun: Option<ScopeId>,
     },
     Fork(Box<Branches>),
     Try {
@@ -347,9 +351,15 @@ impl Run {
         Some(self.history.names_of(place))
     }
 
-    /// The names on the way to a scope.
+    /// The names on the way to a scope, or to one for which a number is kept.
     pub fn path_of_scope(&self, scope: ScopeId) -> Option<Vec<String>> {
-        Some(self.history.names_of(self.scopes.get(&scope)?.node))
+        let Some(open) = self.scopes.get(&scope) else {
+            let (place, round) = self.kept_scope(scope)?;
+            let mut path = self.history.names_of(place);
+            path.push(format!("#{round}"));
+            return Some(path);
+        };
+        Some(self.history.names_of(open.node))
     }
 
     /// The round of a loop that a scope is; none for other scopes.
@@ -487,7 +497,9 @@ impl Run {
     /// Routes what is the run's own.
     pub fn handle(&mut self, overlay: &mut Overlay, input: Input) {
         match input {
-            Input::Step { scope, op, name, policy, traits } => self.step(overlay, (scope, op), name, policy, traits),
+            Input::Step { scope, op, name, policy, traits, begun } => {
+                self.step(overlay, (scope, op), name, (policy, traits), begun);
+            }
             Input::Sleep { scope, op, name, until } => self.sleep(overlay, scope, op, name, until),
             Input::Next { scope, op, wait } => self.next(overlay, scope, op, wait),
             Input::Loop { scope, op, name, state, keep, every } => {
@@ -521,7 +533,7 @@ impl Run {
             Input::Suspend => self.suspend(overlay),
             Input::Cancel { call, compensate, reason } => self.cancel(overlay, call, compensate, reason),
             Input::Retry { call } => self.retry(overlay, call),
-            Input::Replay { call, entry_id } => self.replay(overlay, call, entry_id.as_deref()),
+            Input::Replay { call, entry_id, writes } => self.replay(overlay, call, entry_id.as_deref(), writes),
             _ => {}
         }
     }

@@ -113,7 +113,14 @@ fn p8_a_step_is_told_its_result_when_it_is_durable() {
     let mut driver = Driver::new(true);
     let started = driver.feed(Input::Start(Start { reports: false, code_version: 0, embedded: None }));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
-    let step = Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY, traits: Default::default() };
+    let step = Input::Step {
+        scope,
+        op: 1,
+        name: "a".into(),
+        policy: harness::POLICY,
+        traits: Default::default(),
+        begun: None,
+    };
     assert_eq!(driver.feed(step), [Output::Execute { op: 1, attempt: 1 }]);
     let outcome = Outcome::Done { output: None, writes: Writes::default() };
     let settled = driver.feed(Input::Settle { op: 1, attempt: 1, outcome });
@@ -126,7 +133,14 @@ fn p3_a_failure_is_reported_when_its_record_is_durable() {
     let mut driver = Driver::new(true);
     let started = driver.feed(Input::Start(Start { reports: true, code_version: 0, embedded: None }));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
-    driver.feed(Input::Step { scope, op: 1, name: "a".into(), policy: harness::POLICY, traits: Default::default() });
+    driver.feed(Input::Step {
+        scope,
+        op: 1,
+        name: "a".into(),
+        policy: harness::POLICY,
+        traits: Default::default(),
+        begun: None,
+    });
     let failure =
         Failure { kind: FailureKind::Critical, name: "E".into(), message: "m".into(), stack: None, fields: None };
     assert_eq!(

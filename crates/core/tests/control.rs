@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{Attempt::*, Do, Do::*, Lost, World};
-use pawl_core::input::Input;
+use pawl_core::input::{Input, Writes};
 use pawl_core::output::{RunOutcome, Status};
 use pawl_core::scope::ForkRule::*;
 
@@ -55,7 +55,11 @@ fn going_back_into_loops_that_are_past_runs_them_again() {
     {
         let mut world = whole.clone();
         let entry_id = Some(id_of(&mut world, &program, path));
-        assert_eq!(then(&mut world, &program, Input::Replay { call: 2, entry_id }), completed(), "{path}");
+        assert_eq!(
+            then(&mut world, &program, Input::Replay { call: 2, entry_id, writes: Writes::default() }),
+            completed(),
+            "{path}"
+        );
         assert_eq!(world.executed.first().map(String::as_str), Some(first), "{path}: {:?}", world.executed);
         assert_eq!(world.picture(), whole.picture(), "{path}");
     }
@@ -108,7 +112,11 @@ fn what_is_noted_when_a_run_goes_back_is_not_written_over_what_comes_after() {
     for at in 1..whole.batches {
         let mut world = World { lose: Some((at, Lost::BeforeAcknowledged)), ..World::new() };
         drop(world.open(&program).finish(&[]));
-        assert_eq!(then(&mut world, &program, Input::Replay { call: 2, entry_id: None }), completed(), "batch {at}");
+        assert_eq!(
+            then(&mut world, &program, Input::Replay { call: 2, entry_id: None, writes: Writes::default() }),
+            completed(),
+            "batch {at}"
+        );
         assert_eq!(world.picture(), whole.picture(), "batch {at}");
     }
 }

@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{Attempt, Attempt::*, Do, Do::*, World};
-use pawl_core::input::Input;
+use pawl_core::input::{Input, Writes};
 use pawl_core::scope::ForkRule::*;
 use proptest::prelude::*;
 
@@ -117,10 +117,10 @@ proptest! {
         kills in proptest::collection::vec(0usize..60, 0..5),
         messages in proptest::collection::vec(prop_oneof![Just("n0"), Just("n1"), Just("n2")], 0..4),
         seed in any::<u64>(),
-        evicts in any::<bool>(),
+        (evicts, eager) in any::<(bool, bool)>(),
         reports in any::<bool>(),
     ) {
-        let mut world = World { kills, seed: Some(seed), evicts, reports, ..World::new() };
+        let mut world = World { kills, seed: Some(seed), evicts, eager, reports, ..World::new() };
         world.run(&program, &messages);
         assert_same_order(&world);
         world.assert_undone(&UNDONE, "at random");
@@ -152,7 +152,7 @@ fn operate(life: &mut harness::Life<'_>, operator: &Operator) {
             let entries = life.actor.entries();
             let mut steps = entries.iter().filter(|entry| entry.kind() == "step");
             let entry_id = at.and_then(|at| Some(steps.nth(at)?.recorded.entry.id.clone()));
-            Input::Replay { call: 7, entry_id }
+            Input::Replay { call: 7, entry_id, writes: Writes::default() }
         }
     };
     life.operate(input);
@@ -167,9 +167,9 @@ proptest! {
         kills in proptest::collection::vec(0usize..60, 0..5),
         operators in proptest::collection::vec((0usize..5, operator()), 1..4),
         seed in any::<u64>(),
-        evicts in any::<bool>(),
+        (evicts, eager) in any::<(bool, bool)>(),
     ) {
-        let mut world = World { kills, seed: Some(seed), evicts, ..World::new() };
+        let mut world = World { kills, seed: Some(seed), evicts, eager, ..World::new() };
         let mut operators = operators.into_iter();
         for _ in 0..200 {
             let Some((progress, operator)) = operators.next() else { break };

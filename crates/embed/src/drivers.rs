@@ -145,6 +145,7 @@ impl Drivers {
             (Phase::Closed, _) => return self.complete(ticket, Completion::Failed(error::closed())),
             // Each host knows its own actors, and wakes them by their drivers' alarms.
             (Phase::Open, Request::Alarms { .. }) => return self.complete(ticket, Completion::Alarms(Vec::new())),
+            (Phase::Open, Request::Actors { .. }) => return self.complete(ticket, Completion::Actors(Vec::new())),
             // A host's rows are the other engine's: there are no snapshots among them, and nothing before what is there.
             (Phase::Open, Request::Compact(_)) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::no_snapshots())));

@@ -81,7 +81,7 @@ impl Life {
             timeout_ms: Some(30_000),
             retry_on_timeout: false,
         };
-        self.actor(ActorInput::Step { scope, op, name: name.into(), policy, traits: Default::default() });
+        self.actor(ActorInput::Step { scope, op, name: name.into(), policy, traits: Default::default(), begun: None });
         let outcome = Outcome::Done { output: Some(Bytes::from_static(&[1])), writes: Writes::default() };
         self.actor(ActorInput::Settle { op, attempt: 1, outcome });
     }

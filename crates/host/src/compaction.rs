@@ -20,7 +20,7 @@ use crate::table::{Entry, Handle};
 const LEAST_BYTES: u64 = 256 << 10;
 /// What a change costs beside its body.
 const CHANGE_BYTES: u64 = 64;
-/// An actor is due at the latest when this part of all that is kept of it was appended.
+/// Where all that is kept of an actor had to be read, it is not due again before this part of that was appended.
 const SHARE_OF_ALL: u64 = 16;
 /// How much one transaction writes, and how many rows it deletes.
 const PIECE_BYTES: usize = 1 << 20;
@@ -54,6 +54,10 @@ struct Task {
     handle: Handle,
     actor: ActorId,
     epoch: u64,
+    /// The change up to which it goes.
+    up_to: u64,
+    /// What has been read.
+    scopes: Scopes,
     /// What the store is doing for it.
     ticket: Option<Ticket>,
     pieces: VecDeque<Compaction>,
@@ -65,10 +69,10 @@ impl Compactor {
         Compactor { retention, wake, planner: None, growth: FxHashMap::default(), task: None, tasks: 0 }
     }
 
-    /// An actor was loaded from these changes after a snapshot whose open part and all of whose parts have so many bytes.
-    pub(crate) fn opened(&mut self, handle: Handle, bodies: impl Iterator<Item = usize>, sizes: (u64, u64)) {
+    /// An actor was loaded from these changes after a snapshot whose open part has so many bytes.
+    pub(crate) fn opened(&mut self, handle: Handle, bodies: impl Iterator<Item = usize>, open: u64) {
         let appended = bodies.map(|bytes| bytes as u64 + CHANGE_BYTES).sum();
-        self.growth.insert(handle, Growth { appended, due_at: due_at(sizes) });
+        self.growth.insert(handle, Growth { appended, due_at: due_at((open, 0)) });
     }
 
     pub(crate) fn appended(&mut self, handle: Handle, bytes: usize) {
@@ -134,9 +138,25 @@ impl Host {
         let (number, ticket) = (compactor.tasks, self.next_ticket);
         self.next_ticket += 1;
         let (pieces, due_at) = (VecDeque::new(), LEAST_BYTES);
-        compactor.task =
-            Some(Task { number, handle, actor: actor.clone(), epoch, ticket: Some(ticket), pieces, due_at });
-        self.store.submit(ticket, Request::Read { actor, up_to, scopes: Scopes::All });
+        compactor.task = Some(Task {
+            number,
+            handle,
+            actor,
+            epoch,
+            up_to,
+            scopes: Scopes::Open,
+            ticket: Some(ticket),
+            pieces,
+            due_at,
+        });
+        self.read_for_compaction(ticket);
+    }
+
+    fn read_for_compaction(&mut self, ticket: Ticket) {
+        let Some(task) = self.compactor.as_ref().and_then(|compactor| compactor.task.as_ref()) else { return };
+        let Task { actor, up_to, scopes, .. } = task;
+        let read = Request::Read { actor: actor.clone(), since: u64::MAX, up_to: *up_to, scopes: *scopes };
+        self.store.submit(ticket, read);
     }
 
     /// Takes what the store has done for a compaction; gives everything else back.
@@ -182,9 +202,16 @@ impl Host {
         let Some(task) = compactor.task.as_mut().filter(|task| task.number == number) else { return };
         match planned {
             Ok(Some(plan)) => {
-                task.due_at = due_at((plan.open_bytes, plan.all_bytes));
+                let all = if task.scopes == Scopes::All { plan.all_bytes } else { 0 };
+                task.due_at = due_at((plan.open_bytes, all));
                 task.pieces = pieces(&task.actor, task.epoch, plan);
                 self.next_piece();
+            }
+            Err(OpenError::NeedsAll { .. }) if task.scopes == Scopes::Open => {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                (task.scopes, task.ticket) = (Scopes::All, Some(ticket));
+                self.read_for_compaction(ticket);
             }
             Ok(None) | Err(_) => self.give_up_compaction(),
         }

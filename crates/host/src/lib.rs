@@ -9,8 +9,10 @@ mod batches;
 mod compaction;
 mod idempotency;
 mod outputs;
+mod past;
 mod recovery;
 mod retiring;
+mod seeing;
 mod shared;
 mod table;
 mod timers;
@@ -20,13 +22,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
-use pawl_core::input::{Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
 
 pub use idempotency::key as idempotency_key;
 pub use outputs::{Facts, Output, Problem, Turn};
+pub use past::{Answer, Query};
+pub use seeing::Seen;
 pub use table::Handle;
 
 use batches::{Batches, Post};
@@ -43,10 +47,16 @@ pub enum Input {
     Open { handle: Handle, name: String },
     /// For a loaded actor.
     Actor { handle: Handle, input: ActorInput },
+    /// Look into the past of a loaded actor.
+    Look { handle: Handle, call: CallId, query: Query },
     /// Forget an actor. What it has queued is still written.
     Close { handle: Handle },
     /// Forget an actor that has nothing to do; answered by [`Output::Retired`]. Whatever is for it after that wakes it.
     Retire { handle: Handle },
+    /// List the actors of the store, by name from the one behind `after`; answered by [`Output::Listed`].
+    List { ticket: u64, after: Option<String>, limit: usize },
+    /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
+    See { ticket: u64, name: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -65,6 +75,9 @@ pub(crate) enum Job {
     /// What the batch sends to other actors leaves when it is durable.
     Commit(Handle, Vec<Post>),
     List,
+    Past(past::Looking),
+    /// Whoever asked knows it by the number.
+    Look(u64, Arc<str>),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -178,21 +191,29 @@ impl Host {
 
     /// The key under which a step's outside effects are to be known: the same for every attempt.
     pub fn step_key(&self, handle: Handle, op: OpId) -> Option<String> {
+        let path = self.actor(handle)?.path_of(op)?;
+        self.key_at(handle, &path)
+    }
+
+    /// The same for the step of this name in a scope, which may not have been told of yet.
+    pub fn step_key_in(&self, handle: Handle, scope: ScopeId, name: &str) -> Option<String> {
+        let mut path = self.actor(handle)?.path_of_scope(scope)?;
+        path.push(name.to_owned());
+        self.key_at(handle, &path)
+    }
+
+    fn key_at(&self, handle: Handle, path: &[String]) -> Option<String> {
         let actor = self.actor(handle)?;
-        let path = actor.path_of(op)?;
         let name = self.identity(handle)?;
         let life = (actor.incarnation(), actor.generation());
-        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, path))
     }
 
     /// What a scope's chance is drawn from: the same on every replay, another in every scope.
     pub fn scope_seed(&self, handle: Handle, scope: ScopeId) -> Option<String> {
-        let actor = self.actor(handle)?;
         let mut path = vec!["#chance".to_owned()];
-        path.extend(actor.path_of_scope(scope)?);
-        let name = self.identity(handle)?;
-        let life = (actor.incarnation(), actor.generation());
-        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, &path))
+        path.extend(self.actor(handle)?.path_of_scope(scope)?);
+        self.key_at(handle, &path)
     }
 
     /// The names on the way to a scope that is running, as `both/left`; a round of a loop is `#3`.
@@ -238,8 +259,11 @@ impl Host {
                 self.ask_open(handle);
             }
             Input::Actor { handle, input } => self.feed(now, handle, input, turn),
+            Input::Look { handle, call, query } => self.look(handle, call, query, turn),
             Input::Close { handle } => self.close(handle),
             Input::Retire { handle } => self.retire(now, handle, turn),
+            Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
+            Input::See { ticket, name } => self.see(ticket, name),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -388,6 +412,10 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Read(past)) => self.settled_elsewhere(now, handle, past, turn),
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
+            (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::Look(ticket, name)), completion) => {
+                turn.others.push(seeing::seen(ticket, &name, completion));
+            }
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}
         }

@@ -1,11 +1,15 @@
 //! What a call of the host says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pawl_core::OpenError;
-use pawl_core::input::{Input as ActorInput, Time};
+use pawl_core::input::{CallId, Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
-use pawl_store::{StoreError, StoreInfo};
+use pawl_store::{Listed, StoreError, StoreInfo};
 
+use crate::past::Answer;
+use crate::seeing::Seen;
 use crate::table::Handle;
 
 /// Everything that one call of the host says, in order. Verdicts first: the mirror of the state is patched before any
@@ -51,10 +55,36 @@ pub enum Output {
         handle: Handle,
         output: ActorOutput,
     },
+    /// What was asked of an actor's past.
+    Past {
+        handle: Handle,
+        call: CallId,
+        answer: Answer,
+    },
+    /// It cannot be told.
+    PastFailed {
+        handle: Handle,
+        call: CallId,
+        error: Problem,
+    },
     /// Whether an actor that was to be retired is forgotten. If not, it has something to do, or to write down first.
     Retired {
         handle: Handle,
         gone: bool,
+    },
+    /// What was to be listed.
+    Listed {
+        ticket: u64,
+        actors: Vec<Listed>,
+    },
+    /// What was to be looked at; none: there is no such actor.
+    Seen {
+        ticket: u64,
+        seen: Option<Box<Seen>>,
+    },
+    LookFailed {
+        ticket: u64,
+        error: Problem,
     },
     /// This actor has work now.
     Wake {
@@ -100,7 +130,10 @@ pub struct Facts {
 pub enum Problem {
     Store(StoreError),
     /// What is stored of it is damaged. It is left as it is.
-    Damaged(OpenError),
+    Damaged {
+        actor: Arc<str>,
+        error: OpenError,
+    },
 }
 
 impl From<StoreError> for Problem {
@@ -129,7 +162,13 @@ impl Turn {
             }
             ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } => *call,
             ActorInput::Create(create) => create.call,
-            ActorInput::Cancel { call, .. } | ActorInput::Retry { call } | ActorInput::Replay { call, .. } => *call,
+            ActorInput::Replay { call, writes, .. } => {
+                if !writes.cells.is_empty() {
+                    stale(Attempt::Action { call: *call });
+                }
+                *call
+            }
+            ActorInput::Cancel { call, .. } | ActorInput::Retry { call } => *call,
             _ => return,
         };
         self.push(handle, ActorOutput::Refuse { call, reason: Refusal::Lost });

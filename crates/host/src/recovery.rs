@@ -8,7 +8,7 @@ use pawl_core::input::{Input as ActorInput, Time};
 use pawl_core::output::Output as ActorOutput;
 use pawl_core::overlay::Standing;
 use pawl_core::{Actor, Loaded, OpenError};
-use pawl_store::{ActorId, Completion, Opened, Outcome, Past, Request, Scopes, StoreError};
+use pawl_store::{ActorId, ActorRow, Completion, InboxRow, Opened, Outcome, Past, Request, Scopes, StoreError};
 
 use crate::batches::{Post, core_status};
 use crate::compaction;
@@ -137,7 +137,7 @@ impl Host {
             recovery.taken_over = Some(error);
         }
         let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.ticket(Job::Settle(handle)));
-        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });
+        self.store.submit(ticket, Request::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::Open });
     }
 
     /// What is stored of it has been read.
@@ -178,8 +178,9 @@ impl Host {
             Ok(actor) => actor,
             Err(OpenError::NeedsAll { .. }) => return self.ask_open_with(handle, Scopes::All),
             Err(error) => {
+                let actor = self.table.name(handle).cloned().unwrap_or_default();
                 self.table.remove(handle);
-                turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged(error) });
+                turn.others.push(Output::OpenFailed { handle, error: Problem::Damaged { actor, error } });
                 return;
             }
         };
@@ -214,8 +215,8 @@ impl Host {
     fn note_size(&mut self, handle: Handle, opened: &Opened) {
         let Some(compactor) = &mut self.compactor else { return };
         let snapshot = compaction::contents(opened.snapshot.clone(), Vec::new());
-        let sizes = snapshot.and_then(|contents| contents.snapshot.sizes().ok()).unwrap_or_default();
-        compactor.opened(handle, opened.changes.iter().map(|(_, body)| body.len()), sizes);
+        let open = snapshot.and_then(|contents| contents.snapshot.open_bytes().ok()).unwrap_or_default();
+        compactor.opened(handle, opened.changes.iter().map(|(_, body)| body.len()), open);
     }
 
     /// Reads what is recorded in closed scopes of a loaded actor, if that was not read: whoever shows or controls it needs
@@ -227,7 +228,7 @@ impl Host {
         self.submit();
         let (actor, ticket) = (ActorId::new(self.namespace.clone(), name), self.next_ticket);
         self.next_ticket += 1;
-        self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::All });
+        self.store.submit(ticket, Request::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::All });
         self.store.flush();
         // What else has finished is taken up by the next call.
         self.store.drain(&mut self.completions);
@@ -268,18 +269,19 @@ fn ids_of(changes: &[(u64, Bytes)], in_doubt: &[(u64, CommitId)]) -> Vec<(u64, C
 }
 
 /// What a row says of a run.
-pub(crate) fn standing(row: &pawl_store::ActorRow) -> Standing {
+pub(crate) fn standing(row: &ActorRow) -> Standing {
     Standing { status: core_status(row.status), alarm: row.alarm }
 }
 
 fn loaded(opened: Opened) -> Loaded {
     let standing = opened.row.as_ref().map(standing).unwrap_or_default();
-    let message = |row: pawl_store::InboxRow| {
-        (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
-    };
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
     let inbox = opened.inbox.into_iter().map(message).collect();
     Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
+}
+
+pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {
+    (MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq }, row.body)
 }
 
 fn facts(actor: &Actor) -> Facts {

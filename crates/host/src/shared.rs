@@ -110,7 +110,15 @@ impl Host {
             }
             (_, News::Halted(actor)) => {
                 let ticket = self.ticket(Job::Outcome(actor.name.clone()));
-                self.store.submit(ticket, Request::Read { actor, up_to: u64::MAX, scopes: Scopes::Open });
+                self.store
+                    .submit(ticket, Request::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::Open });
+            }
+            (_, News::Taken(actors)) => {
+                for actor in actors {
+                    let handle = self.table.handle(&actor.name).filter(|_| *actor.namespace == *self.namespace);
+                    let error = || StoreError::unavailable("another process has taken the actor over".to_owned());
+                    handle.into_iter().for_each(|handle| self.unsure(now, handle, error(), turn));
+                }
             }
             (Some(Job::Inbox(handle)), News::Arrived(rows)) => self.arrived(now, handle, rows, turn),
             (Some(Job::Check(handle)), News::Holds(true)) => self.sure(handle, turn),

@@ -1,7 +1,7 @@
 //! Compaction under a host: what it writes, what it drops, and what an opening then reads.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ impl Driver {
         let store = wrap(pawl_store::open(url, options).unwrap());
         let host = Host::new(store, "default", 1).with_compaction(retention, wake);
         let mut driver = Driver { host, bell, calls: 0 };
-        driver.all(vec![Input::Open { handle: HANDLE, name: "order/1".into() }]);
+        let said = driver.all(vec![Input::Open { handle: HANDLE, name: "order/1".into() }]);
+        assert!(driver.host.actor(HANDLE).is_some(), "{said:?}");
         driver
     }
 
@@ -93,10 +94,15 @@ impl Driver {
 
     /// Sets one field, as an action of its own.
     fn set(&mut self, field: u64, number: u8) {
+        self.set_many(field..field + 1, number);
+    }
+
+    /// Sets several, as one action.
+    fn set_many(&mut self, fields: std::ops::Range<u64>, number: u8) {
         self.calls += 1;
-        let op = Op { path: Path::root().key(name(field)), action: Action::Set(value(number)) };
+        let op = |field| Op { path: Path::root().key(name(field)), action: Action::Set(value(number)) };
         let pin = self.host.actor(HANDLE).unwrap().queued();
-        let delta = Some(Delta::new(vec![op]).unwrap());
+        let delta = Some(Delta::new(fields.map(op).collect()).unwrap());
         let writes =
             Writes { cells: vec![CellWrites { cell: STATE.into(), pin, delta, reads: None }], ..Writes::default() };
         let input = ActorInput::Acted { call: self.calls + 1, outcome: Outcome::Done { output: None, writes } };
@@ -189,19 +195,182 @@ fn what_is_appended_over_and_over_takes_no_more_and_more_room() {
     assert_eq!(driver.state(), state);
 }
 
-/// A store that dies after so many pieces of compactions.
-struct Dying {
-    inner: Box<dyn pawl_store::Store>,
-    left: u64,
+/// What becomes of the piece of a compaction that is the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The process dies before it is written.
+    DiesBefore,
+    /// The process dies when it was written, and was not told.
+    DiesAfter,
+    /// The store refuses it, and lives on.
+    Refused,
 }
 
-impl pawl_store::Store for Dying {
+/// A store in which so many pieces of compactions go well.
+struct Faulty {
+    inner: Box<dyn pawl_store::Store>,
+    left: u64,
+    fate: Fate,
+    struck: Arc<AtomicBool>,
+    refused: Vec<(u64, pawl_store::Completion)>,
+}
+
+impl pawl_store::Store for Faulty {
     fn submit(&mut self, ticket: u64, request: pawl_store::Request) {
-        if matches!(request, pawl_store::Request::Compact(_)) {
-            if self.left == 0 {
-                return self.inner.abandon();
+        if !matches!(request, pawl_store::Request::Compact(_)) || self.left > 0 {
+            self.left -= u64::from(matches!(request, pawl_store::Request::Compact(_)));
+            return self.inner.submit(ticket, request);
+        }
+        self.struck.store(true, Ordering::Relaxed);
+        match self.fate {
+            Fate::DiesBefore => self.inner.abandon(),
+            Fate::DiesAfter => {
+                self.inner.submit(ticket, request);
+                self.inner.flush();
+                self.inner.abandon();
             }
-            self.left -= 1;
+            Fate::Refused => {
+                let error = pawl_store::StoreError::new(pawl_store::Code::StoreUnavailable, "the disk is full".into());
+                self.refused.push((ticket, request.asked().refused(error)));
+            }
+        }
+    }
+
+    fn drain(&mut self, into: &mut Vec<(u64, pawl_store::Completion)>) {
+        into.append(&mut self.refused);
+        self.inner.drain(into);
+    }
+
+    fn pending(&self) -> usize {
+        self.inner.pending()
+    }
+
+    fn flush(&mut self) {
+        self.inner.flush();
+    }
+
+    fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+
+    fn abandon(&mut self) {
+        self.inner.abandon();
+    }
+}
+
+/// Runs a compaction of which so many pieces go well; says whether that was all of it.
+fn fail_after(url: &str, pieces: u64, fate: Fate) -> bool {
+    let struck = Arc::new(AtomicBool::new(false));
+    let faulty =
+        |inner| Box::new(Faulty { inner, left: pieces, fate, struck: struck.clone(), refused: Vec::new() }) as Box<_>;
+    let mut driver = Driver::open_with(url, SHORT, faulty);
+    driver.create();
+    assert!(driver.host.is_compacting(), "a megabyte was appended");
+    while driver.host.is_compacting() && !struck.load(Ordering::Relaxed) {
+        let before = driver.bell.rung();
+        driver.host.store().flush();
+        driver.host.advance(1_000, []);
+        if driver.host.is_planning() {
+            driver.bell.wait_beyond(before);
+        }
+    }
+    driver.host.advance(1_000, []);
+    if fate == Fate::Refused {
+        let state = driver.state();
+        driver.set(3, 9);
+        assert_ne!(driver.state(), state, "the actor goes on");
+        driver.set(3, 0);
+    }
+    driver.host.store().abandon();
+    !struck.load(Ordering::Relaxed)
+}
+
+fn fails_at_every_piece(database: impl Fn() -> String, fate: Fate) {
+    let expected = {
+        let mut driver = Driver::open("memory:", Retention::default());
+        driver.create();
+        driver.state()
+    };
+    for pieces in 0..100 {
+        let url = database();
+        let is_whole = fail_after(&url, pieces, fate);
+        let mut driver = Driver::open(&url, SHORT);
+        assert_eq!(driver.state(), expected, "{fate:?} after {pieces} pieces");
+        // What the dead one left is in nobody's way.
+        (0..9).for_each(|round| driver.set_many(round * 32..(round + 1) * 32, 9));
+        while driver.host.is_compacting() {
+            driver.wait_for_snapshots(0);
+        }
+        let state = driver.state();
+        driver.host.store().close();
+        assert_eq!(Driver::open(&url, SHORT).state(), state, "{fate:?} after {pieces} pieces, and another compaction");
+        if is_whole {
+            assert!(pieces >= 2, "a compaction is several pieces");
+            return;
+        }
+    }
+    panic!("a compaction of 100 pieces");
+}
+
+fn file() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("compaction-{}-{}.db", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    format!("sqlite:{}", std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).display())
+}
+
+#[test]
+fn dying_before_any_piece_of_a_compaction_loses_nothing() {
+    fails_at_every_piece(database, Fate::DiesBefore);
+    fails_at_every_piece(file, Fate::DiesBefore);
+}
+
+#[test]
+fn dying_after_any_piece_of_a_compaction_that_nobody_heard_of_loses_nothing() {
+    fails_at_every_piece(database, Fate::DiesAfter);
+    fails_at_every_piece(file, Fate::DiesAfter);
+}
+
+#[test]
+fn a_piece_of_a_compaction_that_is_refused_ends_that_compaction_and_nothing_else() {
+    fails_at_every_piece(database, Fate::Refused);
+    fails_at_every_piece(file, Fate::Refused);
+}
+
+#[test]
+fn what_goes_goes_in_bounded_slices_and_the_file_does_not_grow_with_what_was() {
+    let url = file();
+    let mut driver = Driver::open_with(&url, SHORT, |inner| Box::new(Bounded { inner }));
+    driver.create();
+    driver.set(0, 1);
+    driver.wait_for_snapshots(1);
+    let path = url.strip_prefix("sqlite:").unwrap().to_owned();
+    let mut sizes = Vec::new();
+    for round in 0..12 {
+        (0..8).for_each(|part| driver.set_many(part * 32..(part + 1) * 32, round));
+        while driver.host.is_compacting() {
+            driver.wait_for_snapshots(0);
+        }
+        sizes.push(std::fs::metadata(&path).unwrap().len());
+    }
+    assert!(driver.stats().snapshots >= 5, "{:?}", driver.stats());
+    let (middle, last) = (sizes[5], sizes[11]);
+    assert!(last <= middle + (2 << 20), "12 times a megabyte was written over: {sizes:?}");
+}
+
+/// A store that counts what a piece of a compaction asks of it.
+struct Bounded {
+    inner: Box<dyn pawl_store::Store>,
+}
+
+impl pawl_store::Store for Bounded {
+    fn submit(&mut self, ticket: u64, request: pawl_store::Request) {
+        if let pawl_store::Request::Compact(piece) = &request {
+            assert!(piece.bytes() <= (1 << 20) + (64 << 10), "a piece of {} bytes", piece.bytes());
+            assert!(piece.drop_chunks.len() <= 16, "a piece that drops {} chunks", piece.drop_chunks.len());
         }
         self.inner.submit(ticket, request);
     }
@@ -229,52 +398,4 @@ impl pawl_store::Store for Dying {
     fn abandon(&mut self) {
         self.inner.abandon();
     }
-}
-
-/// Runs a compaction of which so many pieces are written; says whether that was all of it.
-fn die_after(url: &str, pieces: u64) -> bool {
-    let mut driver = Driver::open_with(url, SHORT, |inner| Box::new(Dying { inner, left: pieces }));
-    driver.create();
-    while driver.host.is_planning() {
-        let before = driver.bell.rung();
-        driver.host.advance(1_000, []);
-        if driver.host.is_planning() {
-            driver.bell.wait_beyond(before);
-        }
-    }
-    for _ in 0..pieces + 1 {
-        driver.host.store().flush();
-        driver.host.advance(1_000, []);
-    }
-    let is_whole = !driver.host.is_compacting();
-    driver.host.store().abandon();
-    is_whole
-}
-
-#[test]
-fn dying_after_any_piece_of_a_compaction_loses_nothing() {
-    let expected = {
-        let mut driver = Driver::open(&database(), Retention::default());
-        driver.create();
-        driver.state()
-    };
-    for pieces in 0..100 {
-        let url = database();
-        let is_whole = die_after(&url, pieces);
-        let mut driver = Driver::open(&url, SHORT);
-        assert_eq!(driver.state(), expected, "after {pieces} pieces");
-        // What the dead one left is in nobody's way.
-        (0..300).for_each(|number| driver.set(number % FIELDS, 9));
-        while driver.host.is_compacting() {
-            driver.wait_for_snapshots(0);
-        }
-        let state = driver.state();
-        driver.host.store().close();
-        assert_eq!(Driver::open(&url, SHORT).state(), state, "after {pieces} pieces, and another compaction");
-        if is_whole {
-            assert!(pieces >= 2, "a compaction is several pieces");
-            return;
-        }
-    }
-    panic!("a compaction of 100 pieces");
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use pawl_core::snapshot::Retention;
 use pawl_embed::{Desk, Limits, Written};
 use pawl_host::{Host, Input, Turn};
 use pawl_store::fault::{Fault, FaultStore, Gauge};
@@ -33,6 +34,12 @@ pub struct EngineOptions {
     pub lock_patience: Option<f64>,
     /// Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000.
     pub stall_limit: Option<f64>,
+    /// Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
+    /// none: 1,000 and 64 MiB.
+    pub deltas: Option<f64>,
+    pub delta_bytes: Option<f64>,
+    /// Whether the store is only looked at: another process may have it (SQLite).
+    pub looks: Option<bool>,
     /// What ids are drawn from; none: chance.
     pub seed: Option<f64>,
     /// For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`.
@@ -103,12 +110,8 @@ impl Engine {
             (host, Some(desk), None)
         } else {
             let (store, gauge) = open_store(&options, wake.clone())?;
-            (
-                Host::new(store, options.namespace, seed)
-                    .with_compaction(pawl_core::snapshot::Retention::default(), wake),
-                None,
-                gauge,
-            )
+            let retention = retention_of(&options);
+            (Host::new(store, options.namespace, seed).with_compaction(retention, wake), None, gauge)
         };
         let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));
         close_with(&env, &slot)?;
@@ -162,6 +165,12 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn step_key(&self, handle: f64, op: f64) -> Result<Option<String>> {
         with(&self.slot, |inner| Ok(inner.host.step_key(handle as u64, op as u64)))
+    }
+
+    /// The same for the step of this name in a scope, which the engine may not have been told of yet.
+    #[napi(catch_unwind)]
+    pub fn step_key_in(&self, handle: f64, scope: f64, name: String) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.step_key_in(handle as u64, scope as u64, &name)))
     }
 
     /// The newest change that wrote a cell of a loaded actor; none if there is no such cell.
@@ -288,7 +297,7 @@ impl Inner {
         }
         let mut bytes = Vec::new();
         if let Some(actor) = self.host.actor(handle) {
-            write_inspection(&actor.entries(), &actor.inbox(), actor.conflicts(), &mut bytes);
+            write_inspection(actor, &mut bytes);
         }
         Ok(bytes)
     }
@@ -353,6 +362,14 @@ fn driver_failed(code: Code, why: String) -> StoreError {
     StoreError::new(code, why)
 }
 
+fn retention_of(options: &EngineOptions) -> Retention {
+    let Retention { deltas, delta_bytes } = Retention::default();
+    Retention {
+        deltas: options.deltas.map_or(deltas, |deltas| deltas as u64),
+        delta_bytes: options.delta_bytes.map_or(delta_bytes, |bytes| bytes as u64),
+    }
+}
+
 fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dyn Store>, Option<Gauge>)> {
     let mut opening = OpenOptions::new(wake.clone());
     if let Some(patience) = options.lock_patience {
@@ -361,7 +378,8 @@ fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dy
     if let Some(limit) = options.stall_limit {
         opening.stall_limit = Duration::from_millis(limit.max(1.0) as u64);
     }
-    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { pawl_store::open };
+    let look = if options.looks == Some(true) { pawl_store::look } else { pawl_store::open };
+    let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { look };
     let store = open(&options.url, opening).map_err(|error| misuse(&error.message))?;
     let Some(fault) = options.fault.as_deref().map(fault_of).transpose()? else { return Ok((store, None)) };
     let at = options.fault_at.unwrap_or(0.0) as u64;

@@ -63,7 +63,7 @@ impl Lease {
         );
         let milliseconds = i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX);
         client.execute(&sql, &[&self.process.cast_signed(), &self.name(), &milliseconds]).await?;
-        self.queue.hold_until(before + self.lease * 4 / 5);
+        self.queue.renewed(before + self.lease * 4 / 5);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Making actors ours, reading them, giving them up; the actors that have work.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use pawl_store::{ActorId, ActorRow, Due, InboxRow, Opened, Scopes, Status, StoreError};
@@ -45,7 +45,10 @@ const RECEIVERS: &str = "SELECT DISTINCT i.namespace, i.receiver FROM inbox i LE
                          ORDER BY i.namespace, i.receiver LIMIT $3";
 const STANDING: &str = "SELECT epoch, seq FROM actor WHERE namespace = $1 AND id = $2";
 
-pub(crate) const STATEMENTS: [&str; 9] = [CLAIM, CHANGES, INBOX, OWNER, FORGET, RELEASE, ALARMED, RECEIVERS, STANDING];
+const OURS: &str = "SELECT namespace, id FROM actor WHERE owner = $1";
+
+pub(crate) const STATEMENTS: [&str; 10] =
+    [CLAIM, CHANGES, INBOX, OWNER, FORGET, RELEASE, OURS, ALARMED, RECEIVERS, STANDING];
 
 type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -143,6 +146,12 @@ pub(crate) async fn release(session: &Session, process: u64, actors: &[ActorId])
     session.client.execute(forget, &[&namespaces, &ids, &us]).await?;
     session.client.execute(release, &[&namespaces, &ids, &us]).await?;
     Ok(())
+}
+
+/// Every actor that is ours.
+pub(crate) async fn ours(session: &Session, process: u64) -> Result<HashSet<ActorId>, PgError> {
+    let [_, _, _, _, _, _, ours, ..] = &session.open;
+    Ok(session.client.query(ours, &[&process.cast_signed()]).await?.iter().map(id).collect())
 }
 
 /// The epoch and the seq of an actor, as they are now.

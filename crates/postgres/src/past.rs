@@ -1,11 +1,13 @@
 //! Snapshots, and an actor as it was.
 
 use bytes::Bytes;
-use pawl_store::{ActorId, ActorRow, Compaction, Opened, Past, Scopes, Snapshot, Status, StoreError, check};
+use pawl_store::{
+    ActorId, ActorRow, Compaction, InboxRow, Listed, Opened, Past, Scopes, Snapshot, Status, StoreError, check,
+};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error as PgError, Row};
 
-use crate::names::encode;
+use crate::names::{decode, encode};
 
 /// An error inside is one of what is stored, or of what was asked.
 type Read<T> = Result<Result<T, StoreError>, PgError>;
@@ -35,23 +37,22 @@ pub(crate) async fn complete(client: &Client, actor: &ActorId, scopes: Scopes, o
 }
 
 /// What is kept of an actor up to a change.
-pub(crate) async fn read(client: &Client, actor: &ActorId, up_to: u64, scopes: Scopes) -> Read<Past> {
+pub(crate) async fn read(client: &Client, actor: &ActorId, (since, up_to): (u64, u64), scopes: Scopes) -> Read<Past> {
     let (namespace, name) = (encode(&actor.namespace), encode(&actor.name));
     let key: [Param<'_>; 2] = [&namespace, &name];
-    let stored =
-        "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = $1 AND id = $2 AND seq > 0";
-    let Some(found) = client.query_opt(stored, &key).await? else { return Ok(Ok(Past::default())) };
-    let (epoch, seq, version): (i64, i64, i64) = (found.get(0), found.get(1), found.get(4));
-    let (Some(status), Ok(state_version)) = (Status::from_word(found.get(3)), u32::try_from(version)) else {
-        let said = format!("the status {:?} and the state version {version}", found.get::<_, &str>(3));
-        return Ok(Err(StoreError::corrupt(actor, said, "ones that Pawl knows")));
+    let sql = "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = $1 AND id = $2 AND seq > 0";
+    let Some(found) = client.query_opt(sql, &key).await? else { return Ok(Ok(Past::default())) };
+    let row = match stored(actor, &found) {
+        Ok(row) => row,
+        Err(corrupt) => return Ok(Err(corrupt)),
     };
-    let (epoch, seq) = (epoch.cast_unsigned(), seq.cast_unsigned());
-    let row = ActorRow { epoch, seq, alarm: found.get(2), status, state_version };
-    let up_to = up_to.min(seq);
+    let up_to = up_to.min(row.seq);
     let all = "SELECT seq, body, open, closed FROM snapshot WHERE namespace = $1 AND actor = $2 ORDER BY seq";
     let snapshots: Vec<Snapshot> = client.query(all, &key).await?.iter().map(snapshot).collect();
-    let snapshot = snapshots.iter().rev().find(|snapshot| snapshot.seq <= up_to).cloned();
+    let oldest = "SELECT min(seq) FROM change WHERE namespace = $1 AND actor = $2";
+    let oldest_change: Option<i64> = client.query_one(oldest, &key).await?.get(0);
+    let oldest_change = oldest_change.map(i64::cast_unsigned);
+    let snapshot = check::start(&snapshots, since, up_to, oldest_change).cloned();
     let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let range =
         "SELECT seq, body FROM change WHERE namespace = $1 AND actor = $2 AND seq > $3 AND seq <= $4 ORDER BY seq";
@@ -67,10 +68,42 @@ pub(crate) async fn read(client: &Client, actor: &ActorId, up_to: u64, scopes: S
     let numbers = "SELECT number FROM chunk WHERE namespace = $1 AND actor = $2 ORDER BY number";
     let all_chunks =
         client.query(numbers, &key).await?.iter().map(|row| row.get::<_, i64>(0).cast_unsigned()).collect();
-    let oldest = "SELECT min(seq) FROM change WHERE namespace = $1 AND actor = $2";
-    let oldest_change: Option<i64> = client.query_one(oldest, &key).await?.get(0);
-    let oldest_change = oldest_change.map(i64::cast_unsigned);
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change }))
+    let waiting = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = $1 AND receiver = $2 \
+                   ORDER BY sender, sender_seq";
+    let inbox = client.query(waiting, &key).await?.iter().map(waiting_message).collect();
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
+}
+
+fn waiting_message(row: &Row) -> InboxRow {
+    let (sender_seq, body): (i64, &[u8]) = (row.get(1), row.get(2));
+    let body = Bytes::copy_from_slice(body);
+    InboxRow { sender: decode(row.get(0)).into(), sender_seq: sender_seq.cast_unsigned(), body }
+}
+
+/// The actors of a namespace behind `after`, in order of id.
+pub(crate) async fn list(client: &Client, namespace: &str, after: Option<&str>, limit: usize) -> Read<Vec<Listed>> {
+    let sql = "SELECT a.epoch, a.seq, a.alarm, a.status, a.state_version, a.id, p.name FROM actor a \
+               LEFT JOIN process p ON p.id = a.owner AND p.expires > now() \
+               WHERE a.namespace = $1 AND a.id > $2 AND a.seq > 0 ORDER BY a.id LIMIT $3";
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = client.query(sql, &[&encode(namespace), &encode(after.unwrap_or("")), &most]).await?;
+    let listed = |row: &Row| {
+        let name: std::sync::Arc<str> = decode(row.get(5)).into();
+        let row_of = stored(&ActorId::new(namespace, name.clone()), row);
+        row_of.map(|stored| Listed { name, row: stored, owner: row.get(6) })
+    };
+    Ok(rows.iter().map(listed).collect())
+}
+
+/// An actor's row: its epoch, seq, alarm, status and state version come first.
+fn stored(actor: &ActorId, row: &Row) -> Result<ActorRow, StoreError> {
+    let (epoch, seq, version): (i64, i64, i64) = (row.get(0), row.get(1), row.get(4));
+    let (Some(status), Ok(state_version)) = (Status::from_word(row.get(3)), u32::try_from(version)) else {
+        let said = format!("the status {:?} and the state version {version}", row.get::<_, &str>(3));
+        return Err(StoreError::corrupt(actor, said, "ones that Pawl knows"));
+    };
+    let (epoch, seq) = (epoch.cast_unsigned(), seq.cast_unsigned());
+    Ok(ActorRow { epoch, seq, alarm: row.get(2), status, state_version })
 }
 
 /// Whether the changes are those after `after` up to `up_to`, and none beyond.

@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Asked(Ticket, Request),
     Release(ActorId),
     Shared(Ticket, Sharing),
+    /// Our lease had run out and has been renewed: what is still ours is ours until then at least.
+    Verify(Instant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(crate) struct Group {
     /// In order of id.
     pub(crate) units: BTreeMap<ActorId, Unit>,
     pub(crate) shared: Vec<(Ticket, Sharing)>,
+    pub(crate) verify: Option<Instant>,
     pub(crate) releases: Vec<ActorId>,
     pub(crate) opens: Vec<(Ticket, ActorId, Scopes)>,
     /// What comes last and alone.
@@ -53,7 +56,8 @@ pub(crate) struct Group {
 
 pub(crate) enum Last {
     List { after: Option<ActorId>, limit: usize },
-    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
+    Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     Compact(Compaction),
 }
 
@@ -93,6 +97,8 @@ struct State {
     called: Instant,
     /// Until when our lease is sure to hold.
     holds_until: Option<Instant>,
+    /// Actors that are not ours any more; whoever drives the store has not heard of it.
+    taken: Vec<ActorId>,
 }
 
 /// The side of the caller.
@@ -108,6 +114,7 @@ impl Queue {
             stats: Stats::default(),
             called: Instant::now(),
             holds_until: None,
+            taken: Vec::new(),
         };
         Self { state: Mutex::new(state), work: Notify::new(), idle: Condvar::new(), wake, awaited: Mutex::default() }
     }
@@ -131,13 +138,17 @@ impl Queue {
                 let notice = state.completions.push(undone(ticket, &sharing, &error));
                 self.leave(state, notice);
             }
-            (Work::Release(_), Some(_)) => {}
+            (Work::Release(_) | Work::Verify(_), Some(_)) => {}
         }
     }
 
     pub(crate) fn drain(&self, into: &mut Vec<(Ticket, Completion)>) {
         let mut state = self.state();
         state.called = Instant::now();
+        // First of all: nothing may rest on what is not ours any more.
+        if !state.taken.is_empty() {
+            into.push((WOKEN, Completion::News(News::Taken(std::mem::take(&mut state.taken)))));
+        }
         state.completions.drain(into);
     }
 
@@ -157,7 +168,8 @@ impl Queue {
     }
 
     pub(crate) fn holds(&self) -> bool {
-        self.state().holds_until.is_some_and(|until| Instant::now() < until)
+        let state = self.state();
+        state.taken.is_empty() && state.holds_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Tells the thread to end. An abandoned store stays abandoned.
@@ -212,8 +224,29 @@ impl Queue {
         (self.wake)();
     }
 
-    pub(crate) fn hold_until(&self, until: Instant) {
-        self.state().holds_until = Some(until);
+    /// The lease has been renewed. If it had run out before that, others may have taken actors over meanwhile: then it holds
+    /// once that is known.
+    pub(crate) fn renewed(&self, until: Instant) {
+        let mut state = self.state();
+        if state.holds_until.is_some_and(|until| Instant::now() < until) {
+            state.holds_until = Some(until);
+            return;
+        }
+        state.holds_until = None;
+        drop(state);
+        self.submit(Work::Verify(until));
+    }
+
+    /// All that we have open is ours until then, but for `taken`.
+    pub(crate) fn verified(&self, taken: Vec<ActorId>, until: Instant) {
+        let mut state = self.state();
+        let was_quiet = taken.is_empty();
+        state.taken.extend(taken);
+        state.holds_until = Some(until);
+        drop(state);
+        if !was_quiet {
+            (self.wake)();
+        }
     }
 
     pub(crate) fn announce(&self, completion: Completion) {
@@ -319,7 +352,7 @@ impl State {
         let refused = waiting.into_iter().filter_map(|work| match work {
             Work::Asked(ticket, request) => Some((ticket, request.asked().refused(error.clone()))),
             Work::Shared(ticket, sharing) => undone(ticket, &sharing, error),
-            Work::Release(_) => None,
+            Work::Release(_) | Work::Verify(_) => None,
         });
         self.complete(refused)
     }
@@ -336,11 +369,14 @@ impl State {
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
-        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_)) => true,
+        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_)) | Work::Verify(_) => true,
         Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
             !done.contains(actor)
         }
-        Work::Asked(_, Request::Alarms { .. } | Request::Read { .. } | Request::Compact(_)) => true,
+        Work::Asked(
+            _,
+            Request::Alarms { .. } | Request::Actors { .. } | Request::Read { .. } | Request::Compact(_),
+        ) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
             let follows = before.is_none_or(|before| {
@@ -372,11 +408,15 @@ impl Group {
                 self.releases.push(actor);
             }
             Work::Shared(ticket, sharing) => self.shared.push((ticket, sharing)),
+            Work::Verify(until) => self.verify = Some(until),
             Work::Asked(ticket, Request::Alarms { after, limit }) => {
                 self.last = Some((ticket, Last::List { after, limit }));
             }
-            Work::Asked(ticket, Request::Read { actor, up_to, scopes }) => match check::actor(&actor) {
-                Ok(()) => self.last = Some((ticket, Last::Read { actor, up_to, scopes })),
+            Work::Asked(ticket, Request::Actors { namespace, after, limit }) => {
+                self.last = Some((ticket, Last::Actors { namespace, after, limit }));
+            }
+            Work::Asked(ticket, Request::Read { actor, since, up_to, scopes }) => match check::actor(&actor) {
+                Ok(()) => self.last = Some((ticket, Last::Read { actor, since, up_to, scopes })),
                 Err(error) => self.refused.push((ticket, Completion::Failed(error))),
             },
             Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),

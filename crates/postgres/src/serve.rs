@@ -52,6 +52,9 @@ pub(crate) struct Server {
     look: Arc<Notify>,
     /// The actors that whoever drives the store has open, as far as the requests have come.
     held: HashSet<ActorId>,
+    /// Whoever was sent something by a transaction of which nobody knows the outcome: their messages may be noted as known and
+    /// are not.
+    doubtful: HashSet<ActorId>,
 }
 
 type Answers = Vec<(Ticket, Completion)>;
@@ -70,6 +73,7 @@ impl Server {
             tell,
             look: Arc::default(),
             held: HashSet::new(),
+            doubtful: HashSet::new(),
         }
     }
 
@@ -155,7 +159,7 @@ impl Server {
 
     /// Serves a group, and answers it.
     async fn group(&mut self, group: Group) {
-        let Group { units, shared, releases, opens, last, refused } = group;
+        let Group { units, shared, releases, opens, verify, last, refused } = group;
         let mut answers = refused;
         if !units.is_empty() {
             answers.extend(self.commit(&units).await);
@@ -176,18 +180,48 @@ impl Server {
         }
         if !opens.is_empty() {
             answers.extend(self.open(opens).await);
+            self.tell_again().await;
+        }
+        if let Some(until) = verify {
+            self.verify(until).await;
         }
         match last {
             None => {}
             Some((ticket, Last::List { after, limit })) => answers.push((ticket, self.list(after, limit).await)),
-            Some((ticket, Last::Read { actor, up_to, scopes })) => {
-                answers.push((ticket, self.read(&actor, up_to, scopes).await));
+            Some((ticket, Last::Actors { namespace, after, limit })) => {
+                answers.push((ticket, self.actors(&namespace, after.as_deref(), limit).await));
+            }
+            Some((ticket, Last::Read { actor, since, up_to, scopes })) => {
+                answers.push((ticket, self.read(&actor, (since, up_to), scopes).await));
             }
             Some((ticket, Last::Compact(piece))) => {
                 answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
             }
         }
         self.queue.finish(answers, self.stats);
+    }
+
+    /// Opening an actor decides what became of its changes: what they have sent is looked for from then on.
+    async fn tell_again(&mut self) {
+        let (process, doubtful) = (self.process, Vec::from_iter(self.doubtful.drain()));
+        if doubtful.is_empty() {
+            return;
+        }
+        match self.patiently(async |session, _| share::forget(session, &doubtful, process).await).await {
+            Ok(()) => self.look.notify_one(),
+            Err(_) => self.doubtful.extend(doubtful),
+        }
+    }
+
+    /// The lease holds again until `until`: finds out what of ours is not ours any more. If that cannot be found out now, the
+    /// next renewal asks for it again.
+    async fn verify(&mut self, until: Instant) {
+        let process = self.process;
+        if let Ok(ours) = self.patiently(async |session, _| open::ours(session, process).await).await {
+            let taken: Vec<ActorId> = self.held.iter().filter(|actor| !ours.contains(*actor)).cloned().collect();
+            self.held.retain(|actor| ours.contains(actor));
+            self.queue.verified(taken, until);
+        }
     }
 
     /// Whether another process may wait for what a batch says.
@@ -318,6 +352,7 @@ impl Server {
                 }
                 Transacted::Unknown(error) => {
                     self.session = None;
+                    self.doubtful.extend(receivers(units));
                     let unknown = trouble::describe(&shown, &error).into_unknown();
                     return Some(answer(units, |_| Outcome::Unknown(unknown.clone())));
                 }
@@ -400,11 +435,26 @@ impl Server {
         listed.map_or_else(Completion::Failed, Completion::Alarms)
     }
 
-    async fn read(&mut self, actor: &ActorId, up_to: u64, scopes: Scopes) -> Completion {
+    async fn actors(&mut self, namespace: &str, after: Option<&str>, limit: usize) -> Completion {
+        let started = Instant::now();
+        loop {
+            let listed = match self.session().await {
+                Ok(session) => past::list(&session.client, namespace, after, limit).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match listed {
+                Ok(listed) => return listed.map_or_else(Completion::Failed, Completion::Actors),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn read(&mut self, actor: &ActorId, range: (u64, u64), scopes: Scopes) -> Completion {
         let started = Instant::now();
         loop {
             let read = match self.session().await {
-                Ok(session) => past::read(&session.client, actor, up_to, scopes).await,
+                Ok(session) => past::read(&session.client, actor, range, scopes).await,
                 Err(error) => return Completion::Failed(error),
             };
             match read {
@@ -459,6 +509,15 @@ impl Server {
         self.numbered += 1;
         (self.process << 32) | self.numbered
     }
+}
+
+fn receivers(units: &[(&ActorId, &Unit)]) -> Vec<ActorId> {
+    let mut receivers = Vec::new();
+    for batch in units.iter().flat_map(|(_, unit)| &unit.batches) {
+        let puts = batch.changes.iter().flat_map(|change| &change.put);
+        receivers.extend(puts.map(|put| ActorId::new(batch.actor.namespace.clone(), put.receiver.clone())));
+    }
+    receivers
 }
 
 fn answer(units: &[(&ActorId, &Unit)], outcome: impl Fn(&Batch) -> Outcome) -> Answers {

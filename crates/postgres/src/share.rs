@@ -18,8 +18,11 @@ const ANSWER: &str = "UPDATE call AS c SET reply = $4, at = now() FROM actor a W
 const NEW: &str = "UPDATE inbox SET known = $3 WHERE namespace = $1 AND receiver = $2 AND (known IS NULL OR known <> $3) \
                    RETURNING sender, sender_seq, body";
 const ALL: &str = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = $1 AND receiver = $2";
+const UNKNOWN: &str = "UPDATE inbox AS i SET known = NULL FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) \
+                       AS v(namespace, receiver) WHERE i.namespace = v.namespace AND i.receiver = v.receiver \
+                       AND i.known = $3";
 
-pub(crate) const STATEMENTS: [&str; 4] = [ASK, ANSWER, NEW, ALL];
+pub(crate) const STATEMENTS: [&str; 5] = [ASK, ANSWER, NEW, ALL, UNKNOWN];
 
 /// Puts calls where their receivers' owners find them.
 pub(crate) async fn ask(session: &Session, calls: &[&Call]) -> Result<(), PgError> {
@@ -37,6 +40,15 @@ pub(crate) async fn answer(session: &Session, actor: &ActorId, epoch: u64, answe
     session.client.execute(reply, &[&namespace, &name, &id, &&answer.body[..], &epoch.cast_signed()]).await.map(|_| ())
 }
 
+/// What waits for these actors is not taken for known any more: it is told again.
+pub(crate) async fn forget(session: &Session, receivers: &[ActorId], process: u64) -> Result<(), PgError> {
+    let [.., unknown] = &session.share;
+    let column =
+        |of: fn(&ActorId) -> &str| receivers.iter().map(|actor| encode(of(actor))).collect::<Vec<Cow<'_, str>>>();
+    let (namespaces, names) = (column(|actor| &actor.namespace), column(|actor| &actor.name));
+    session.client.execute(unknown, &[&namespaces, &names, &process.cast_signed()]).await.map(|_| ())
+}
+
 /// What has come into an actor's inbox that this process does not know; `again`: all that is there, for what an earlier try has
 /// noted as known may not have arrived.
 pub(crate) async fn inbox(
@@ -45,7 +57,7 @@ pub(crate) async fn inbox(
     process: u64,
     again: bool,
 ) -> Result<Vec<InboxRow>, PgError> {
-    let [_, _, new, all] = &session.share;
+    let [_, _, new, all, _] = &session.share;
     let (namespace, name, us) = (encode(&actor.namespace), encode(&actor.name), process.cast_signed());
     let rows = match again {
         true => session.client.query(all, &[&namespace, &name]).await?,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::contract::Limits;
 use crate::error::StoreError;
-use crate::record::{ActorId, Batch, Compaction};
+use crate::record::{ActorId, Batch, Compaction, Snapshot};
 
 const NAMESPACE_BYTES: usize = 512;
 /// A type of 64 bytes, the slash, a key of 512.
@@ -62,6 +62,14 @@ pub fn fence(batch: &Batch, epoch: u64, seq: u64) -> Result<(), StoreError> {
         Some(first) if first.seq != seq + 1 => Err(StoreError::out_of_order(&batch.actor, first.seq, seq + 1)),
         _ => Ok(()),
     }
+}
+
+/// Which of the snapshots, oldest first, a reading begins with that is to give the changes from `since` on, up to `up_to`.
+/// `oldest_change`: that is there.
+pub fn start(snapshots: &[Snapshot], since: u64, up_to: u64, oldest_change: Option<u64>) -> Option<&Snapshot> {
+    let fits = snapshots.iter().rev().find(|snapshot| snapshot.seq <= up_to && snapshot.seq < since.max(1));
+    let is_whole = oldest_change == Some(1);
+    fits.or_else(|| snapshots.first().filter(|first| !is_whole && first.seq <= up_to))
 }
 
 /// Whether `changes` are those after `after` up to `up_to`, without a gap. `oldest`: the oldest snapshot.

@@ -138,8 +138,10 @@ pub enum Request {
     /// earlier batches. In a shared store it makes the caller the owner, under a new epoch, or fails with `actor_owned`.
     Open { actor: ActorId, scopes: Scopes },
     /// What is kept of an actor up to a change (`u64::MAX`: up to its newest), without its epoch: it may be open elsewhere.
-    /// Fails with `state_unavailable` if not every change is kept that this takes.
-    Read { actor: ActorId, up_to: u64, scopes: Scopes },
+    /// Of the changes, those from `since` on at the least; what was before them is in a snapshot. Where the changes from
+    /// there on are not kept, it begins with the oldest snapshot. Fails with `state_unavailable` if what was at `up_to` is
+    /// not kept.
+    Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     /// Makes a batch durable, if its epoch is the actor's present one and its first seq follows the actor's newest.
     Commit(Batch),
     /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
@@ -148,6 +150,9 @@ pub enum Request {
     /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
     /// (`limit` rows) may have more behind it.
     Alarms { after: Option<ActorId>, limit: usize },
+    /// All actors of a namespace, in order of id from the one behind `after`, with their rows. A full answer (`limit` rows)
+    /// may have more behind it.
+    Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
 }
 
 impl Request {
@@ -155,7 +160,7 @@ impl Request {
     pub fn asked(&self) -> Asked {
         match self {
             Self::Commit(_) | Self::Compact(_) => Asked::Commit,
-            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } => Asked::Read,
+            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } | Self::Actors { .. } => Asked::Read,
         }
     }
 }
@@ -195,6 +200,7 @@ pub enum Completion {
     Read(Past),
     Committed(Outcome),
     Alarms(Vec<Due>),
+    Actors(Vec<Listed>),
     /// Of a shared store, unasked: actors that have work now and no living owner, or are ours and have been sent something.
     Woken(Vec<Due>),
     /// Of a shared store: what came of [`Store::share`], or what other processes have said.
@@ -227,7 +233,7 @@ pub struct Opened {
 pub struct Past {
     /// As it is now, whatever was asked for.
     pub row: Option<ActorRow>,
-    /// The newest one that is not beyond what was asked for, if there is any.
+    /// The newest one before the changes that were asked for, or the oldest, if that is not beyond them; if there is any.
     pub snapshot: Option<Snapshot>,
     /// As in [`Opened`].
     pub chunks: Vec<(u64, Bytes)>,
@@ -239,6 +245,8 @@ pub struct Past {
     pub all_chunks: Vec<u64>,
     /// The oldest change that is still there.
     pub oldest_change: Option<u64>,
+    /// What waits for it now, whatever was asked for, as in [`Opened`].
+    pub inbox: Vec<InboxRow>,
 }
 
 /// What became of a batch.
@@ -263,6 +271,16 @@ pub struct Due {
     pub inbox: bool,
     /// Whether its run is parked: other code than the one that parked it may take it before its alarm.
     pub parked: bool,
+}
+
+/// An actor that is stored, as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// `type/key`.
+    pub name: Arc<str>,
+    pub row: ActorRow,
+    /// Of a shared store: the process that has it, in words; none if no living one has.
+    pub owner: Option<String>,
 }
 
 /// Where actors are kept.

@@ -35,14 +35,31 @@ mod url;
 
 pub use completions::{Completions, Notice};
 pub use contract::{
-    Asked, Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo,
-    Ticket, WOKEN, Wake,
+    Asked, Completion, Due, Limits, Listed, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store,
+    StoreInfo, Ticket, WOKEN, Wake,
 };
 pub use error::{Code, StoreError};
 pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
 pub use shared::{Answer, Call, News, Sharing};
 
 use url::Url;
+
+/// Looks at the store that `url` names, which another process may have: `sqlite:PATH`. It answers `Read`, `Alarms` and
+/// `Actors`, and refuses the rest.
+pub fn look(url: &str, options: OpenOptions) -> Result<Box<dyn Store>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory { .. } => Err(StoreError::bad_argument("a store in memory belongs to its process.".to_owned())),
+        Url::Sqlite { path } => Ok(Box::new(sqlite::SqliteReader::open(url, &path, options))),
+    }
+}
+
+/// Copies all that is committed in the store that `url` names into a new file, beside whoever writes it. Waits until it is done.
+pub fn back_up(url: &str, into: &std::path::Path) -> Result<(), StoreError> {
+    match Url::parse(url)? {
+        Url::Memory { .. } => Err(StoreError::bad_argument("a store in memory has no file to copy.".to_owned())),
+        Url::Sqlite { path } => sqlite::copy(&path, into),
+    }
+}
 
 /// Opens the store that `url` names: `memory:`, `memory:NAME` or `sqlite:PATH` (relative to the working directory of
 /// this moment).

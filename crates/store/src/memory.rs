@@ -13,8 +13,8 @@ use bytes::Bytes;
 use crate::check;
 use crate::completions::Completions;
 use crate::contract::{
-    Completion, Due, Limits, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo, Ticket,
-    Wake,
+    Completion, Due, Limits, Listed, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store, StoreInfo,
+    Ticket, Wake,
 };
 use crate::error::{Code, StoreError};
 use crate::id;
@@ -99,8 +99,8 @@ impl MemoryStore {
                         Ok(opened) => Completion::Opened(opened),
                         Err(error) => Completion::Failed(error),
                     },
-                    Request::Read { actor, up_to, scopes } => {
-                        match database.read(&actor, up_to, scopes, &mut self.stats) {
+                    Request::Read { actor, since, up_to, scopes } => {
+                        match database.read(&actor, (since, up_to), scopes, &mut self.stats) {
                             Ok(past) => Completion::Read(past),
                             Err(error) => Completion::Failed(error),
                         }
@@ -112,6 +112,9 @@ impl MemoryStore {
                         })
                     }
                     Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
+                    Request::Actors { namespace, after, limit } => {
+                        Completion::Actors(database.list(&namespace, after.as_deref(), limit))
+                    }
                     Request::Commit(batch) => match database.commit(batch, &self.limits) {
                         Ok(changes) => {
                             self.stats.batches += 1;
@@ -190,19 +193,30 @@ impl Database {
     }
 
     fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
-        let Past { row, snapshot, chunks, changes, .. } = self.read(actor, u64::MAX, scopes, stats)?;
-        let inbox = self.inboxes.get(actor).into_iter().flatten();
-        let inbox = inbox
-            .map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
-            .collect();
+        let Past { row, snapshot, chunks, changes, .. } = self.read(actor, (u64::MAX, u64::MAX), scopes, stats)?;
+        let inbox = self.inbox(actor);
         Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
     }
 
-    fn read(&self, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Result<Past, StoreError> {
+    fn inbox(&self, actor: &ActorId) -> Vec<InboxRow> {
+        let rows = self.inboxes.get(actor).into_iter().flatten();
+        rows.map(|((sender, seq), body)| InboxRow { sender: sender.clone(), sender_seq: *seq, body: body.clone() })
+            .collect()
+    }
+
+    fn read(
+        &self,
+        actor: &ActorId,
+        (since, up_to): (u64, u64),
+        scopes: Scopes,
+        stats: &mut Stats,
+    ) -> Result<Past, StoreError> {
         check::actor(actor)?;
         let Some(stored) = self.actors.get(actor) else { return Ok(Past::default()) };
         let up_to = up_to.min(stored.row.seq);
-        let snapshot = stored.snapshots.range(..=up_to).next_back().map(|(_, snapshot)| snapshot.clone());
+        let snapshots: Vec<Snapshot> = stored.snapshots.values().cloned().collect();
+        let oldest_change = stored.changes.keys().next().copied();
+        let snapshot = check::start(&snapshots, since, up_to, oldest_change).cloned();
         let after = snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
         let changes: Vec<_> = stored
             .changes
@@ -221,9 +235,10 @@ impl Database {
             snapshot,
             chunks,
             changes,
-            snapshots: stored.snapshots.values().cloned().collect(),
+            snapshots,
             all_chunks: stored.chunks.keys().copied().collect(),
-            oldest_change: stored.changes.keys().next().copied(),
+            oldest_change,
+            inbox: self.inbox(actor),
         })
     }
 
@@ -261,6 +276,15 @@ impl Database {
         due.into_iter()
             .take(limit)
             .map(|(id, (alarm, parked))| Due { actor: id.clone(), alarm, inbox: self.inboxes.contains_key(id), parked })
+            .collect()
+    }
+
+    fn list(&self, namespace: &Arc<str>, after: Option<&str>, limit: usize) -> Vec<Listed> {
+        let from = Bound::Excluded(ActorId::new(namespace.clone(), after.unwrap_or("")));
+        let behind = self.actors.range((from, Bound::Unbounded)).take_while(|(id, _)| id.namespace == *namespace);
+        behind
+            .map(|(id, actor)| Listed { name: id.name.clone(), row: actor.row.clone(), owner: None })
+            .take(limit)
             .collect()
     }
 

@@ -55,6 +55,8 @@ pub enum News {
         reply: Result<Bytes, StoreError>,
     },
     Halted(ActorId),
+    /// Our lease had run out, and holds again: these actors have another owner by now, or none.
+    Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
     Holds(bool),
     /// What was asked could not be done.

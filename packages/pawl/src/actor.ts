@@ -12,6 +12,7 @@ export type AnyDefinition = Definition<
   unknown,
   unknown,
   Record<string, Schema | Ask>,
+  Record<string, Schema>,
   Actions,
   unknown,
   Types
@@ -22,7 +23,7 @@ const definitions = new WeakMap<object, AnyDefinition>();
 
 const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MEMBERS: ReadonlySet<string> = new Set(
-  "input messages version migrate state vars actions workflow onError steps".split(" "),
+  "input messages events version migrate state vars actions workflow onError steps".split(" "),
 );
 const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
 
@@ -31,10 +32,20 @@ const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
  *
  * @throws PawlError `bad_argument` for a name of another form, an unknown member, or a member of the wrong kind.
  */
-export function actor<const N extends string, I = void, G = I, S = NoState, V = undefined, M = {}, A = {}, O = void>(
+export function actor<
+  const N extends string,
+  I = void,
+  G = I,
+  S = NoState,
+  V = undefined,
+  M = {},
+  E = {},
+  A = {},
+  O = void,
+>(
   name: N,
-  definition: Definition<I, G, S, V, M, A, O, Bag<I, G, S, V, M>>,
-): Actor<N, Bag<I, G, S, V, M>, A, O> {
+  definition: Definition<I, G, S, V, M, E, A, O, Bag<I, G, S, V, M, E>>,
+): Actor<N, Bag<I, G, S, V, M, E>, A, O> {
   if (typeof name !== "string" || !TYPE_NAME.test(name)) {
     throw badArgument(`actor() was given a name that cannot be one.
   found     ${JSON.stringify(name)}
@@ -42,7 +53,7 @@ export function actor<const N extends string, I = void, G = I, S = NoState, V = 
   }
   const untyped = definition as unknown as AnyDefinition;
   checkDefinition(name, untyped);
-  const made = Object.freeze({ name }) as unknown as Actor<N, Bag<I, G, S, V, M>, A, O>;
+  const made = Object.freeze({ name }) as unknown as Actor<N, Bag<I, G, S, V, M, E>, A, O>;
   definitions.set(made, untyped);
   return made;
 }
@@ -75,6 +86,15 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
         name,
         `message "${message}" that is no schema`,
         "type<T>(), a schema of zod, valibot, ..., or ask(body, reply)",
+      );
+  }
+  for (const [event, schema] of Object.entries(definition.events ?? {})) {
+    checkName(event, `an event of actor "${name}"`);
+    if (!isSchema(schema))
+      throw wrong(
+        name,
+        `event "${event}" that is no schema`,
+        "type<T>(), a schema of zod, valibot, ..., or live(schema)",
       );
   }
   for (const [action, run] of Object.entries(definition.actions ?? {})) {

@@ -3,6 +3,7 @@
  * the body to the verdict.
  */
 import { createHash } from "node:crypto";
+import { type Broadcaster, Broadcasts } from "./broadcasts.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
 import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
@@ -10,7 +11,7 @@ import type { Peers } from "./peers.ts";
 import type { Pump } from "./pump.ts";
 import { AttemptRef } from "./ref.ts";
 import { KEEP_MS } from "./runtime/call.ts";
-import type { MessageKind } from "./schema.ts";
+import { checkedArgs, type MessageKind, type Schema } from "./schema.ts";
 import { type Receiver, type SendOptions, Sends } from "./sends.ts";
 import { AttemptVars, type Draft, type DraftListener, type Mirror, OVERTAKEN } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
@@ -40,6 +41,8 @@ export interface AttemptOwner {
   readonly vars: unknown;
   readonly log: Logger;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  /** None: it tells nobody anything. */
+  readonly events?: ReadonlyMap<string, Schema>;
   /** Whether its workflow has ended, so that nobody would take a message. */
   readonly hasEnded: boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
@@ -59,6 +62,7 @@ const RESOLVED = Promise.resolve();
 interface FirstHalf {
   readonly sends: number;
   readonly callbacks: number;
+  readonly broadcasts: number;
 }
 
 export class Attempt {
@@ -78,6 +82,9 @@ export class Attempt {
   #rows: HostRow[] | undefined;
   #sends: Sends | undefined;
   #afterCommit: (() => void)[] | undefined;
+  #broadcasts: Broadcasts | undefined;
+  /** The name of the step that it is an attempt at. */
+  step: string | undefined;
   /** How often each action of other actors has been called. */
   #calls: Map<string, number> | undefined;
   #controller: AbortController | undefined;
@@ -188,14 +195,19 @@ export class Attempt {
   beginApply(step: string): void {
     if (this.#some((draft) => draft.hasWritten())) throw say.writtenInRun(step, this.owner.name);
     this.#forgetDrafts();
-    this.#firstHalf = { sends: this.#sends?.list.length ?? 0, callbacks: this.#afterCommit?.length ?? 0 };
+    this.#firstHalf = {
+      sends: this.#sends?.list.length ?? 0,
+      callbacks: this.#afterCommit?.length ?? 0,
+      broadcasts: this.#broadcasts?.length ?? 0,
+    };
     this.#vars?.save();
   }
 
   /** Another attempt came between: what `apply` did is taken back, and it runs again, alone without `run`. */
-  #goBack({ sends, callbacks }: FirstHalf): void {
+  #goBack({ sends, callbacks, broadcasts }: FirstHalf): void {
     this.#forgetDrafts();
     this.#sends?.takeBack(sends);
+    this.#broadcasts?.takeBack(broadcasts);
     if (this.#afterCommit !== undefined) this.#afterCommit.length = callbacks;
     this.#vars?.goBack();
     this.#phase = "running";
@@ -259,7 +271,10 @@ export class Attempt {
     if (to.isSelf) throw say.selfCall(self, name);
     if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, to.type, Object.keys(actions));
     const what = `action "${name}" of ${to.name}`;
-    const encoded = encodeGiven(args, `${what} was given arguments`, limits.valueBytes);
+    const run = (actions as Readonly<Record<string, unknown>>)[name];
+    const encoded = await checkedArgs(run, args, what, (given) =>
+      encodeGiven(given, `${what} was given arguments`, limits.valueBytes),
+    );
     const text = this.#keyOfCall(`${name} of ${to.name}`);
     const call = { kind: "action", name, args: encoded, key: { text, keep: KEEP_MS, always: false } } as const;
     const reply = await peers?.callFrom(to.type, key, call, what, this.abortSignal);
@@ -287,6 +302,21 @@ export class Attempt {
       this.#sends ?? new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
     sends.message(to, name, body, options);
     this.#sends = sends;
+  }
+
+  broadcast(event: unknown, payload: unknown): void {
+    this.mustRun("c.broadcast");
+    const { events, peers } = this.owner;
+    if (events === undefined || peers === undefined)
+      throw badArgument("c.broadcast is not there: this actor's host knows of nobody who listens.");
+    this.#broadcasts ??= new Broadcasts();
+    this.#broadcasts.add(events, this.#broadcaster(peers), event, payload);
+  }
+
+  #broadcaster(peers: Peers): Broadcaster {
+    const { type, name, limits } = this.owner;
+    const source = { step: this.step, attempt: this.count };
+    return { type, name, maxBytes: limits.messageBytes, source, emit: (...event) => peers.emit(...event) };
   }
 
   afterCommit(fn: unknown): void {
@@ -386,6 +416,7 @@ export class Attempt {
     this.#each((draft) => draft.drop());
     this.#vars?.fail();
     this.#afterCommit = undefined;
+    this.#broadcasts = undefined;
     if (reason !== undefined) this.abort(reason);
   }
 
@@ -396,6 +427,8 @@ export class Attempt {
 
   /** Its commit is durable. */
   committed(): void {
+    const { peers } = this.owner;
+    if (peers !== undefined) this.#broadcasts?.leave(this.#broadcaster(peers));
     const callbacks = this.#afterCommit;
     this.#afterCommit = undefined;
     for (const callback of callbacks ?? []) {
@@ -519,6 +552,10 @@ class Context {
 
   [RAW_STATE](): unknown {
     return this.#attempt.raw();
+  }
+
+  broadcast(event: unknown, payload: unknown): void {
+    this.#attempt.broadcast(event, payload);
   }
 
   afterCommit(fn: unknown): void {

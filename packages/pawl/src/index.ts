@@ -19,11 +19,17 @@ export {
   type Client,
   createRuntime,
   type Handle,
+  type ListFilter,
+  type ReplayOptions,
+  type Retention,
+  type RunState,
   type Runtime,
   type RuntimeOptions,
   type Shown,
+  type Status,
+  type Wait,
 } from "./runtime.ts";
-export { ask, type Schema, type StandardSchemaV1, type } from "./schema.ts";
+export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
 export { RAW_STATE } from "./symbols.ts";
 export type {
@@ -41,9 +47,11 @@ export type {
   Each,
   EntryKind,
   ErrorEvent,
+  EventMeta,
   Failed,
   Given,
   InOf,
+  Live,
   LoopNext,
   LoopOptions,
   Message,

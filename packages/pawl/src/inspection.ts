@@ -1,7 +1,8 @@
 /** What an actor has recorded, for people, tools and tests. */
 import { type Failure, toFailure } from "./failure.ts";
+import type { RunState } from "./runtime/status.ts";
 import { decode } from "./values/index.ts";
-import { OutputReader, type RunOutcome, TERMINALS, type Terminal } from "./wire.ts";
+import { type Looked, OutputReader, type RunOutcome, TERMINALS, type Terminal } from "./wire.ts";
 
 /** An actor as it is now: what is queued counts, whether it is durable or not. */
 export interface Inspection {
@@ -14,6 +15,16 @@ export interface Inspection {
   readonly inbox: readonly MessageRecord[];
   /** How many attempts had to run again because another one came between, since the actor was loaded. */
   readonly conflicts: number;
+  readonly standing: Standing;
+}
+
+/** Where its run stands. */
+export interface Standing {
+  readonly state: RunState;
+  /** When it last changed, or was sent something, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When it goes on by itself, in milliseconds since the epoch; 0: at once. */
+  readonly alarm: number | undefined;
 }
 
 /** One row of the history. */
@@ -47,13 +58,33 @@ export interface MessageRecord {
   readonly sentAt: number;
 }
 
+const NOBODY: Omit<Inspection, "exists" | "state"> = {
+  history: [],
+  inbox: [],
+  conflicts: 0,
+  standing: { state: "none", since: 0, alarm: undefined },
+  outcome: undefined,
+};
+
+/** An actor that is not loaded: what is stored of it. */
+export function readSeen(seen: Looked): Inspection {
+  if (seen.kind !== "seen") return { exists: false, state: undefined, ...NOBODY };
+  const state = seen.state === undefined ? undefined : decode(seen.state);
+  const read = readInspection(seen.inspection);
+  // Nobody runs it: where it stands is what its row says.
+  const standing = { ...read.standing, state: seen.row.state as RunState, alarm: seen.row.alarm };
+  return { exists: true, state, ...read, standing };
+}
+
 /** Reads what `Engine.inspect` gives. */
-export function readInspection(bytes: Uint8Array): Pick<Inspection, "history" | "inbox" | "conflicts"> {
-  if (bytes.length === 0) return { history: [], inbox: [], conflicts: 0 };
+export function readInspection(bytes: Uint8Array): Omit<Inspection, "exists" | "state"> {
+  if (bytes.length === 0) return NOBODY;
   const reader = new OutputReader(bytes, bytes.length);
   const history = Array.from({ length: reader.number() }, () => readEntry(reader));
   const inbox = Array.from({ length: reader.number() }, () => readMessage(reader));
-  return { history, inbox, conflicts: reader.number() };
+  const [conflicts, since, state, alarm] = [reader.number(), reader.time(), reader.text(), reader.time()];
+  const standing = { since, state: state as RunState, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  return { history, inbox, conflicts, standing, outcome: reader.flag() ? reader.outcome() : undefined };
 }
 
 function readEntry(reader: OutputReader): EntryRecord {

@@ -6,14 +6,16 @@
  */
 import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { deferred } from "./deferred.ts";
 import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure } from "./failure.ts";
-import { type Inspection, readInspection } from "./inspection.ts";
+import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
@@ -23,7 +25,7 @@ import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
 import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
-import type { MessageKind } from "./schema.ts";
+import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
@@ -34,6 +36,7 @@ import type {
   Facts,
   Halt,
   Misuse,
+  PastRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -60,6 +63,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
+  readonly events: ReadonlyMap<string, Schema>;
   readonly dialect: PawlDialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -91,6 +95,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.limits = options.limits;
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
+    this.events = eventsOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
@@ -179,7 +184,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "retry":
         return this.retry();
       case "replay":
-        return this.replay(call.entry);
+        return this.replay(call.from);
+      case "state_at":
+        return this.stateAt(call.entry);
       case "inspect":
         return this.inspect();
     }
@@ -234,6 +241,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Ends the run between two commits; resolves when that is durable. */
   async cancel(compensate: boolean, reason: string | undefined): Promise<void> {
     await this.exist();
+    this.#run?.askFirst();
     await this.#calls.submit((call) => this.pump.input.cancel(this.handle, call, compensate, reason));
   }
 
@@ -243,10 +251,20 @@ export class LoadedActor implements PumpedActor, RunOwner {
     await this.#calls.submit((call) => this.pump.input.retry(this.handle, call));
   }
 
-  /** Goes back to before the entry of this id; none: to the start. */
-  async replay(entryId: string | undefined): Promise<void> {
+  /** Goes back to before the entry of this id. Resolves to what that has taken away. */
+  async replay(from: ReplayFrom): Promise<readonly EntryRecord[]> {
     await this.exist();
-    await this.#calls.submit((call) => this.pump.input.replay(this.handle, call, entryId));
+    if (!from.dryRun) this.#run?.askFirst();
+    const { history } = await this.inspect();
+    const taken = new Set(await replay(this, this.#calls, from));
+    return history.filter(({ id }) => taken.has(id));
+  }
+
+  /** A plain copy of the state after the change in which the entry of this id committed. */
+  async stateAt(entryId: string): Promise<unknown> {
+    const { exists } = await this.load();
+    if (!exists) throw say.actorNotFound(this.name);
+    return stateAt(this, this.#calls, entryId);
   }
 
   /** The output of the run, once it has ended. */
@@ -273,7 +291,6 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return {
       exists,
       state: state.length === 0 ? undefined : decode(state),
-      outcome: this.#outcome,
       ...readInspection(engine.inspect(this.handle)),
     };
   }
@@ -449,8 +466,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.#run?.iterate(op, scope, state, replaying);
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.#run?.iterate(op, scope, state, replaying, ahead);
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -497,7 +514,15 @@ export class LoadedActor implements PumpedActor, RunOwner {
   want(): void {}
 
   sent(id: number, messageId: string): void {
-    this.#calls.sent(id, messageId);
+    this.#calls.told(id, messageId);
+  }
+
+  past(id: number, past: PastRecord): void {
+    this.#calls.told(id, past);
+  }
+
+  pastFailed(id: number, problem: StoreProblem): void {
+    this.#calls.fail(id, say.ofStore(problem));
   }
 
   answered(messageId: string, reply: Uint8Array | undefined): void {

@@ -6,7 +6,7 @@
 import { callSite } from "./call-site.ts";
 import { PawlError } from "./errors.ts";
 import type { ValueError } from "./values/index.ts";
-import type { Refusal, StoreProblem } from "./wire.ts";
+import type { MovedRecord, Refusal, StoreProblem } from "./wire.ts";
 
 function at(): string {
   const site = callSite()();
@@ -229,13 +229,13 @@ export function applyWaits(step: string, actor: string): PawlError {
 }
 
 export function unknownMember(
-  kind: "action" | "message",
+  kind: "action" | "message" | "event",
   name: string,
   actor: string,
   known: readonly string[],
 ): PawlError {
   return new PawlError(
-    kind === "action" ? "unknown_action" : "unknown_message",
+    `unknown_${kind}`,
     `"${actor}" has no ${kind} "${name}".
   found     ${JSON.stringify(name)}
   expected  ${known.length === 0 ? `none: it declares no ${kind}s` : known.join(", ")}${at()}`,
@@ -340,4 +340,25 @@ export function ofStore(problem: StoreProblem): PawlError {
     outcome: problem.unknown ? "unknown" : "no",
     data: problem.data,
   });
+}
+
+/** Going back would take away what others have written. */
+export function stateMoved(actor: string, entry: string, moved: readonly MovedRecord[]): PawlError {
+  const shown = moved.slice(0, 5).map(({ seq, at }) => `change ${seq} (${new Date(at).toISOString()})`);
+  const more = moved.length > shown.length ? `, and ${moved.length - shown.length} more` : "";
+  return new PawlError(
+    "state_moved",
+    `the state of ${actor} cannot be taken back to before entry ${entry}: others have written it since.
+  found     ${shown.join(", ")}${more}: made by actions, or by steps that stay
+  expected  changes by the steps that are run again, and no others
+  do        keep the state: leave \`state: "rewind"\` out. Or take it back with what they wrote: force: true`,
+    { data: { commits: moved } },
+  );
+}
+
+export function noStateThen(actor: string, entry: string): PawlError {
+  return new PawlError(
+    "state_unavailable",
+    `${actor} had no state before entry ${entry}: there is nothing to go back to.`,
+  );
 }

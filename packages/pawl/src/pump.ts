@@ -5,9 +5,19 @@
  * come while outputs are handed out go with the next turn.
  */
 
+import { ofStore, runtimeClosed } from "./messages.ts";
 import type { Engine, EngineOptions } from "./native/binding.d.ts";
 import { native } from "./native/load.ts";
-import { type ActorSink, type DriverCall, dispatch, type EngineSink, InputWriter } from "./wire.ts";
+import {
+  type ActorSink,
+  type DriverCall,
+  dispatch,
+  type EngineSink,
+  InputWriter,
+  type Looked,
+  type Said,
+  type StoreProblem,
+} from "./wire.ts";
 
 /** The longest that `setTimeout` can wait. */
 const LONGEST_TIMER_MS = 0x7fff_ffff;
@@ -15,9 +25,16 @@ const LONGEST_TIMER_MS = 0x7fff_ffff;
 const LONGEST_NAP_MS = 60_000;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
-const RESOLVED = Promise.resolve();
 /** As they are when this is loaded: a test that puts fake ones in their place must not stop the pump. */
 const { setImmediate, setInterval, clearInterval } = globalThis;
+const { nextTick } = process;
+const RESOLVED = Promise.resolve();
+
+/** Somebody who has asked for something of the store. */
+interface Looker {
+  readonly resolve: (found: Looked) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /** What the pump tells the runtime. */
 export interface PumpListener {
@@ -70,8 +87,13 @@ export class Pump implements EngineSink {
   #believed = 0;
   readonly #wakes: boolean;
   #output: Uint8Array = Buffer.allocUnsafeSlow(16 * 1024);
-  #scheduled = false;
+  /** Whether a turn is about to come: in a microtask; after all of them. */
+  #isSoon = false;
+  #isLater = false;
+  #isLaterQueued = false;
   #pulsing = false;
+  /** Whether outputs are being handed out. */
+  #isTelling = false;
   #turns = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -84,6 +106,8 @@ export class Pump implements EngineSink {
   #storePending = 0;
   #told = 0;
   #turnedAt = 0;
+  #looks = 0;
+  readonly #lookers = new Map<number, Looker>();
   #closed = false;
   readonly #idle: (() => void)[] = [];
   readonly #drained: (() => void)[] = [];
@@ -117,9 +141,34 @@ export class Pump implements EngineSink {
     return this.#told;
   }
 
+  /** Whether its clock goes by itself. */
+  get isRealTime(): boolean {
+    return this.#wakes;
+  }
+
   /** For what is rare: reading state, keys, counters. */
   get engine(): Engine {
     return this.#engine;
+  }
+
+  /** Asks the engine for something of the store, which `write` puts into the input. */
+  look(write: (ticket: number) => void): Promise<Looked> {
+    return new Promise((resolve, reject) => {
+      const ticket = ++this.#looks;
+      this.#lookers.set(ticket, { resolve, reject });
+      write(ticket);
+      this.schedule();
+    });
+  }
+
+  looked(ticket: number, found: Looked): void {
+    this.#lookers.get(ticket)?.resolve(found);
+    this.#lookers.delete(ticket);
+  }
+
+  lookFailed(ticket: number, problem: StoreProblem): void {
+    this.#lookers.get(ticket)?.reject(ofStore(problem));
+    this.#lookers.delete(ticket);
   }
 
   add(handle: number, actor: PumpedActor): void {
@@ -137,11 +186,26 @@ export class Pump implements EngineSink {
 
   /** Something was written: the engine hears of it in a microtask. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
+    if (this.#isSoon || this.#closed) return;
+    this.#isSoon = true;
     // Not `queueMicrotask`: Node makes an async resource for each.
     if (this.#turns < TURNS_IN_A_ROW) void RESOLVED.then(this.#run);
     else setImmediate(this.#run);
+  }
+
+  /**
+   * The same, once the microtasks at hand are done: a step and the end of its body cross together if it waits for nothing, and a
+   * callback that has forgotten an `await` ends before what it forgot settles.
+   */
+  scheduleAfterMicrotasks(): void {
+    if (this.#isSoon || this.#isLater || this.#closed) return;
+    this.#isLater = true;
+    if (this.#isLaterQueued) return;
+    this.#isLaterQueued = true;
+    if (this.#turns >= TURNS_IN_A_ROW) setImmediate(this.#runLater);
+    // What a tick asks for comes before the microtasks that it has made.
+    else if (this.#isTelling) void RESOLVED.then(this.#hop);
+    else nextTick(this.#runLater);
   }
 
   /** Notes a settle call that is about to be written; returns how many are queued before it for the same actor. */
@@ -174,7 +238,7 @@ export class Pump implements EngineSink {
 
   /** Whether anything is: that, the store, a turn that is about to come, or facts that wait for theirs. */
   get isBusy(): boolean {
-    return this.isWorking || this.#storePending > 0 || this.#scheduled || this.#pulsing;
+    return this.isWorking || this.#storePending > 0 || this.#isSoon || this.#isLater || this.#pulsing;
   }
 
   /** What is under way now is not waited for any more: it waits for something else, perhaps for ever. */
@@ -207,6 +271,9 @@ export class Pump implements EngineSink {
     clearInterval(this.#keepAlive);
     this.#actors.clear();
     this.#engine[how]();
+    const closed = runtimeClosed();
+    for (const { reject } of this.#lookers.values()) reject(closed);
+    this.#lookers.clear();
     for (const resolve of [...this.#idle.splice(0), ...this.#drained.splice(0)]) resolve();
   }
 
@@ -258,8 +325,17 @@ export class Pump implements EngineSink {
     this.#listener.write?.(ticket, actor, calls, after);
   }
 
+  readonly #hop = (): void => nextTick(this.#runLater);
+
+  readonly #runLater = (): void => {
+    this.#isLaterQueued = false;
+    // What was to come sooner has taken it along, or will.
+    if (this.#isLater && !this.#isSoon) this.#run();
+  };
+
   readonly #run = (): void => {
-    this.#scheduled = false;
+    this.#isSoon = false;
+    this.#isLater = false;
     this.#turnSafely();
   };
 
@@ -275,7 +351,7 @@ export class Pump implements EngineSink {
   }
 
   #turn(): void {
-    this.#countTurn();
+    this.noteTurn();
     const { out } = this.input;
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
@@ -287,11 +363,20 @@ export class Pump implements EngineSink {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);
     }
-    const { next, pending, pulse } = dispatch(this.#output, length, this);
+    const { next, pending, pulse } = this.#tell(length);
     if (pulse) this.#wantPulse();
     this.#deadline = next;
     this.#noteStore(pending);
     this.#arm(next, now);
+  }
+
+  #tell(length: number): Said {
+    this.#isTelling = true;
+    try {
+      return dispatch(this.#output, length, this);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 
   /** Facts of callbacks that run side by side are released one per turn of the event loop. */
@@ -313,7 +398,8 @@ export class Pump implements EngineSink {
     this.#settling.clear();
   }
 
-  #countTurn(): void {
+  /** One more turn in a row, or something that takes as long. */
+  noteTurn(): void {
     if (this.#turns === 0) setImmediate(this.#forgetTurns);
     this.#turns += 1;
   }
@@ -333,7 +419,7 @@ export class Pump implements EngineSink {
   }
 
   #tellIdle(): void {
-    if (this.#storePending > 0 || this.#scheduled) return;
+    if (this.#storePending > 0 || this.#isSoon || this.#isLater) return;
     if (this.#drained.length > 0) for (const resolve of this.#drained.splice(0)) resolve();
     if (!this.isWorking && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
   }

@@ -1,9 +1,10 @@
 /** The runtime: actors on a store, in this process. */
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
+import type { EventRecord, Source } from "./broadcasts.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
-import type { Inspection } from "./inspection.ts";
+import { type Inspection, readSeen } from "./inspection.ts";
 import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
@@ -13,6 +14,7 @@ import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
+import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -20,8 +22,22 @@ import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
+import type { Looked, RowRecord } from "./wire.ts";
 
-export type { Admin, CallOptions, Client, Handle, Hooks, Runtime, RuntimeOptions, Shown } from "./runtime/types.ts";
+export type { RunState, Status, Wait } from "./runtime/status.ts";
+export type {
+  Admin,
+  CallOptions,
+  Client,
+  Handle,
+  Hooks,
+  ListFilter,
+  ReplayOptions,
+  Retention,
+  Runtime,
+  RuntimeOptions,
+  Shown,
+} from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
 const RELOAD_MS = 1_000;
@@ -66,6 +82,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
+  readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly #codeVersion: number;
@@ -88,6 +105,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
+    this.events = hooks.events ?? new Events();
     this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
@@ -179,6 +197,33 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     return this.working(() => this.call(type, key, { kind: "inspect" })) as Promise<Inspection>;
   }
 
+  get store(): string {
+    return this.#options.store;
+  }
+
+  now(): number {
+    return this.#pump?.now() ?? Date.now();
+  }
+
+  async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
+    const found = await this.#look((pump, ticket) => pump.input.list(ticket, after, limit));
+    return found.kind === "listed" ? found.rows : [];
+  }
+
+  async seen(name: string): Promise<Inspection> {
+    const loaded = this.#loaded.get(name);
+    if (loaded !== undefined) return this.working(() => loaded.inspect());
+    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+  }
+
+  #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
+    return this.working(async () => {
+      const pump = this.#pump;
+      if (pump === undefined) throw say.runtimeClosed();
+      return pump.look((ticket) => write(pump, ticket));
+    });
+  }
+
   async close(options: { grace?: Duration } = {}): Promise<void> {
     refuseUnknown(options, ["grace"], "close");
     this.#closing ??= this.#close(milliseconds(options.grace ?? this.#options.grace ?? GRACE_MS, "grace"));
@@ -264,6 +309,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
+  emit(name: string, record: EventRecord, source: Source | undefined): void {
+    const failed = (error: unknown) =>
+      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
+    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
+  }
+
   messagesWaiting(name: string): number {
     return this.#pump?.engine.waiting(name) ?? 0;
   }
@@ -326,13 +377,15 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit } = this.#options;
+    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(deltas === undefined ? {} : { deltas }),
+      ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),
       ...(fault === undefined ? {} : { fault: fault.kind, faultAt: fault.at }),
     };

@@ -1,6 +1,7 @@
 /** Schemas: what checks a value where it enters. Pawl brings no validator; any library with Standard Schema will do. */
 import { PawlError } from "./errors.ts";
-import type { Ask } from "./types.ts";
+import { badArgument, shown } from "./messages.ts";
+import type { Ask, Live } from "./types.ts";
 
 /** The part of Standard Schema (version 1, <https://standardschema.dev>) that Pawl uses. Its licence invites the copy. */
 export interface StandardSchemaV1<In = unknown, Out = In> {
@@ -34,6 +35,47 @@ export function type<T>(): Schema<T> {
 /** A message that is answered: with `message.complete(reply)`. */
 export function ask<In, Out, R>(body: Schema<In, Out>, reply: Schema<unknown, R>): Ask<In, Out, R> {
   return Object.freeze({ body, reply });
+}
+
+/** An event that leaves at once, also from attempts that fail: for what is only to be looked at, such as text that is being written. */
+export function live<In, Out>(payload: Schema<In, Out>): Live<In, Out> {
+  return Object.freeze({ "~standard": payload["~standard"], live: true });
+}
+
+/** Whether what `events` declares under a name leaves at once. */
+export function isLive(event: Schema): boolean {
+  return (event as Partial<Live>).live === true;
+}
+
+/** The arguments of actions that `action()` made. */
+const args = new WeakMap<object, Schema>();
+
+/**
+ * An action whose argument is checked, where it is called: `run` is given what the schema lets in.
+ *
+ * @throws PawlError `invalid_payload`, at the call; nothing has happened then.
+ */
+export function action<C, In, Out, R>(schema: Schema<In, Out>, run: (c: C, args: Out) => R): (c: C, args: In) => R {
+  if (!isSchema(schema) || typeof run !== "function")
+    throw badArgument(`action() was given something else than a schema and a function.
+  found     ${shown(isSchema(schema) ? run : schema)}
+  expected  action(schema, (c, argument) => ...)`);
+  const checkedAction = (c: C, given: In) => run(c, given as unknown as Out);
+  args.set(checkedAction, schema);
+  return checkedAction;
+}
+
+/** Gives `use` the arguments of a call as an action's schema lets them in; as they are, if it has none. */
+export function checkedArgs<R>(
+  run: unknown,
+  given: readonly unknown[],
+  what: string,
+  use: (args: readonly unknown[]) => R,
+): R | Promise<R> {
+  const schema = typeof run === "function" ? args.get(run) : undefined;
+  return schema === undefined
+    ? use(given)
+    : checked(schema, given[0], `the argument of ${what}`, (value) => use([value]));
 }
 
 /** A message's schemas; `reply`: it is answered. */

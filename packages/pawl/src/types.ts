@@ -12,14 +12,16 @@ export interface Types {
   state: unknown;
   vars: unknown;
   messages: object;
+  events: object;
 }
 
-export interface Bag<I, G, S, V, M> extends Types {
+export interface Bag<I, G, S, V, M, E = {}> extends Types {
   input: I;
   given: G;
   state: S;
   vars: V;
   messages: M & object;
+  events: E & object;
 }
 
 /** The state of an actor that declares none. */
@@ -56,6 +58,22 @@ export type Asks<D extends Actor, M = TypesOf<D>["messages"]> = {
   [K in keyof M]: M[K] extends Ask ? K : never;
 }[keyof M] &
   Names<TypesOf<D>["messages"]>;
+
+/** An event that leaves at once, also from attempts that fail: what `live()` makes. */
+export interface Live<In = unknown, Out = In> extends Schema<In, Out> {
+  readonly live: true;
+}
+
+/** What goes with an event. */
+export interface EventMeta {
+  /** Counts the actor's events in this process, whoever listens: one that is missing was lost. */
+  readonly seq: number;
+  /** When it left, in milliseconds since the epoch. */
+  readonly at: number;
+  /** Of a live event: the step, if it was one, and the attempt, from 1. */
+  readonly step?: string;
+  readonly attempt?: number;
+}
 
 /** What a caller gives where a schema is declared. */
 export type InOf<X> = X extends Schema<infer I, infer _> ? I : never;
@@ -158,6 +176,11 @@ export interface AttemptContext<T extends Types> {
   readonly queue: Sender<T>;
   /** Another actor: what is sent there leaves with the attempt's commit, and arrives once, in order. It need not exist yet. */
   get<D extends Actor>(actor: D, key: string): Ref<D>;
+  /**
+   * Tells everybody who listens to this actor. Leaves when the attempt's commit is durable, and never if it fails; events that
+   * are declared `live` leave at once.
+   */
+  broadcast<K extends Names<T["events"]>>(event: K, payload: InOf<T["events"][K]>): void;
   /** A plain, detached copy of the state with this attempt's writes; `undefined` for an actor without state. */
   [RAW_STATE](): T["state"] extends NoState ? undefined : T["state"];
   /** Runs `fn` once the attempt's commit is durable; at most once, in memory only. */
@@ -311,11 +334,13 @@ export interface Queue<T extends Types> {
 export interface ActionContext<T extends Types> extends AttemptContext<T> {}
 
 /** An actor's definition: members in this order, so that types flow. */
-export interface Definition<I, G, S, V, M, A, O, T extends Types> {
+export interface Definition<I, G, S, V, M, E, A, O, T extends Types> {
   /** What `create` takes; an actor that declares it must be created. */
   input?: Schema<G, I>;
   /** What can be sent to it, by name. */
   messages?: M & Record<string, Schema | Ask>;
+  /** What it tells whoever listens, by name: schemas, or `live(schema)`. */
+  events?: E & Record<string, Schema>;
   /** The version of the shape of its state. Default: 1. */
   version?: number;
   /** Brings state of an older version to this one; once, as a change of its own, when the actor is next loaded. */

@@ -27,6 +27,7 @@ interface LedgerTypes {
   state: Ledger;
   vars: undefined;
   messages: typeof messages;
+  events: object;
 }
 
 const messages = { go: type<Marked>(), question: ask(type<Marked>(), type<string>()) };

@@ -8,7 +8,9 @@ mod read;
 mod walk;
 mod write;
 
-pub use read::{Children, Kind, boolean, children, describe, field, key, kind, memory_start, number, shown, text};
+pub use read::{
+    Children, Kind, boolean, children, describe, field, items, key, kind, memory_start, number, shown, text,
+};
 pub use walk::{skip, validate};
 pub use write::{Writer, array_head_len, entries_head_len, key_len, object_head_len};
 

@@ -31,6 +31,11 @@ impl History {
         self.closed.is_away
     }
 
+    /// Whether something of what was not read may be gone since.
+    pub fn has_lost_closed(&self) -> bool {
+        !self.closed.gone.is_empty()
+    }
+
     /// Notes that closed scopes were not read.
     pub fn leave_closed(&mut self) {
         self.closed.is_away = true;

@@ -251,6 +251,15 @@ impl History {
         self.node(at).children.keys().filter_map(number).chain(self.first_closed(at)).min()
     }
 
+    /// The number of the last iteration of a loop that there is a place for.
+    pub fn last_iteration(&self, at: NodeId) -> Option<u32> {
+        let number = |segment: &Segment| match segment {
+            Segment::Iteration { iteration, .. } => Some(*iteration),
+            Segment::Name(_) => None,
+        };
+        self.node(at).children.keys().filter_map(number).max()
+    }
+
     fn drop_children(&mut self, at: NodeId, which: &dyn Fn(&Segment) -> bool, dropped: &mut dyn FnMut(&Entry)) {
         let children: Vec<(Segment, NodeId)> =
             self.node(at).children.iter().filter(|(segment, _)| which(segment)).map(|(s, n)| (*s, *n)).collect();

@@ -75,6 +75,8 @@ pub enum Settled {
 
 pub struct Overlay {
     pub now: Time,
+    /// How far the adapter's clock has fallen behind that: the actor's own time never goes back.
+    lag: Time,
     pub ids: Ids,
     pub inbox: Inbox,
     pub outputs: VecDeque<Output>,
@@ -101,6 +103,7 @@ impl Overlay {
     pub fn new(ids: Ids) -> Overlay {
         Overlay {
             now: 0,
+            lag: 0,
             ids,
             inbox: Inbox::default(),
             outputs: VecDeque::new(),
@@ -116,6 +119,17 @@ impl Overlay {
             errands: None,
             newest: 0,
         }
+    }
+
+    /// It is this time by the adapter's clock.
+    pub fn tell_time(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        self.lag = self.now - now;
+    }
+
+    /// A time of the adapter's clock, not long ago, in the actor's own.
+    pub fn by_own_clock(&self, at: Time) -> Time {
+        at.saturating_add(self.lag).min(self.now)
     }
 
     /// The number of the newest queued change.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Phase, Run};
+use super::{Judged, Phase, Run, settle_writes};
 use crate::codec::change::{Ending, Record};
 use crate::codec::record::{Entry, EntryKind, EntryStatus};
 use crate::compensation::Rollback;
 use crate::history::{History, NodeId};
-use crate::input::{CallId, ScopeId};
+use crate::input::{CallId, Input, ScopeId, Writes};
 use crate::key::Segment;
-use crate::output::{Halt, Output, Refusal, RunOutcome, Status};
-use crate::overlay::{Overlay, Standing, Writing};
+use crate::output::{Attempt, Halt, Output, Refusal, RunOutcome, Status, Verdict};
+use crate::overlay::{Held, Overlay, Standing, Writing};
+use crate::past::Discarded;
 
 impl Run {
     /// Ends the run between two commits.
@@ -29,6 +30,10 @@ impl Run {
             Phase::Idle | Phase::Running | Phase::Parked { .. } => {}
         }
         self.close_all(overlay);
+        // Whatever the code goes on with would come too late: it is told so before the end is durable.
+        if self.phase == Phase::Running && !overlay.hosted && !(compensate && self.has_to_undo()) {
+            overlay.outputs.push_back(Output::Halted { reason: Halt::Cancelled });
+        }
         let seq = overlay.queued() + 1;
         if compensate {
             self.end_or_roll_back(overlay, Ending::Cancelled(reason), Halt::Cancelled);
@@ -107,27 +112,95 @@ impl Run {
 
     /// Goes back to before an entry: it and everything that came into being after it is gone. Inside loops, to before the
     /// innermost loop. Earlier waits, versions and messages stay; so does state.
-    pub(super) fn replay(&mut self, overlay: &mut Overlay, call: CallId, entry_id: Option<&str>) {
-        if matches!(self.phase, Phase::RollingBack | Phase::Ending(_)) || self.ending.is_some() {
-            return refuse(overlay, call, "what it did is being undone");
-        }
-        if self.is_executing_any() {
-            return refuse(overlay, call, "a step is running");
-        }
-        let birth = match entry_id {
-            None => 0,
-            Some(id) => match self.boundary(id) {
-                Some(birth) => birth,
-                None => return refuse(overlay, call, "no step of that id is recorded"),
-            },
+    ///
+    /// `writes` is what becomes of state in the same change: an attempt of the call's own, judged as every other.
+    pub(super) fn replay(&mut self, overlay: &mut Overlay, call: CallId, entry_id: Option<&str>, writes: Writes) {
+        let birth = match self.replays_from(entry_id) {
+            Ok(birth) => birth,
+            Err(why) => {
+                stale(overlay, call, &writes);
+                return refuse(overlay, call, why);
+            }
         };
+        if !self.may_write(overlay, call, entry_id, &writes) {
+            return;
+        }
         self.close_all(overlay);
         self.clear();
         let mut writing = self.begin(overlay);
+        if !writes.cells.is_empty() {
+            let seq = writing.seq();
+            overlay.verdict(Attempt::Action { call }, Verdict::Queued { seq });
+        }
+        overlay.write(&mut writing, writes);
         self.go_back(&mut writing, birth);
         writing.writer.record(&Record::Recovered { generation: self.generation });
         overlay.outputs.push_back(Output::Halted { reason: Halt::Restarted });
         self.restart(overlay, writing, call);
+    }
+
+    /// Whether what a replay does to state is part of its change. If not, the call has been told, or comes again.
+    fn may_write(&self, overlay: &mut Overlay, call: CallId, entry_id: Option<&str>, writes: &Writes) -> bool {
+        if writes.cells.is_empty() {
+            return true;
+        }
+        let attempt = Attempt::Action { call };
+        match settle_writes(overlay, attempt, writes) {
+            Judged::Passed { .. } => true,
+            Judged::Again => false,
+            Judged::Hold => {
+                let entry_id = entry_id.map(str::to_owned);
+                let input = Input::Replay { call, entry_id, writes: writes.clone() };
+                overlay.hold(Held { attempt, since: overlay.now, input });
+                false
+            }
+            Judged::Broken(failure) => {
+                stale(overlay, call, writes);
+                overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Broken(failure.message) });
+                false
+            }
+        }
+    }
+
+    /// The birth from which on a replay takes everything away, or why it cannot be.
+    fn replays_from(&self, entry_id: Option<&str>) -> Result<u64, &'static str> {
+        if matches!(self.phase, Phase::RollingBack | Phase::Ending(_)) || self.ending.is_some() {
+            return Err("what it did is being undone");
+        }
+        if self.is_executing_any() {
+            return Err("a step is running");
+        }
+        match entry_id {
+            None => Ok(0),
+            Some(id) => self.boundary(id).ok_or("no step of that id is recorded"),
+        }
+    }
+
+    /// What a replay from an entry takes away, or why it cannot be.
+    pub(crate) fn discarded(&self, entry_id: Option<&str>) -> Result<Discarded, &'static str> {
+        let (birth, loops) = self.way_back(self.replays_from(entry_id)?);
+        let mut discarded = Discarded::default();
+        for (born, at) in self.history.by_birth().into_iter().filter(|(born, _)| *born >= birth) {
+            let Some(recorded) = self.history.get(at) else { continue };
+            discarded.entry_ids.push(recorded.entry.id.clone());
+            discarded.places.push((self.history.location(at).clone(), None));
+            let known = recorded.metadata.as_ref();
+            let is_unsure = match recorded.entry.kind {
+                EntryKind::Step { .. } => known.is_some_and(|known| known.rollback_completed_at_ms.is_some()),
+                // What was in past rounds and in branches that have lost may not be there any more.
+                EntryKind::Loop { iteration, .. } => self.history.children(at).count() < iteration as usize,
+                EntryKind::Race { .. } => true,
+                _ => false,
+            };
+            if is_unsure {
+                discarded.oldest_unsure = discarded.oldest_unsure.into_iter().chain([born]).min();
+            } else if known.is_some_and(|known| known.status == EntryStatus::Completed) {
+                discarded.oldest_commit = discarded.oldest_commit.into_iter().chain([recorded.commit]).min();
+            }
+        }
+        let again = loops.into_iter().map(|(place, round)| (self.history.location(place).clone(), Some(round)));
+        discarded.places.extend(again);
+        Ok(discarded)
     }
 
     fn is_executing_any(&self) -> bool {
@@ -270,6 +343,14 @@ impl Run {
         if self.start.embedded.is_none() {
             self.resume(overlay);
         }
+    }
+}
+
+/// The attempt of a call that is refused is over.
+fn stale(overlay: &mut Overlay, call: CallId, writes: &Writes) {
+    if !writes.cells.is_empty() {
+        overlay.gave_up(Attempt::Action { call });
+        overlay.verdict(Attempt::Action { call }, Verdict::Stale);
     }
 }
 

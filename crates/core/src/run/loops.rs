@@ -13,6 +13,9 @@ use crate::output::{Misuse, Output, Value};
 use crate::overlay::Overlay;
 use crate::scope::{LoopAction, LoopInput, LoopScope};
 
+/// How many iterations may begin one after another before the core is asked for the next.
+const ITERATIONS_AHEAD: u32 = 128;
+
 impl Run {
     pub(super) fn enter_loop(
         &mut self,
@@ -28,7 +31,7 @@ impl Run {
             Place::New(place) => (place, LoopScope::New),
             Place::Recorded(place) => (place, self.recorded_loop(place)),
         };
-        self.pend(scope, op, place, name, Kind::Loop { state, keep, scope: None });
+        self.pend(scope, op, place, name, Kind::Loop { state, keep, scope: None, ahead: 0, begun: None });
         if self.is_rebuilding() {
             return self.rebuild_loop(overlay, op, place, state);
         }
@@ -70,12 +73,50 @@ impl Run {
     fn iterate(&mut self, overlay: &mut Overlay, op: OpId, place: NodeId, iteration: u32, state: Value) {
         self.set_wake(op, Wake::Never);
         let node = self.history.iteration(place, iteration);
+        if let Some(Kind::Loop { scope, ahead, begun, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind)
+            && let Some(begun) = begun.take()
+        {
+            (*scope, *ahead) = (Some(begun), *ahead - 1);
+            return self.open_scope_as(begun, node, Some(op));
+        }
         let inner = self.open_scope(node, Some(op));
         let replaying = self.is_replaying(inner);
-        if let Some(Kind::Loop { scope, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
-            *scope = Some(inner);
+        let kept = self.keep_scopes(inner, place, iteration);
+        if let Some(Kind::Loop { scope, ahead, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
+            (*scope, *ahead) = (Some(inner), kept);
         }
-        overlay.outputs.push_back(Output::Iterate { op, scope: inner, state, replaying });
+        overlay.outputs.push_back(Output::Iterate { op, scope: inner, state, replaying, ahead: kept });
+    }
+
+    /// Keeps numbers for the scopes of the next iterations, if these may begin before they are asked for: nothing can come between
+    /// while a single callback runs, and there is nothing to find out about iterations of which nothing is recorded.
+    fn keep_scopes(&mut self, scope: ScopeId, place: NodeId, iteration: u32) -> u32 {
+        let is_forked = self.scopes.get(&scope).is_none_or(|scope| scope.is_forked());
+        if is_forked || self.is_rebuilding() || self.history.last_iteration(place).is_some_and(|last| last > iteration)
+        {
+            return 0;
+        }
+        self.next_scope += u64::from(ITERATIONS_AHEAD);
+        ITERATIONS_AHEAD
+    }
+
+    /// The loop and the number of an iteration that is to be, by the number that is kept for its scope.
+    pub(super) fn kept_scope(&self, id: ScopeId) -> Option<(NodeId, u32)> {
+        self.ops.values().find_map(|pending| match &pending.kind {
+            Kind::Loop { state: LoopScope::Iterating(now), scope: Some(scope), ahead, .. }
+                if id > *scope && id - scope <= u64::from(*ahead) =>
+            {
+                Some((pending.place, now.saturating_add((id - scope) as u32)))
+            }
+            _ => None,
+        })
+    }
+
+    /// The adapter has begun the next iteration by itself.
+    fn note_begun(&mut self, op: OpId, after: ScopeId) {
+        if let Some(Kind::Loop { ahead: 1.., begun, .. }) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
+            *begun = Some(after + 1);
+        }
     }
 
     /// Looks for handlers in the iterations that hold something to undo, and in the one that is not over.
@@ -150,6 +191,10 @@ impl Run {
         self.close_scope(overlay, id, &mut Vec::new());
         match outcome {
             Iterated::Continue(state) => self.loop_input(overlay, op, LoopInput::Continue, state, Value::Kept),
+            Iterated::Ahead(state) => {
+                self.note_begun(op, id);
+                self.loop_input(overlay, op, LoopInput::Continue, state, Value::Kept);
+            }
             Iterated::Break(output) => self.loop_input(overlay, op, LoopInput::Break, output, Value::Nothing),
             Iterated::Threw => self.loop_input(overlay, op, LoopInput::Threw, None, Value::Nothing),
         }

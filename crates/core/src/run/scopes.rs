@@ -37,6 +37,12 @@ impl Run {
     pub(super) fn open_scope(&mut self, node: NodeId, parent: Option<OpId>) -> ScopeId {
         let id = self.next_scope;
         self.next_scope += 1;
+        self.open_scope_as(id, node, parent);
+        id
+    }
+
+    /// The same, under a number that was kept for it.
+    pub(super) fn open_scope_as(&mut self, id: ScopeId, node: NodeId, parent: Option<OpId>) {
         let unvisited = self.history.entries_in(node);
         let parent_op = parent.and_then(|op| self.ops.get(&op));
         let in_fork = parent_op.is_some_and(|op| matches!(op.kind, Kind::Fork(_)));
@@ -59,7 +65,6 @@ impl Run {
         let scope =
             Scope { node, parent, pending: None, unvisited, at_frontier: false, handed_out, children: 0, forked };
         self.scopes.insert(id, scope);
-        id
     }
 
     /// Whether something is recorded in a scope that its code has not come to.

@@ -20,11 +20,13 @@ impl Run {
         overlay: &mut Overlay,
         (scope, op): (ScopeId, OpId),
         name: String,
-        policy: Policy,
-        traits: StepTraits,
+        (policy, traits): (Policy, StepTraits),
+        begun: Option<Time>,
     ) {
         let expects = |kind: &EntryKind| matches!(kind, EntryKind::Step { .. });
-        let Some(place) = self.enter(overlay, scope, op, ("step", &name), expects) else { return };
+        let Some(place) = self.enter(overlay, scope, op, ("step", &name), expects) else {
+            return stop_begun(overlay, op, begun);
+        };
         let (place, step) = match place {
             Place::New(place) => (place, Step::New),
             Place::Recorded(place) => (place, self.history.get(place).map_or(Step::New, recorded_step)),
@@ -42,9 +44,27 @@ impl Run {
         }
         self.find_handler(op, place, policy, traits);
         if self.is_rebuilding() && !matches!(step, Step::Completed | Step::Terminal(_)) {
+            stop_begun(overlay, op, begun);
             return self.set_wake(op, Wake::Never);
         }
-        self.step_input(overlay, op, StepInput::Call);
+        match begun {
+            Some(at) if step == Step::New && !traits.exclusive => self.take_begun(overlay, op, at),
+            _ => {
+                stop_begun(overlay, op, begun);
+                self.step_input(overlay, op, StepInput::Call);
+            }
+        }
+    }
+
+    /// The body of a new step runs already: its first attempt has begun at this time.
+    fn take_begun(&mut self, overlay: &Overlay, op: OpId, at: Time) {
+        let at = overlay.by_own_clock(at);
+        let Some(pending) = self.ops.get_mut(&op) else { return };
+        let Kind::Step { step, policy, phase, .. } = &mut pending.kind else { return };
+        (*step, *phase) = (step.on(StepInput::Call, policy, at).0, StepPhase::Executing);
+        if let Some(timeout) = policy.timeout_ms {
+            self.arm(op, at.saturating_add(timeout));
+        }
     }
 
     /// Feeds the machine, keeps its new state, and does what needs nothing but the state.
@@ -348,6 +368,13 @@ impl Run {
         if status == EntryStatus::Completed {
             metadata.completed_at_ms = Some(unsigned(overlay.now));
         }
+    }
+}
+
+/// A body that should not have begun: nothing that it does counts.
+fn stop_begun(overlay: &mut Overlay, op: OpId, begun: Option<Time>) {
+    if begun.is_some() {
+        overlay.outputs.push_back(Output::Abort { op, attempt: 1, reason: AbortReason::Cancelled });
     }
 }
 

@@ -141,6 +141,11 @@ impl Run {
         self.begin_rollback(overlay);
     }
 
+    /// Whether there is anything to undo.
+    pub(super) fn has_to_undo(&self) -> bool {
+        !self.stack.is_empty()
+    }
+
     fn undoing_standing(&self) -> crate::overlay::Standing {
         crate::overlay::Standing { status: crate::output::Status::RollingBack, alarm: Some(0) }
     }

@@ -13,7 +13,7 @@ use crate::codec::cbor;
 /// The most bytes of a chunk.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
 /// A chunk is cut at a chance only when it has so many.
-const CHUNK_LEAST: usize = 16 << 10;
+pub(super) const CHUNK_LEAST: usize = 16 << 10;
 /// One item of so many ends a chunk; a power of two.
 const CUT_EVERY: u32 = 16;
 /// A value of at most so many bytes is one item.

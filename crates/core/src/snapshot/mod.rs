@@ -7,6 +7,8 @@
 //! One law: folding a snapshot and the changes after it gives what folding all changes gives.
 
 mod cut;
+#[cfg(test)]
+pub(crate) mod disk;
 mod history;
 mod plan;
 mod write;
@@ -34,10 +36,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The bytes of its open part, and of all of it.
-    pub fn sizes(&self) -> Result<(u64, u64), OpenError> {
-        let manifest = Manifest::read(self)?;
-        Ok((manifest.open_bytes, manifest.open_bytes + manifest.closed_bytes))
+    /// The bytes of its open part.
+    pub fn open_bytes(&self) -> Result<u64, OpenError> {
+        Ok(Manifest::read(self)?.open_bytes)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::cut::{Known, items};
+use super::cut::{CHUNK_LEAST, Known, items};
 use super::{CellPart, Contents, Manifest, Snapshot, write};
 use crate::ids::Ids;
 use crate::load::{Fold, Loaded, OpenError};
@@ -28,7 +28,7 @@ impl Default for Retention {
 /// What a store has of an actor, all of it.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    /// The newest snapshot, with all its chunks.
+    /// The newest snapshot, with its open chunks, and the closed ones if [`compact`] has asked for them.
     pub newest: Option<Contents>,
     /// The changes after it, up to the one that the new snapshot is of.
     pub changes: Vec<(u64, Bytes)>,
@@ -53,7 +53,13 @@ pub struct Plan {
     pub drop_chunks: Vec<u64>,
 }
 
+/// Closed chunks are put together anew when there are so many more than their bytes make necessary.
+const SCATTERED: u64 = 64;
+
 /// Plans a snapshot of the newest change that is kept; none if there is one already, or nothing to hold.
+///
+/// Closed chunks that were not read stay as they are, and what has closed since comes behind them: planning costs what is
+/// open. Fails with `NeedsAll` where that does not do: something that was not read may be gone.
 pub fn compact(kept: &Kept, retention: Retention) -> Result<Option<Plan>, OpenError> {
     let Some((seq, _)) = kept.changes.last() else { return Ok(None) };
     let mut overlay = Overlay::new(Ids::new(0));
@@ -68,12 +74,31 @@ pub fn compact(kept: &Kept, retention: Retention) -> Result<Option<Plan>, OpenEr
     let fold = Fold::run(loaded, &mut overlay)?;
     let next = kept.all_chunks.last().map_or(1, |last| last + 1);
     let chunks = kept.newest.as_ref().map_or(&[][..], |newest| &newest.chunks[..]);
-    let mut plan = snapshot(kept, &fold, &overlay, *seq, Known::new(chunks, next))?;
+    let left = left(kept, &fold, *seq)?;
+    let mut plan = snapshot(kept, &fold, &overlay, *seq, (Known::new(chunks, next), left))?;
     forget(kept, retention, overlay.cells().next().is_some(), &mut plan)?;
     Ok(Some(plan))
 }
 
-fn snapshot(kept: &Kept, fold: &Fold, overlay: &Overlay, seq: u64, mut known: Known) -> Result<Plan, OpenError> {
+/// The closed chunks that were not read and stay, and their bytes.
+fn left(kept: &Kept, fold: &Fold, seq: u64) -> Result<(Vec<u64>, u64), OpenError> {
+    let history = &fold.stored.history;
+    let Some(newest) = kept.newest.as_ref().filter(|_| history.is_partial()) else { return Ok((Vec::new(), 0)) };
+    let (closed, bytes) = (&newest.snapshot.closed, Manifest::read(&newest.snapshot)?.closed_bytes);
+    let is_scattered = closed.len() as u64 > SCATTERED + 2 * bytes / CHUNK_LEAST as u64;
+    if history.has_lost_closed() || is_scattered {
+        return Err(OpenError::NeedsAll { seq });
+    }
+    Ok((closed.clone(), bytes))
+}
+
+fn snapshot(
+    kept: &Kept,
+    fold: &Fold,
+    overlay: &Overlay,
+    seq: u64,
+    (mut known, (left, left_bytes)): (Known, (Vec<u64>, u64)),
+) -> Result<Plan, OpenError> {
     let (open, closed) = write::run(fold);
     let before = kept.newest.as_ref().map(|newest| Manifest::read(&newest.snapshot)).transpose()?;
     let appended: usize = kept.changes.iter().map(|(_, body)| body.len()).sum();
@@ -87,7 +112,7 @@ fn snapshot(kept: &Kept, fold: &Fold, overlay: &Overlay, seq: u64, mut known: Kn
         state_version: overlay.state_version(),
         changed_bytes: before.map_or(0, |before| before.changed_bytes) + appended as u64,
         open_bytes: open.bytes.len() as u64,
-        closed_bytes: closed.bytes.len() as u64,
+        closed_bytes: left_bytes + closed.bytes.len() as u64,
         run_chunks: run.numbers.len() as u32,
         cells: Vec::new(),
     };
@@ -105,7 +130,8 @@ fn snapshot(kept: &Kept, fold: &Fold, overlay: &Overlay, seq: u64, mut known: Kn
     let over = known.cut(&closed.bytes, &closed.ends);
     put_chunks.extend(over.new);
     let (open_bytes, all_bytes) = (manifest.open_bytes, manifest.open_bytes + manifest.closed_bytes);
-    let snapshot = Snapshot { seq, manifest: manifest.write(seq), open: numbers, closed: over.numbers };
+    let closed = left.into_iter().chain(over.numbers).collect();
+    let snapshot = Snapshot { seq, manifest: manifest.write(seq), open: numbers, closed };
     let (drop_snapshots, drop_changes, drop_chunks) = (None, None, Vec::new());
     Ok(Plan { put_chunks, snapshot, open_bytes, all_bytes, drop_snapshots, drop_changes, drop_chunks })
 }

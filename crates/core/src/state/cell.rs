@@ -19,6 +19,9 @@ pub const MAX_SIZE: u64 = 256 << 20;
 /// Below this much memory that only dead bytes hold, none is given back.
 const MIN_GARBAGE: u64 = 64 << 10;
 
+/// And none below this part of the value's size.
+const GARBAGE_SHARE: u64 = 4;
+
 /// The most bytes of holes that one delta may add: holes take no bytes in a delta, but memory here.
 const MAX_HOLES: u64 = 16 << 20;
 
@@ -125,10 +128,11 @@ impl Cell {
         let removed: u64 = edits.iter().map(|edit| edit.removed as u64).sum();
         self.size = (self.size + added).saturating_sub(removed);
         let dead: u64 = edits.iter().map(|edit| edit.dead as u64).sum();
-        self.garbage += removed + dead + (delta.encoded_len() as u64).saturating_sub(added);
+        let copied: usize = delta.ops().iter().map(|op| self.root.take_copied(op.path.slots())).sum();
+        self.garbage += removed + dead + copied as u64 + (delta.encoded_len() as u64).saturating_sub(added);
         self.log.push(seq, delta.ops().iter().map(|op| &op.path).zip(edits));
         self.head = seq;
-        if self.garbage > self.size + MIN_GARBAGE {
+        if self.garbage > self.size / GARBAGE_SHARE + MIN_GARBAGE {
             self.collect();
         }
         Ok(())
@@ -162,10 +166,10 @@ impl Cell {
         Ok(root.encode())
     }
 
-    /// Copies what is alive into memory of its own, so that the rest is freed. It costs as much as was written since the
-    /// last time, which makes it free per change.
+    /// Copies what is alive and shared into memory of its own, so that the rest is freed. It costs a few times what was
+    /// written since the last time at most, which makes it free per change.
     fn collect(&mut self) {
-        self.root.detach();
+        self.root.compact();
         self.log.detach();
         self.size = self.root.encoded_len() as u64;
         self.garbage = 0;

@@ -1,12 +1,11 @@
 //! Ops on a tree, each with what takes it back.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::StateError;
 use super::delta::{Action, Op, Piece};
 use super::entries::{EntryName, RemovedEntry};
+use super::items::Items;
 use super::object::Removed;
 use super::path::{Path, Slot, for_people};
 use super::rebuild::{Discarded, rebuild, restore};
@@ -268,11 +267,11 @@ impl Edit {
     }
 
     /// Does a splice whose bounds have been checked.
-    fn splice(path: &Path, items: &mut VecDeque<Node>, start: usize, removed: usize, added: Vec<Node>) -> Edit {
+    fn splice(path: &Path, items: &mut Items, start: usize, removed: usize, added: Vec<Node>) -> Edit {
         let count = added.len();
         let len = |nodes: &[Node]| nodes.iter().map(Node::encoded_len).sum();
         let added_len = len(&added);
-        let old = replace_range(items, start, removed, added);
+        let old = items.replace(start, removed, added);
         let removed_len = len(&old);
         let undo = Undo::new(path, Reverse::Splice { start, added: count, removed: old });
         Edit { written: Written::From(start as u32), ..Edit::new(undo, added_len, removed_len) }
@@ -371,7 +370,7 @@ impl Undo {
             },
             Reverse::Rebuild { start, old } => restore(array(root, &self.path)?, start, *old),
             Reverse::Splice { start, added, removed } => {
-                replace_range(array(root, &self.path)?, start, added, removed);
+                array(root, &self.path)?.replace(start, added, removed);
             }
             Reverse::Permute(order) => match root.resolve(path)?.expand(path)? {
                 Container::Object(object) => drop(object.reorder(&order)),
@@ -390,7 +389,7 @@ fn at<'a, 'p>(root: &'a mut Node, path: &'p [Slot]) -> Result<(&'a mut Container
     Ok((root.resolve(parent)?.expand(parent)?, slot))
 }
 
-fn array<'a>(root: &'a mut Node, path: &Path) -> Result<&'a mut VecDeque<Node>, StateError> {
+fn array<'a>(root: &'a mut Node, path: &Path) -> Result<&'a mut Items, StateError> {
     root.resolve(path.slots())?.expand_array(path.slots())
 }
 
@@ -403,20 +402,9 @@ fn holes(path: &Path, count: usize, room: &mut u64) -> Result<Vec<Node>, StateEr
     Ok(vec![Node::hole(); count])
 }
 
-/// Replaces `removed` items from `start`; moves only the items of the shorter side.
-fn replace_range(items: &mut VecDeque<Node>, start: usize, removed: usize, added: Vec<Node>) -> Vec<Node> {
-    items.rotate_left(start);
-    let old = items.drain(..removed).collect();
-    for node in added.into_iter().rev() {
-        items.push_front(node);
-    }
-    items.rotate_right(start);
-    old
-}
-
-fn reorder(items: &mut VecDeque<Node>, order: &[u32]) {
-    let mut old: Vec<Node> = items.drain(..).collect();
-    items.extend(order.iter().map(|from| std::mem::replace(&mut old[*from as usize], Node::undefined())));
+fn reorder(items: &mut Items, order: &[u32]) {
+    let mut old = items.split_off(0);
+    items.extend(order.iter().map(|from| std::mem::replace(&mut old[*from as usize], Node::undefined())).collect());
 }
 
 fn inverse(order: &[u32]) -> Vec<u32> {

@@ -8,11 +8,12 @@ mod delta;
 mod edit;
 mod entries;
 mod error;
+mod items;
 mod log;
 mod marks;
 mod memory;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 mod object;
 mod path;
 mod reads;

@@ -71,6 +71,18 @@ impl Object {
         self.slots.len()
     }
 
+    /// Gives up memory that is shared with others.
+    pub fn compact(&mut self) {
+        self.names.clear();
+        for (order, (key, node)) in &mut self.slots {
+            *key = Bytes::copy_from_slice(key);
+            node.compact();
+            if let Order::Name(number) = order {
+                self.names.insert(key.clone(), *number);
+            }
+        }
+    }
+
     /// Keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Node)> {
         self.slots.values().map(|(key, node)| (key, node))

@@ -1,8 +1,7 @@
 //! Arrays that are made anew of slots they had and of new ones, and back.
 
-use std::collections::VecDeque;
-
 use super::delta::Piece;
+use super::items::Items;
 use super::tree::Node;
 
 /// What an array was before a rebuild, in terms of what it is after it.
@@ -33,34 +32,37 @@ impl Discarded {
 
 /// Replaces every slot from `start`. Returns what takes it back and how many bytes came in; none, and nothing changed, if
 /// the pieces name slots that are not there, or one twice.
-pub(super) fn rebuild(items: &mut VecDeque<Node>, start: usize, pieces: &[Piece]) -> Option<(Discarded, usize)> {
+pub(super) fn rebuild(items: &mut Items, start: usize, pieces: &[Piece]) -> Option<(Discarded, usize)> {
     let count = items.len().checked_sub(start)?;
     let places = places_of(count, start, pieces)?;
-    let mut old: Vec<Option<Node>> = items.drain(start..).map(Some).collect();
+    let mut old: Vec<Option<Node>> = items.split_off(start).into_iter().map(Some).collect();
     let mut added = 0;
+    let mut now = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Kept { start: first, count } => {
                 let first = *first as usize - start;
-                items.extend(old[first..first + *count as usize].iter_mut().filter_map(Option::take));
+                now.extend(old[first..first + *count as usize].iter_mut().filter_map(Option::take));
             }
             Piece::New(values) => {
                 added += values.iter().map(|value| value.len()).sum::<usize>();
-                items.extend(values.iter().map(|value| Node::Encoded(value.clone())));
+                now.extend(values.iter().map(|value| Node::Encoded(value.clone())));
             }
         }
     }
+    items.extend(now);
     Some((Discarded { places, gone: old.into_iter().flatten().collect() }, added))
 }
 
 /// Undoes a [`rebuild`].
-pub(super) fn restore(items: &mut VecDeque<Node>, start: usize, old: Discarded) {
-    let mut rebuilt: Vec<Option<Node>> = items.drain(start..).map(Some).collect();
+pub(super) fn restore(items: &mut Items, start: usize, old: Discarded) {
+    let mut rebuilt: Vec<Option<Node>> = items.split_off(start).into_iter().map(Some).collect();
     let mut gone = old.gone.into_iter();
-    items.extend(old.places.iter().filter_map(|place| match *place {
+    let restored = old.places.iter().filter_map(|place| match *place {
         GONE => gone.next(),
         place => rebuilt[place as usize].take(),
-    }));
+    });
+    items.extend(restored.collect());
 }
 
 /// Where each of `count` old slots, of which the first is `start`, comes to stand.

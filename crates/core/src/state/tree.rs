@@ -2,12 +2,11 @@
 //!
 //! Keys of Maps and members of Sets stay encoded: what an attempt changed in one is written whole.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::StateError;
 use super::entries::Entries;
+use super::items::{Items, take_from};
 use super::memory::Memory;
 use super::object::Object;
 use super::path::{Slot, for_people};
@@ -25,8 +24,7 @@ pub(super) enum Node {
 #[derive(Debug, Clone)]
 pub(super) enum Container {
     Object(Object),
-    /// A ring, so that both ends are cheap to push and pop.
-    Array(VecDeque<Node>),
+    Array(Items),
     /// A Map or a Set.
     Entries(Entries),
     /// A typed array, Buffer or ArrayBuffer that is written in place.
@@ -58,13 +56,11 @@ impl Node {
         let mut node = self;
         for (depth, slot) in path.iter().enumerate() {
             let above = &path[..depth];
-            node = match (node.expand(above)?, slot) {
-                (Container::Object(object), Slot::Key(key)) => object.get_mut(key),
-                (Container::Array(items), Slot::Index(index)) => items.get_mut(*index as usize),
-                (Container::Entries(entries), Slot::Entry(name)) => entries.get_mut(name),
-                (container, slot) => return Err(wrong_kind(above, container.describe(), slot)),
+            let container = node.expand(above)?;
+            if !container.has(slot) {
+                return Err(wrong_kind(above, container.describe(), slot));
             }
-            .ok_or_else(|| corrupt(&path[..=depth], "nothing", "a value"))?;
+            node = container.get_mut(slot).ok_or_else(|| corrupt(&path[..=depth], "nothing", "a value"))?;
         }
         Ok(node)
     }
@@ -80,7 +76,7 @@ impl Node {
         }
     }
 
-    pub fn expand_array(&mut self, path: &[Slot]) -> Result<&mut VecDeque<Node>, StateError> {
+    pub fn expand_array(&mut self, path: &[Slot]) -> Result<&mut Items, StateError> {
         match self.expand(path)? {
             Container::Array(items) => Ok(items),
             other => Err(corrupt(path, other.describe(), "an array")),
@@ -122,19 +118,47 @@ impl Node {
         self.write(&mut out);
         *self = Node::Encoded(out.finish());
     }
+
+    /// Gives up the memory that this value shares with others. What is large and held well stays expanded.
+    pub fn compact(&mut self) {
+        match self {
+            Node::Expanded(container) => match &mut **container {
+                Container::Array(items) => items.compact(),
+                Container::Object(object) if object.len() <= FEW_KEYS => object.compact(),
+                _ => self.detach(),
+            },
+            Node::Encoded(_) => self.detach(),
+        }
+    }
+
+    /// Takes what it weighs from `left`, in bytes; false once that is too much. Costs no more than there was left.
+    pub fn is_lighter(&self, left: &mut usize) -> bool {
+        match self {
+            Node::Encoded(bytes) => take_from(left, bytes.len()),
+            Node::Expanded(container) => take_from(left, 1) && container.is_lighter(left),
+        }
+    }
+
+    /// How many bytes were copied out of their buffers on the way along a path, since this was last asked.
+    pub fn take_copied(&mut self, path: &[Slot]) -> usize {
+        let Node::Expanded(container) = self else { return 0 };
+        let copied = match &mut **container {
+            Container::Array(items) => items.take_copied(),
+            _ => 0,
+        };
+        let Some((slot, below)) = path.split_first() else { return copied };
+        copied + container.get_mut(slot).map_or(0, |child| child.take_copied(below))
+    }
 }
+
+/// An object with more keys is not kept expanded.
+const FEW_KEYS: usize = 64;
 
 impl Container {
     fn parse(value: &Bytes, path: &[Slot]) -> Result<Container, StateError> {
         let mut children = cbor::children(value)?;
         match cbor::kind(value)? {
-            Kind::Array => {
-                let mut items = VecDeque::with_capacity(children.len_hint());
-                for item in children {
-                    items.push_back(Node::Encoded(item?));
-                }
-                Ok(Container::Array(items))
-            }
+            Kind::Array => Items::parse(value).map(Container::Array),
             Kind::Object { null_prototype } => {
                 let mut pairs = Vec::with_capacity(children.len_hint() / 2);
                 while let (Some(key), Some(value)) = (children.next(), children.next()) {
@@ -164,6 +188,38 @@ impl Container {
         }
     }
 
+    /// Whether it is of the kind that has such slots.
+    fn has(&self, slot: &Slot) -> bool {
+        matches!(
+            (self, slot),
+            (Container::Object(_), Slot::Key(_))
+                | (Container::Array(_), Slot::Index(_))
+                | (Container::Entries(_), Slot::Entry(_))
+        )
+    }
+
+    fn get_mut(&mut self, slot: &Slot) -> Option<&mut Node> {
+        match (self, slot) {
+            (Container::Object(object), Slot::Key(key)) => object.get_mut(key),
+            (Container::Array(items), Slot::Index(index)) => items.get_mut(*index as usize),
+            (Container::Entries(entries), Slot::Entry(name)) => entries.get_mut(name),
+            _ => None,
+        }
+    }
+
+    fn is_lighter(&self, left: &mut usize) -> bool {
+        match self {
+            Container::Object(object) => {
+                object.iter().all(|(key, node)| take_from(left, key.len()) && node.is_lighter(left))
+            }
+            Container::Entries(entries) => {
+                entries.iter().all(|(key, node)| take_from(left, key.len()) && node.is_lighter(left))
+            }
+            Container::Array(items) => items.is_lighter(left),
+            Container::Memory(memory) => take_from(left, memory.encoded_len()),
+        }
+    }
+
     pub fn describe(&self) -> &'static str {
         match self {
             Container::Object(_) => "an object",
@@ -184,10 +240,7 @@ impl Container {
                 }
             }
             Container::Array(items) => {
-                len = cbor::array_head_len(items.len());
-                for item in items {
-                    len += item.encoded_len();
-                }
+                len = cbor::array_head_len(items.len()) + items.encoded_len();
             }
             Container::Entries(entries) => {
                 len = cbor::entries_head_len(entries.len());
@@ -214,9 +267,7 @@ impl Container {
             }
             Container::Array(items) => {
                 out.array(items.len());
-                for item in items {
-                    item.write(out);
-                }
+                items.write(out);
             }
             Container::Entries(entries) if entries.is_set => {
                 out.set(entries.len());

@@ -7,9 +7,9 @@ use pawl_core::codec::cbor;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    Ended, Fork, Input, Iterated, NextWait, OpId, Outcome, ScopeId, Send, StepTraits, Until, Writes,
+    Ended, Fork, Input, Iterated, NextWait, OpId, Outcome, ScopeId, Send, StepTraits, Time, Until, Writes,
 };
-use pawl_core::output::{BranchValue, Output, UNDOES, Value};
+use pawl_core::output::{BranchValue, Output, Told, UNDOES, Value};
 use pawl_core::{Actor, scope::ForkRule};
 
 use super::program::{Attempt, Do, POLICY, failure};
@@ -22,15 +22,26 @@ struct Frame {
     program: Vec<Do>,
     at: usize,
     kind: Kind,
+    /// Whether something is recorded here that it has not come to.
+    replaying: bool,
+    /// Whether others run side by side with it.
+    forked: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Workflow,
     /// Which round this is, and of how many.
-    Round(u32, u32),
+    Round(u32, u32, Looped),
     Branch(OpId, u32),
     Try(OpId, bool),
+}
+
+/// The loop of a round, and how many rounds after it may begin unasked.
+#[derive(Clone, Copy)]
+struct Looped {
+    op: OpId,
+    ahead: u32,
 }
 
 type Thrown = (Failure, Option<OpId>);
@@ -46,6 +57,9 @@ pub struct Code {
     /// What a loop or try block ends with.
     thrown: BTreeMap<OpId, Thrown>,
     pub rebuilds: bool,
+    /// Whether what is certain to be new begins before the core says so.
+    pub eager: bool,
+    pub now: Time,
     /// Steps whose handler is running.
     undoing: BTreeSet<OpId>,
 }
@@ -63,6 +77,8 @@ impl Code {
             kept: BTreeMap::new(),
             thrown: BTreeMap::new(),
             rebuilds: false,
+            eager: false,
+            now: 0,
             undoing: BTreeSet::new(),
         }
     }
@@ -125,21 +141,23 @@ impl Code {
     /// What the code does when it is called, or told something.
     pub fn output(&mut self, world: &mut World, output: Output) -> Vec<Input> {
         match output {
-            Output::RunWorkflow { scope, rebuild, .. } => {
+            Output::RunWorkflow { scope, rebuild, replaying, .. } => {
                 self.halt();
                 self.rebuilds = rebuild;
                 let program = self.program.clone();
-                self.enter(scope, String::new(), program, Kind::Workflow)
+                self.enter(scope, String::new(), program, Kind::Workflow, replaying)
             }
-            Output::Iterate { op, scope, state, .. } => self.iterate(op, scope, &state),
-            Output::Branch { op, scope, index, .. } => {
+            Output::Iterate { op, scope, state, replaying, ahead } => {
+                self.iterate(Looped { op, ahead }, scope, &state, replaying)
+            }
+            Output::Branch { op, scope, index, replaying } => {
                 let Do::Fork(_, _, _, branches) = self.ops[&op].1.plain().clone() else { panic!("no fork {op}") };
                 let (name, program) = branches[index as usize].clone();
-                self.enter(scope, format!("{}/{name}", self.ops[&op].2), program, Kind::Branch(op, index))
+                self.enter(scope, format!("{}/{name}", self.ops[&op].2), program, Kind::Branch(op, index), replaying)
             }
-            Output::Enter { op, scope, .. } => {
+            Output::Enter { op, scope, replaying } => {
                 let Do::Try(_, catches, program) = self.ops[&op].1.plain().clone() else { panic!("no try {op}") };
-                self.enter(scope, self.ops[&op].2.clone(), program, Kind::Try(op, catches))
+                self.enter(scope, self.ops[&op].2.clone(), program, Kind::Try(op, catches), replaying)
             }
             Output::Cancelled { scope } => {
                 // Its code throws, and nobody listens any more.
@@ -150,8 +168,12 @@ impl Code {
                 }
             }
             Output::Resolve { op, .. } | Output::Reject { op, .. } if self.undoing.remove(&op) => vec![],
-            Output::Resolve { op, value, .. } => self.resolved(world, op, &value),
-            Output::Reject { op, terminal, attempts, failure, .. } => {
+            Output::Resolve { op, value, told } => {
+                self.hear(op, told);
+                self.resolved(world, op, &value)
+            }
+            Output::Reject { op, terminal, attempts, failure, told } => {
+                self.hear(op, told);
                 let what = format!("{terminal:?} after {attempts}: {}", failure.text());
                 self.told(world, op, &what, true);
                 if self.ops[&op].1.throws() {
@@ -169,19 +191,38 @@ impl Code {
         }
     }
 
-    fn enter(&mut self, scope: ScopeId, path: String, program: Vec<Do>, kind: Kind) -> Vec<Input> {
-        self.frames.insert(scope, Frame { path, program, at: 0, kind });
+    fn hear(&mut self, op: OpId, told: Told) {
+        if let Some(frame) = self.frames.get_mut(&self.ops[&op].0) {
+            frame.replaying = told.replaying;
+        }
+    }
+
+    fn enter(&mut self, scope: ScopeId, path: String, program: Vec<Do>, kind: Kind, replaying: bool) -> Vec<Input> {
+        let forked = match kind {
+            Kind::Workflow => false,
+            Kind::Branch(..) => true,
+            Kind::Round(_, _, Looped { op, .. }) | Kind::Try(op, _) => {
+                self.frames.get(&self.ops[&op].0).is_none_or(|around| around.forked)
+            }
+        };
+        self.frames.insert(scope, Frame { path, program, at: 0, kind, replaying, forked });
         self.call(scope)
     }
 
-    fn iterate(&mut self, op: OpId, scope: ScopeId, state: &Value) -> Vec<Input> {
+    /// Whether what is new in a scope may begin before the core says so.
+    fn may_begin(&self, frame: &Frame) -> bool {
+        self.eager && !self.rebuilds && !frame.replaying && !frame.forked
+    }
+
+    fn iterate(&mut self, looped: Looped, scope: ScopeId, state: &Value, replaying: bool) -> Vec<Input> {
+        let op = looped.op;
         let Do::Loop(_, rounds, body) = self.ops[&op].1.plain().clone() else { panic!("no loop {op}") };
         let round = match state {
             Value::Encoded(bytes) => u32::from_le_bytes(bytes[..].try_into().expect("a round")),
             Value::Kept => u32::from_le_bytes(self.kept[&(op, WHOLE)][..].try_into().expect("a round")),
             other => panic!("{other:?}"),
         };
-        self.enter(scope, format!("{}/#{round}", self.ops[&op].2), body, Kind::Round(round, rounds))
+        self.enter(scope, format!("{}/#{round}", self.ops[&op].2), body, Kind::Round(round, rounds, looped), replaying)
     }
 
     fn go_on(&mut self, op: OpId) -> Vec<Input> {
@@ -252,13 +293,15 @@ impl Code {
         let Some(frame) = self.frames.get_mut(&scope) else { return vec![] };
         let Some(next) = frame.program.get(frame.at).cloned() else { return self.leave(scope) };
         frame.at += 1;
+        let frame = &self.frames[&scope];
+        let begun = self.may_begin(frame).then_some(self.now);
         if matches!(next, Do::Throw) {
             return self.throw(scope, (failure(FailureKind::Error, "thrown"), None));
         }
         let path = format!("{}/{}", frame.path, next.name());
         let op = self.operation(scope, next.clone(), path);
         let name = next.name().to_owned();
-        let step = |traits| Input::Step { scope, op, name: name.clone(), policy: POLICY, traits };
+        let step = |traits| Input::Step { scope, op, name: name.clone(), policy: POLICY, traits, begun };
         let wait = |count, timeout_ms, completable| {
             let wait = NextWait { name: name.clone(), names: vec![name.clone()], timeout_ms, count, completable };
             Input::Next { scope, op, wait }
@@ -266,7 +309,10 @@ impl Code {
         vec![match next.plain().clone() {
             Do::Step(..) => step(StepTraits::default()),
             Do::Undoable(..) => step(StepTraits { undo: true, ..StepTraits::default() }),
-            Do::Attempted(..) => step(StepTraits { undo: true, undo_attempted: true, ..StepTraits::default() }),
+            Do::Attempted(..) => {
+                let traits = StepTraits { undo: true, undo_attempted: true, ..StepTraits::default() };
+                Input::Step { scope, op, name, policy: POLICY, traits, begun: None }
+            }
             Do::Ephemeral(..) => step(StepTraits { ephemeral: true, ..StepTraits::default() }),
             Do::Sleep(_, ms) => Input::Sleep { scope, op, name, until: Until::After(ms) },
             Do::Next(_, timeout_ms) => wait(1, timeout_ms, false),
@@ -298,9 +344,15 @@ impl Code {
         let frame = self.frames.remove(&scope).expect("a frame");
         vec![match frame.kind {
             Kind::Workflow => Input::Ended { scope, outcome: Ended::Returned(Some(Bytes::from_static(&[7]))) },
-            Kind::Round(round, rounds) if round + 1 < rounds => {
+            Kind::Round(round, rounds, looped) if round + 1 < rounds => {
                 let state = Bytes::copy_from_slice(&(round + 1).to_le_bytes());
                 self.keep(&frame.path, state.clone());
+                if looped.ahead > 0 && self.may_begin(&frame) {
+                    let mut said = vec![Input::Iterated { scope, outcome: Iterated::Ahead(Some(state)) }];
+                    let next = Looped { ahead: looped.ahead - 1, ..looped };
+                    said.extend(self.iterate(next, scope + 1, &Value::Kept, false));
+                    return said;
+                }
                 Input::Iterated { scope, outcome: Iterated::Continue(Some(state)) }
             }
             Kind::Round(..) => {

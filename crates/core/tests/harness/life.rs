@@ -71,12 +71,14 @@ impl<'a> Life<'a> {
             world.results.clear();
         }
         world.told.push(Vec::new());
+        let mut code = Code::new(program);
+        code.eager = world.eager;
         let dice = world.seed.unwrap_or(0) ^ (u64::from(world.lives) << 40);
         Life {
             outcome: actor.outcome().cloned(),
             world,
             actor,
-            code: Code::new(program),
+            code,
             calls: VecDeque::new(),
             bodies: Vec::new(),
             hooks: Vec::new(),
@@ -200,6 +202,11 @@ impl<'a> Life<'a> {
 
     fn handle(&mut self, input: Input) {
         self.world.crossings += 1;
+        self.code.now = self.world.now;
+        if let Input::Step { op, begun: Some(_), .. } = &input {
+            self.world.executed.push(format!("{}#1", self.code.name_of(*op)));
+            self.bodies.push((*op, 1, false));
+        }
         self.actor.handle(self.world.now, input);
         while let Some(output) = self.actor.poll() {
             self.world.crossings += 1;

@@ -45,6 +45,8 @@ pub struct World {
     pub seed: Option<u64>,
     /// Whether the actor is closed whenever nothing can go on.
     pub evicts: bool,
+    /// Whether the code begins what is certain to be new before the core says so.
+    pub eager: bool,
     pub reports: bool,
     /// Whether the run is an embedding host's.
     pub embedded: Option<Embedded>,
@@ -94,9 +96,15 @@ impl World {
             let end = self.changes.len() - self.changes.len() / part;
             let from = kept.newest.as_ref().map_or(0, |newest| newest.snapshot.seq as usize);
             kept.changes = self.changes.get(from..end).unwrap_or_default().to_vec();
-            let Some(plan) = compact(&kept, Retention::default()).expect("what was written can be read") else {
-                continue;
+            let mut open = kept.clone();
+            if let Some(newest) = &mut open.newest {
+                newest.chunks.truncate(newest.snapshot.open.len());
+            }
+            let planned = match compact(&open, Retention::default()) {
+                Err(OpenError::NeedsAll { .. }) => compact(&kept, Retention::default()),
+                planned => planned,
             };
+            let Some(plan) = planned.expect("what was written can be read") else { continue };
             let mut rows: BTreeMap<u64, Bytes> =
                 kept.newest.take().into_iter().flat_map(|newest| newest.chunks).collect();
             rows.extend(plan.put_chunks);

@@ -11,7 +11,7 @@ use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
 use pawl_core::state::{Delta, Reads};
 use pawl_embed::{Limits, Rows};
-use pawl_host::Input;
+use pawl_host::{Input, Query};
 use thiserror::Error;
 
 /// The adapter wrote something that is no input: a defect, or two versions in one process.
@@ -106,6 +106,11 @@ impl<'a> Reader<'a> {
             2 => return Ok(Input::Close { handle }),
             3 => return Ok(Input::Resume),
             60 => return Ok(Input::Retire { handle }),
+            61 => {
+                let after = self.optional(Self::text)?;
+                return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
+            }
+            62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
                 workflow: self.flag()?,
@@ -126,13 +131,7 @@ impl<'a> Reader<'a> {
                 body: self.copied()?,
                 delay_ms: self.time()?,
             },
-            8 => ActorInput::Step {
-                scope: self.number()?,
-                op: self.number()?,
-                name: self.text()?,
-                policy: self.policy()?,
-                traits: self.traits()?,
-            },
+            8 => self.step()?,
             9 => ActorInput::Sleep {
                 scope: self.number()?,
                 op: self.number()?,
@@ -196,7 +195,12 @@ impl<'a> Reader<'a> {
             35 => ActorInput::Evict,
             36 => ActorInput::GoOn,
             31 => ActorInput::Retry { call: self.number()? },
-            32 => ActorInput::Replay { call: self.number()?, entry_id: self.optional(Self::text)? },
+            32 => ActorInput::Replay {
+                call: self.number()?,
+                entry_id: self.optional(Self::text)?,
+                writes: self.writes()?,
+            },
+            45 => return Ok(Input::Look { handle, call: self.number()?, query: self.query()? }),
             72 => ActorInput::Begun { op: self.number()?, attempt: self.small()? },
             68 => return Ok(Input::Call { name: self.text()?, id: self.text()?, body: self.copied()? }),
             69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
@@ -206,6 +210,13 @@ impl<'a> Reader<'a> {
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
+    }
+
+    fn query(&mut self) -> Result<Query> {
+        if self.flag()? {
+            return Ok(Query::Replay { entry_id: self.optional(Self::text)?, rewinds: self.flag()? });
+        }
+        Ok(Query::StateAt { entry_id: self.text()? })
     }
 
     /// They share one copy of what crossed.
@@ -263,14 +274,17 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| message(self)).collect()
     }
 
-    fn traits(&mut self) -> Result<StepTraits> {
+    fn step(&mut self) -> Result<ActorInput> {
+        let (scope, op, name, policy) = (self.number()?, self.number()?, self.text()?, self.policy()?);
         let bits = self.byte()?;
-        Ok(StepTraits {
+        let traits = StepTraits {
             ephemeral: bits & 1 != 0,
             undo: bits & 2 != 0,
             undo_attempted: bits & 4 != 0,
             exclusive: bits & 8 != 0,
-        })
+        };
+        let begun = if bits & 16 != 0 { Some(self.time()?) } else { None };
+        Ok(ActorInput::Step { scope, op, name, policy, traits, begun })
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
@@ -357,6 +371,7 @@ impl<'a> Reader<'a> {
     fn iterated(&mut self) -> Result<Iterated> {
         Ok(match self.byte()? {
             0 => Iterated::Continue(self.optional(Self::copied)?),
+            3 => Iterated::Ahead(self.optional(Self::copied)?),
             1 => Iterated::Break(self.optional(Self::copied)?),
             2 => Iterated::Threw,
             kind => return Err(self.wrong(format!("an iteration's end of kind {kind}"))),

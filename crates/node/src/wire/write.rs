@@ -1,15 +1,17 @@
 //! Outputs, to the adapter.
 
+use pawl_core::Actor;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
 use pawl_core::output::{
     AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
-    RunOutcome, Told, Value, Verdict,
+    RunOutcome, Status, Told, Value, Verdict,
 };
+use pawl_core::past::Was;
 use pawl_embed::{Call, Work};
-use pawl_host::{Facts, Handle, Output, Problem, Turn};
-use pawl_store::{Code, StoreError};
+use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
+use pawl_store::{ActorRow, Code, StoreError};
 
 /// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
 /// then the records.
@@ -44,15 +46,34 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
-/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; then how many attempts
-/// had to run again.
-pub fn write_inspection(history: &[Listed<'_>], inbox: &[&Message], conflicts: u64, out: &mut Vec<u8>) {
+/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
+/// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
+pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
+    let (history, inbox) = (actor.entries(), actor.inbox());
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
     inbox.iter().for_each(|message| writer.message(message));
-    writer.number(conflicts);
+    writer.number(actor.conflicts());
+    writer.time(actor.newest() as f64);
+    let standing = actor.standing();
+    writer.text(core_word(standing.status));
+    writer.time(standing.alarm.map_or(f64::NAN, |alarm| alarm as f64));
+    writer.optional(actor.outcome(), Writer::outcome);
+}
+
+fn core_word(status: Status) -> &'static str {
+    match status {
+        Status::None => "none",
+        Status::Running => "running",
+        Status::Waiting => "waiting",
+        Status::Completed => "completed",
+        Status::Failed => "failed",
+        Status::Parked => "parked",
+        Status::RollingBack => "rolling_back",
+        Status::Cancelled => "cancelled",
+    }
 }
 
 struct Writer<'a>(&'a mut Vec<u8>);
@@ -71,20 +92,51 @@ impl Writer<'_> {
                 self.record(22, *handle);
                 self.facts(facts);
             }
-            Output::OpenFailed { handle, error: Problem::Store(error) } => self.with_error(23, *handle, error),
-            Output::OpenFailed { handle, error: Problem::Damaged(error) } => {
-                let (code, advice) = match error.is_newer() {
-                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
-                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
-                };
-                let message = format!(
-                    "what is stored of the actor cannot be read; it is left as it is.\n  found     {error}\n  do        \
-                     {advice}"
-                );
-                self.record(23, *handle);
-                self.error(code.word(), &message, false, false, &[]);
+            Output::OpenFailed { handle, error } => self.with_problem(23, *handle, error),
+            Output::Past { handle, call, answer: Answer::State(was) } => {
+                self.record(44, *handle);
+                self.number(*call);
+                self.was(was);
+            }
+            Output::Past { handle, call, answer: Answer::Replay { entry_ids, was, moved } } => {
+                self.record(45, *handle);
+                self.number(*call);
+                self.number(entry_ids.len() as u64);
+                entry_ids.iter().for_each(|id| self.text(id));
+                self.optional(was.as_ref(), |w, was| w.was(was));
+                self.number(moved.len() as u64);
+                for (seq, at) in moved {
+                    self.number(*seq);
+                    self.time(*at as f64);
+                }
+            }
+            Output::PastFailed { handle, call, error } => {
+                self.record(46, *handle);
+                self.number(*call);
+                self.problem(error);
             }
             Output::Lost { handle, error } => self.with_error(24, *handle, error),
+            Output::Listed { ticket, actors } => {
+                self.record(61, *ticket);
+                self.number(actors.len() as u64);
+                for listed in actors {
+                    self.text(&listed.name);
+                    self.row(&listed.row);
+                    self.optional(listed.owner.as_ref(), |w, owner| w.text(owner));
+                }
+            }
+            Output::Seen { ticket, seen } => {
+                self.record(62, *ticket);
+                self.optional(seen.as_ref(), |w, seen| {
+                    w.row(&seen.row);
+                    let mut inspection = Vec::new();
+                    write_inspection(&seen.actor, &mut inspection);
+                    w.bytes(&inspection);
+                    let state = seen.actor.read(pawl_core::STATE, None).ok().flatten();
+                    w.optional(state.as_ref(), |w, state| w.bytes(state));
+                });
+            }
+            Output::LookFailed { ticket, error } => self.with_problem(63, *ticket, error),
             Output::Reopened { handle, facts } => {
                 self.record(25, *handle);
                 self.facts(facts);
@@ -119,6 +171,28 @@ impl Writer<'_> {
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
+        }
+    }
+
+    fn was(&mut self, was: &Was) {
+        self.number(was.version.into());
+        self.optional(was.value.as_ref(), |w, value| w.bytes(value));
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        match problem {
+            Problem::Store(error) => self.store_error(error),
+            Problem::Damaged { actor, error } => {
+                let (code, advice) = match error.is_newer() {
+                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
+                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
+                };
+                let message = format!(
+                    "what is stored of {actor} cannot be read; it is left as it is.\n  found     {error}\n  do        \
+                     {advice}"
+                );
+                self.error(code.word(), &message, false, false, &[]);
+            }
         }
     }
 
@@ -219,12 +293,13 @@ impl Writer<'_> {
                     AbortReason::Cancelled => self.byte(1),
                 }
             }
-            ActorOutput::Iterate { op, scope, state, replaying } => {
+            ActorOutput::Iterate { op, scope, state, replaying, ahead } => {
                 self.record(5, handle);
                 self.number(*op);
                 self.number(*scope);
                 self.value(state);
                 self.byte((*replaying).into());
+                self.number((*ahead).into());
             }
             ActorOutput::Resolve { op, value, told } => {
                 self.record(6, handle);
@@ -589,8 +664,23 @@ impl Writer<'_> {
 
     fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {
         self.record(kind, handle);
+        self.store_error(error);
+    }
+
+    fn store_error(&mut self, error: &StoreError) {
         let unknown = error.code == Code::OutcomeUnknown;
         self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
+    }
+
+    fn with_problem(&mut self, kind: u8, handle: Handle, problem: &Problem) {
+        self.record(kind, handle);
+        self.problem(problem);
+    }
+
+    fn row(&mut self, row: &ActorRow) {
+        self.text(row.status.word());
+        self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));
+        self.number(row.seq);
     }
 
     fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {

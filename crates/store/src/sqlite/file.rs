@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -131,7 +131,7 @@ impl File {
         if rusqlite::version_number() < SQLITE_OLDEST {
             return Err(trouble::old_sqlite(&place.shown, rusqlite::version(), SQLITE_OLDEST));
         }
-        let db = connect(&place.path).map_err(said)?;
+        let db = connect(&place.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(said)?;
         db.busy_timeout(busy).map_err(said)?;
         if is_empty(&db, place)? {
             create(&db).map_err(said)?;
@@ -250,7 +250,7 @@ fn make(path: &Path) -> io::Result<bool> {
 
 /// Refuses a file by its first bytes, before SQLite sees it and puts its own files beside it. The header is enough for
 /// what Pawl wrote: its marks are in the file before it has a log.
-fn peek(place: &Place) -> Result<(), StoreError> {
+pub(super) fn peek(place: &Place) -> Result<(), StoreError> {
     let mut header = Vec::new();
     let read = fs::File::open(&place.path).and_then(|file| file.take(100).read_to_end(&mut header));
     read.map_err(|error| trouble::unreachable(&place.shown, "be read", &error))?;
@@ -297,8 +297,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, SqlError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, SqlError> {
+    let flags = access
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
@@ -346,12 +346,14 @@ fn is_empty(db: &Connection, place: &Place) -> Result<bool, StoreError> {
 
 /// Makes the tables, in the file itself: it has no log yet.
 fn create(db: &Connection) -> Result<(), SqlError> {
+    // In seconds; not a thing of SQLite's, which has no functions of time here.
+    let made_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     db.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = EXTRA;
          BEGIN IMMEDIATE;
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          {}
-         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', datetime('now')),
+         INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', {made_at}),
                                  ('made_by', 'pawl {}');
          COMMIT",
         rows::SCHEMA,

@@ -78,8 +78,8 @@ impl File {
                         .map_or_else(Completion::Failed, Completion::Opened),
                     Err(error) => Completion::Failed(error),
                 },
-                Request::Read { actor, up_to, scopes } => match check::actor(actor) {
-                    Ok(()) => past::read(self.db(), actor, *up_to, *scopes, &mut done.stats)?
+                Request::Read { actor, since, up_to, scopes } => match check::actor(actor) {
+                    Ok(()) => past::read(self.db(), actor, (*since, *up_to), *scopes, &mut done.stats)?
                         .map_or_else(Completion::Failed, Completion::Read),
                     Err(error) => Completion::Failed(error),
                 },
@@ -91,6 +91,10 @@ impl File {
                     }
                 }
                 Request::Alarms { after, limit } => Completion::Alarms(rows::due(self.db(), after.as_ref(), *limit)?),
+                Request::Actors { namespace, after, limit } => {
+                    let listed = rows::actors(self.db(), namespace, after.as_deref(), *limit)?;
+                    listed.map_or_else(Completion::Failed, Completion::Actors)
+                }
                 Request::Commit(batch) => match self.apply(batch, limits)? {
                     Ok(()) => {
                         done.batches += 1;

@@ -3,13 +3,15 @@
 //! `queue` is what the caller and the writer share; `writer` serves it, and reopens the file when a write has failed;
 //! `file` is one opening of the file under one epoch; `group` is one transaction in it; `rows` is its SQL, `past` what it
 //! does with snapshots; `lock` keeps
-//! other processes out; `trouble` says what an error of SQLite means.
+//! other processes out; `trouble` says what an error of SQLite means; `reader` looks at a file
+//! that another process may have.
 
 mod file;
 mod group;
 mod lock;
 mod past;
 mod queue;
+mod reader;
 mod rows;
 mod trouble;
 mod writer;
@@ -31,6 +33,8 @@ pub(crate) struct Place {
     /// Absolute; the writer follows its links.
     pub(crate) path: PathBuf,
 }
+
+pub(crate) use reader::{SqliteReader, copy};
 
 pub(crate) struct SqliteStore {
     queue: Arc<Queue>,

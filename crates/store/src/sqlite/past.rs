@@ -35,7 +35,13 @@ pub(super) fn open(db: &Connection, actor: &ActorId, scopes: Scopes, epoch: u64,
 }
 
 /// What is kept of an actor up to a change.
-pub(super) fn read(db: &Connection, actor: &ActorId, up_to: u64, scopes: Scopes, stats: &mut Stats) -> Read<Past> {
+pub(super) fn read(
+    db: &Connection,
+    actor: &ActorId,
+    (since, up_to): (u64, u64),
+    scopes: Scopes,
+    stats: &mut Stats,
+) -> Read<Past> {
     let row = match rows::actor_row(db, actor)? {
         Ok(Some((row, _))) => row,
         Ok(None) => return Ok(Ok(Past::default())),
@@ -43,18 +49,19 @@ pub(super) fn read(db: &Connection, actor: &ActorId, up_to: u64, scopes: Scopes,
     };
     let up_to = up_to.min(row.seq);
     let snapshots = snapshots(db, actor)?;
-    let snapshot = snapshots.iter().rev().find(|snapshot| snapshot.seq <= up_to).cloned();
+    let key = params![actor.namespace, actor.name];
+    let oldest_change: Option<i64> = db.prepare_cached(rows::OLDEST_CHANGE)?.query_row(key, |row| row.get(0))?;
+    let oldest_change = oldest_change.map(i64::cast_unsigned);
+    let snapshot = check::start(&snapshots, since, up_to, oldest_change).cloned();
     let oldest = snapshots.first().map(|snapshot| snapshot.seq);
     let (chunks, changes) = match contents(db, actor, (snapshot.as_ref(), up_to), (up_to, oldest), scopes, stats)? {
         Ok(contents) => contents,
         Err(error) => return Ok(Err(error)),
     };
-    let key = params![actor.namespace, actor.name];
     let all_chunks =
         db.prepare_cached(rows::CHUNKS)?.query_map(key, |row| unsigned(row, 0))?.collect::<Result<_, _>>()?;
-    let oldest_change: Option<i64> = db.prepare_cached(rows::OLDEST_CHANGE)?.query_row(key, |row| row.get(0))?;
-    let oldest_change = oldest_change.map(i64::cast_unsigned);
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change }))
+    let inbox = rows::inbox(db, actor)?;
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
 }
 
 type Bodies = Vec<(u64, Bytes)>;

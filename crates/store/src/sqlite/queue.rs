@@ -256,6 +256,6 @@ fn size(request: &Request) -> usize {
     match request {
         Request::Commit(batch) => batch.bytes(),
         Request::Compact(piece) => piece.bytes(),
-        Request::Open { .. } | Request::Read { .. } | Request::Alarms { .. } => 0,
+        Request::Open { .. } | Request::Read { .. } | Request::Alarms { .. } | Request::Actors { .. } => 0,
     }
 }

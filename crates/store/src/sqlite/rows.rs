@@ -1,11 +1,12 @@
 //! The tables, and the SQL that reads and writes them. Nothing here begins or ends a transaction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, Error as SqlError, OptionalExtension, Row, params};
 
-use crate::contract::Due;
+use crate::contract::{Due, Listed};
 use crate::error::StoreError;
 use crate::record::{ActorId, ActorRow, Batch, Change, InboxRow, Put, Status};
 
@@ -71,6 +72,8 @@ const INBOX: &str = "SELECT sender, sender_seq, body FROM inbox WHERE namespace 
                      ORDER BY sender, sender_seq";
 const ALARMED: &str = "SELECT namespace, id, alarm, status = 'parked' FROM actor INDEXED BY alarmed \
                        WHERE alarm IS NOT NULL AND (namespace, id) > (?1, ?2) ORDER BY namespace, id LIMIT ?3";
+const ACTORS: &str = "SELECT epoch, seq, alarm, status, state_version, id FROM actor \
+                      WHERE namespace = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 /// The first actor behind another that has a message: one seek, however many messages each has.
 const NEXT_INBOX: &str = "SELECT namespace, receiver FROM inbox WHERE (namespace, receiver) > (?1, ?2) \
                           ORDER BY namespace, receiver LIMIT 1";
@@ -103,13 +106,14 @@ pub(super) const DROP_CHANGES: &str = "DELETE FROM change WHERE namespace = ?1 A
 pub(super) const DROP_CHUNK: &str = "DELETE FROM chunk WHERE namespace = ?1 AND actor = ?2 AND number = ?3";
 
 /// All statements, so that an opening can see that the file has the tables they need.
-pub(super) const STATEMENTS: [&str; 24] = [
+pub(super) const STATEMENTS: [&str; 25] = [
     EPOCH,
     SEQ,
     ACTOR,
     CHANGES,
     INBOX,
     ALARMED,
+    ACTORS,
     NEXT_INBOX,
     PUT_ACTOR,
     PUT_CHANGE,
@@ -150,19 +154,42 @@ type Stored = Option<(ActorRow, Option<u64>)>;
 pub(super) fn actor_row(db: &Connection, actor: &ActorId) -> Result<Result<Stored, StoreError>, SqlError> {
     let mut statement = db.prepare_cached(ACTOR)?;
     let stored = statement.query_row(params![actor.namespace, actor.name], |row| {
-        let version: i64 = row.get(4)?;
         let snapshot: Option<i64> = row.get(5)?;
-        Ok((unsigned(row, 0)?, unsigned(row, 1)?, row.get(2)?, row.get::<_, String>(3)?, version, snapshot))
+        Ok(read_row(row, actor)?.map(|read| (read, snapshot.map(i64::cast_unsigned))))
     });
-    let Some((epoch, seq, alarm, word, version, snapshot)) = stored.optional()? else { return Ok(Ok(None)) };
+    stored.optional().map(Option::transpose)
+}
+
+fn read_row(row: &Row<'_>, actor: &ActorId) -> Result<Result<ActorRow, StoreError>, SqlError> {
+    let (word, version): (String, i64) = (row.get(3)?, row.get(4)?);
     let Some(status) = Status::from_word(&word) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the status {word:?}"), "one of those that Pawl knows")));
     };
     let Ok(state_version) = u32::try_from(version) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the state version {version}"), "a number of 32 bits")));
     };
-    let row = ActorRow { epoch, seq, alarm, status, state_version };
-    Ok(Ok(Some((row, snapshot.map(i64::cast_unsigned)))))
+    Ok(Ok(ActorRow { epoch: unsigned(row, 0)?, seq: unsigned(row, 1)?, alarm: row.get(2)?, status, state_version }))
+}
+
+/// The actors of a namespace behind `after`, in order of id.
+pub(super) fn actors(
+    db: &Connection,
+    namespace: &Arc<str>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Result<Vec<Listed>, StoreError>, SqlError> {
+    let mut statement = db.prepare_cached(ACTORS)?;
+    let mut rows =
+        statement.query(params![namespace, after.unwrap_or(""), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let actor = ActorId::new(namespace.clone(), row.get::<_, Arc<str>>(5)?);
+        match read_row(row, &actor)? {
+            Ok(row) => listed.push(Listed { name: actor.name, row, owner: None }),
+            Err(corrupt) => return Ok(Err(corrupt)),
+        }
+    }
+    Ok(Ok(listed))
 }
 
 pub(super) fn inbox(db: &Connection, actor: &ActorId) -> Result<Vec<InboxRow>, SqlError> {

@@ -98,6 +98,11 @@ export const CODES: Readonly<
       effect: "Nothing was sent.",
       todo: "Declare it in `messages`, or use one of those that the message lists.",
     },
+    unknown_event: {
+      meaning: "The actor declares no such event.",
+      effect: "Nothing was broadcast, and nobody listens.",
+      todo: "Declare it in `events`, or use one of those that the message lists.",
+    },
     actor_not_found: {
       meaning: "The actor does not exist, and its type declares `input`, so that a call does not make one.",
       effect: "Nothing has happened.",

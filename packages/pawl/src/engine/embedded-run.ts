@@ -245,6 +245,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     await this.#ready;
     if (this.#error instanceof DriverHangError) throw this.#error;
     if (this.#over) return false;
+    this.run?.askFirst();
     const asked = this.#ask((call) => this.pump.input.cancel(this.handle, call, false, undefined));
     const isTold = await asked.then(
       () => true,

@@ -8,6 +8,7 @@ import {
   type LoopOperation,
   NOTHING,
   type Settler,
+  type StepOperation,
 } from "../workflow/operation.ts";
 import type { RunOwner } from "../workflow/run.ts";
 import type { ScopeContext } from "../workflow/scope-context.ts";
@@ -161,6 +162,7 @@ export class EngineContext {
           context: this.#context,
           callersContext: new CallersContext(),
           stateless: state === undefined,
+          ahead: 0,
           kept: NOTHING,
           thrown: undefined,
         }),
@@ -287,27 +289,27 @@ export class EngineContext {
       const wrap = kinds === undefined ? undefined : succeeded;
       const answered = traits === 0 ? this.#context.answered(name, wrap) : undefined;
       if (answered !== undefined) return answered;
-      return this.#context.run.begin(
-        (settler) => ({
-          resolve: settler.resolve,
-          reject: settler.reject,
-          kind: "step",
-          apply: undefined,
-          name,
-          body: config.run as (c: unknown) => unknown,
-          handlers: committed === undefined ? undefined : { committed, attempted: undefined },
-          caught: kinds === undefined ? undefined : (failure) => caughtStep(failure, kinds),
-          wrap,
-          callersContext: new CallersContext(),
-          maxRetries,
-          retriesTimeouts: policy.retryOnTimeout,
-          ephemeral,
-          context: this.#context,
-          attempt: undefined,
-          kept: NOTHING,
-        }),
-        (op) => this.#input.step(this.#owner.handle, this.#context.scope, op, name, policy, traits),
-      );
+      const begun = this.#context.run.prepare();
+      if (begun.op === 0) return begun;
+      const operation: StepOperation = {
+        resolve: begun.resolve,
+        reject: begun.reject,
+        kind: "step",
+        apply: undefined,
+        name,
+        body: config.run as (c: unknown) => unknown,
+        handlers: committed === undefined ? undefined : { committed, attempted: undefined },
+        caught: kinds === undefined ? undefined : (failure) => caughtStep(failure, kinds),
+        wrap,
+        callersContext: new CallersContext(),
+        maxRetries,
+        retriesTimeouts: policy.retryOnTimeout,
+        ephemeral,
+        context: this.#context,
+        attempt: undefined,
+        kept: NOTHING,
+      };
+      return this.#context.run.addStep(begun, operation, policy, traits);
     });
   }
 

@@ -32,8 +32,8 @@ export abstract class RunSink {
     this.run?.abort(op, attempt, timeout);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
-    this.reading(() => this.run?.iterate(op, scope, state, replaying));
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
+    this.reading(() => this.run?.iterate(op, scope, state, replaying, ahead));
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -86,4 +86,6 @@ export abstract class RunSink {
   reported(): void {}
   sent(): void {}
   answered(): void {}
+  past(): void {}
+  pastFailed(): void {}
 }

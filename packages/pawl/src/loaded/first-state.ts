@@ -22,7 +22,8 @@ export function stateHead(owner: RunOwner, facts: Facts): number | undefined {
       : replaceState(owner, facts, firstState(owner, definition), version);
   if (stored.version > version) throw say.stateVersion(owner.name, stored.version, version);
   if (stored.version === version || definition.migrate === undefined) return stored.head;
-  return replaceState(owner, facts, migrated(owner, definition.migrate, stored.version, version), version);
+  const old = decode(owner.pump.engine.readCell(owner.handle, STATE, NO_VIEW));
+  return replaceState(owner, facts, migrated(owner, definition.migrate, old, stored.version, version), version);
 }
 
 /** Writes the state anew, as the first change since the actor was loaded; returns that change's number. */
@@ -35,13 +36,20 @@ function replaceState(owner: RunOwner, facts: Facts, state: unknown, version: nu
   return facts.seq + 1;
 }
 
+/** State as it was, in the shape of this code's version. */
+export function presentShape(owner: RunOwner, old: unknown, from: number): unknown {
+  const { version = 1, migrate } = owner.definition;
+  if (from > version) throw say.stateVersion(owner.name, from, version);
+  return from === version || migrate === undefined ? old : migrated(owner, migrate, old, from, version);
+}
+
 function migrated(
   owner: RunOwner,
   migrate: (old: unknown, from: number) => unknown,
+  old: unknown,
   from: number,
   to: number,
 ): unknown {
-  const old = decode(owner.pump.engine.readCell(owner.handle, STATE, NO_VIEW));
   try {
     return migrate(old, from);
   } catch (error) {

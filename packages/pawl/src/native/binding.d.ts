@@ -26,6 +26,8 @@ export declare class Engine {
   history(handle: number): Uint8Array
   /** The idempotency key of a step that is running; none if it is not. */
   stepKey(handle: number, op: number): string | null
+  /** The same for the step of this name in a scope, which the engine may not have been told of yet. */
+  stepKeyIn(handle: number, scope: number, name: string): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
   /**
@@ -61,6 +63,9 @@ export declare class Engine {
 /** Returns [`ABI`]. */
 export declare function abi(): number
 
+/** Copies all that is committed in a store into a new file. Resolves to null, or to the code and the message of what is wrong. */
+export declare function backUp(url: string, file: string): Promise<[code: string, message: string] | null>
+
 /** How to open an engine. Every field is present, `null` for none. */
 export interface EngineOptions {
   /** `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`. */
@@ -70,6 +75,14 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /**
+   * Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
+   * none: 1,000 and 64 MiB.
+   */
+  deltas?: number
+  deltaBytes?: number
+  /** Whether the store is only looked at: another process may have it (SQLite). */
+  looks?: boolean
   /** What ids are drawn from; none: chance. */
   seed?: number
   /** For crash tests: how a batch fails: `lose_before`, `lose_after`, `unknown_not_written`, `unknown_written` or `refuse`. */

@@ -1,10 +1,19 @@
 /** What operators do. */
 import { refuseUnknown } from "../actor.ts";
-import type { Inspection } from "../inspection.ts";
+import { milliseconds } from "../duration.ts";
+import { PawlError } from "../errors.ts";
+import type { EntryRecord } from "../inspection.ts";
+import type { ReplayFrom } from "../loaded/past.ts";
 import * as say from "../messages.ts";
+import { native } from "../native/load.ts";
 import type { ActorCall } from "./call.ts";
 import type { HandleHost } from "./handle.ts";
-import type { Admin } from "./types.ts";
+import { matches, rowMatches } from "./listing.ts";
+import { type Status, statusOf } from "./status.ts";
+import type { Admin, ListFilter } from "./types.ts";
+
+/** How many actors are read at once. */
+const PAGE = 200;
 
 export function adminIn(host: HandleHost): Admin {
   const ask = async (type: string, key: string, call: ActorCall): Promise<unknown> => {
@@ -12,21 +21,83 @@ export function adminIn(host: HandleHost): Admin {
     return host.working(() => host.call(type, key, call));
   };
   return {
+    list: (filter) => list(host, filter),
     show: async (type, key) => {
-      const { history, state, inbox, conflicts } = (await ask(type, key, { kind: "inspect" })) as Inspection;
-      return { type, key, history, actorState: state, inbox, conflicts };
+      const seen = await host.seen(`${type}/${key}`);
+      return { ...statusOf(type, key, seen), history: seen.history, actorState: seen.state, inbox: seen.inbox };
     },
     retry: async (type, key) => void (await ask(type, key, { kind: "retry" })),
     cancel: async (type, key) => void (await ask(type, key, { kind: "cancel", compensate: true, reason: undefined })),
     replay: async (type, key, from) => {
-      refuseUnknown(from ?? {}, ["entry"], "replay");
-      if (typeof from?.entry !== "string")
-        throw say.badArgument(
-          `replay() was not told where from.
-found     ${say.shown(from?.entry)}
-expected  { entry: the id of a step, as admin.show() lists it }`,
-        );
-      await ask(type, key, { kind: "replay", entry: from.entry });
+      const call: ActorCall = { kind: "replay", from: replayFrom(from) };
+      return (await ask(type, key, call)) as readonly EntryRecord[];
     },
+    stateAt: async (type, key, entry) => {
+      if (typeof entry !== "string") throw notAnEntry("stateAt()", entry);
+      return ask(type, key, { kind: "state_at", entry });
+    },
+    backup: (file) => backUp(host.store, file),
   };
+}
+
+function replayFrom(from: Parameters<Admin["replay"]>[2]): ReplayFrom {
+  refuseUnknown(from ?? {}, ["entry", "state", "force", "dryRun"], "replay");
+  const { entry, state = "keep", force = false, dryRun = false } = from ?? {};
+  if (typeof entry !== "string") throw notAnEntry("replay()", entry);
+  if ((state !== "keep" && state !== "rewind") || typeof force !== "boolean" || typeof dryRun !== "boolean")
+    throw say.badArgument(`replay() was given options of the wrong kind.
+found     state: ${say.shown(state)}, force: ${say.shown(force)}, dryRun: ${say.shown(dryRun)}
+expected  "keep" or "rewind", and true or false`);
+  return { entry, rewinds: state === "rewind", force, dryRun };
+}
+
+function notAnEntry(call: string, found: unknown): PawlError {
+  return say.badArgument(
+    `${call} was not told which entry.
+found     ${say.shown(found)}
+expected  the id of an entry, as admin.show() lists it`,
+  );
+}
+
+/** What a look finds that needs no code: the same beside a running process. */
+export type Looker = Pick<HandleHost, "listed" | "seen" | "now">;
+
+/** The actors that a filter lets through, in order of name; nothing is loaded. */
+export async function* list(host: Looker, filter: ListFilter = {}): AsyncGenerator<Status> {
+  refuseUnknown(filter, ["type", "prefix", "state", "waitingFor", "stuckFor", "limit", "after"], "list");
+  const { limit = Number.POSITIVE_INFINITY, stuckFor } = filter;
+  if (typeof limit !== "number" || !(limit >= 0))
+    throw say.badArgument(
+      `list() was given a limit that is none.\n  found     ${say.shown(limit)}\n  expected  a number from 0`,
+    );
+  const stuckMs = stuckFor === undefined ? undefined : milliseconds(stuckFor, "stuckFor of list()");
+  let [after, left] = [filter.after, limit];
+  while (left > 0) {
+    const rows = await host.listed(after, PAGE);
+    for (const row of rows) {
+      if (left === 0 || !rowMatches(row, filter)) continue;
+      const slash = row.name.indexOf("/");
+      const status = statusOf(row.name.slice(0, slash), row.name.slice(slash + 1), await host.seen(row.name), row);
+      if (!matches(status, filter, stuckMs, host.now())) continue;
+      left -= 1;
+      yield status;
+    }
+    if (rows.length < PAGE) return;
+    after = rows[rows.length - 1]?.name;
+  }
+}
+
+/** Copies a store, which may be in use, into a new file. */
+export async function backUp(store: string, file: string): Promise<void> {
+  if (typeof file !== "string" || file === "")
+    throw say.badArgument(
+      `backup() was not told where to.\n  found     ${say.shown(file)}\n  expected  the path of a new file`,
+    );
+  if (!store.startsWith("sqlite:"))
+    throw say.badArgument(`this store has no file to copy.
+  found     ${store.slice(0, store.indexOf(":"))}
+  expected  sqlite:PATH
+  do        PostgreSQL has its own tools: pg_dump, or a physical backup`);
+  const failed = await native().backUp(store, file);
+  if (failed !== null) throw new PawlError(failed[0], failed[1]);
 }

@@ -1,5 +1,6 @@
 /** What is asked of an actor, wherever it is: values are encoded, so that it can travel to the process that has the actor. */
 import { PawlError } from "../errors.ts";
+import type { ReplayFrom } from "../loaded/past.ts";
 import { randomKey } from "../loaded/random-key.ts";
 
 /** Under what a call is remembered: a second one with the same key is the same call. */
@@ -24,7 +25,8 @@ export type ActorCall =
   /** The answer to a message that was asked. */
   | { readonly kind: "answer"; readonly messageId: string }
   | { readonly kind: "retry" }
-  | { readonly kind: "replay"; readonly entry: string }
+  | { readonly kind: "replay"; readonly from: ReplayFrom }
+  | { readonly kind: "state_at"; readonly entry: string }
   | { readonly kind: "inspect" };
 
 /** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */

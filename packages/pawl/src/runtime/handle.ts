@@ -1,22 +1,33 @@
 /** Handles: one actor, from outside. */
 import { type AnyDefinition, refuseUnknown } from "../actor.ts";
 import { encodeGiven } from "../attempt.ts";
+import { eventsOf } from "../broadcasts.ts";
 import { milliseconds } from "../duration.ts";
+import type { Inspection } from "../inspection.ts";
 import type { Limits, LoadedActor } from "../loaded.ts";
 import * as say from "../messages.ts";
-import { checked, messageKind } from "../schema.ts";
+import { checked, checkedArgs, messageKind } from "../schema.ts";
 import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
-import type { Actor } from "../types.ts";
+import type { Actor, EventMeta } from "../types.ts";
+import type { RowRecord } from "../wire.ts";
 import { actionsProxy } from "./actions.ts";
 import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, onlyCall } from "./call.ts";
+import type { Events } from "./events.ts";
 import type { CallOptions, Handle } from "./types.ts";
 
 /** What handles need of their runtime. */
 export interface HandleHost {
   readonly limits: Limits;
+  readonly events: Events;
   /** Throws `unknown_actor` or `bad_argument`. */
   find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition };
   actor(type: string, key: string): Promise<LoadedActor>;
+  readonly store: string;
+  now(): number;
+  /** The actors behind `after`, in order of name. */
+  listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]>;
+  /** An actor as it is recorded; loads nothing. */
+  seen(name: string): Promise<Inspection>;
   /** Asks something of an actor, wherever it is. */
   call(type: string, key: string, call: ActorCall): Promise<unknown>;
   /** A call that is under way keeps the process alive, and `close` waits for it. */
@@ -37,7 +48,10 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
   const { actions = {}, messages = {} } = definition;
   const act = async (name: string, args: unknown[]) => {
     if (!Object.hasOwn(actions, name)) throw say.unknownMember("action", name, type, Object.keys(actions));
-    const encoded = encodeGiven(args, `action "${name}" of ${type}/${key} was given arguments`, host.limits.valueBytes);
+    const what = `action "${name}" of ${type}/${key}`;
+    const encode = (given: readonly unknown[]) =>
+      encodeGiven(given, `${what} was given arguments`, host.limits.valueBytes);
+    const encoded = await checkedArgs((actions as Readonly<Record<string, unknown>>)[name], args, what, encode);
     const call = working({ kind: "action", name, args: encoded, key: onlyCall() });
     return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
@@ -75,6 +89,12 @@ found     compensate: ${say.shown(compensate)}, reason: ${say.shown(reason)}
 expected  true or false, and text`);
     await bounded("cancel()", working({ kind: "cancel", compensate, reason }), timeout ?? CALL_TIMEOUT_MS);
   };
+  const on = (event: string, listener: (payload: unknown, meta: EventMeta) => void): (() => void) => {
+    const events = eventsOf(definition);
+    if (!events.has(event)) throw say.unknownMember("event", String(event), type, [...events.keys()]);
+    if (typeof listener !== "function") throw say.noFunction(`the listener of event "${event}"`, listener);
+    return host.events.on(`${type}/${key}`, event, listener);
+  };
   const result = async (own: CallOptions = {}) => {
     refuseUnknown(own, CALL_OPTIONS, "result");
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
@@ -91,6 +111,7 @@ expected  true or false, and text`);
     send,
     ask,
     cancel,
+    on,
     result,
   } as unknown as Handle<Actor>;
 }

@@ -3,10 +3,10 @@ import { isShortText, refuseUnknown } from "../actor.ts";
 import { milliseconds } from "../duration.ts";
 import type { Limits } from "../loaded.ts";
 import * as say from "../messages.ts";
-import type { RuntimeOptions } from "./types.ts";
+import type { Retention, RuntimeOptions } from "./types.ts";
 
 const OPTIONS: ReadonlySet<string> = new Set(
-  "actors store namespace codeVersion logger idleAfter grace limits stallLimit".split(" "),
+  "actors store namespace codeVersion logger idleAfter grace limits stallLimit retention".split(" "),
 );
 const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
 /** What stores take: a change of 256 MiB, a message of 1 MiB. */
@@ -30,11 +30,22 @@ export function checkOptions(options: RuntimeOptions): void {
   if (options.idleAfter !== undefined) milliseconds(options.idleAfter, "idleAfter");
   if (options.grace !== undefined) milliseconds(options.grace, "grace");
   if (options.stallLimit !== undefined) milliseconds(options.stallLimit, "stallLimit");
+  checkRetention(options.retention ?? {});
   checkLogAndVersion(options);
   if (typeof namespace !== "string" || namespace === "" || !isShortText(namespace))
     throw say.badArgument(
       `the namespace cannot be stored.\n  found     ${JSON.stringify(namespace)}\n  expected  text of 1 to 512 bytes`,
     );
+}
+
+function checkRetention(retention: Partial<Retention>): void {
+  refuseUnknown(retention, ["deltas", "deltaBytes"], "retention");
+  for (const [bound, value] of Object.entries(retention)) {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue;
+    throw say.badArgument(`retention.${bound} bounds nothing.
+  found     ${say.shown(value)}
+  expected  an integer from 0`);
+  }
 }
 
 function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {

@@ -4,7 +4,21 @@ import type { Duration } from "../duration.ts";
 import type { EntryRecord, MessageRecord } from "../inspection.ts";
 import type { Limits } from "../loaded.ts";
 import type { Logger } from "../log.ts";
-import type { Actor, Asks, BodyIn, Calls, Given, Names, OutputOf, ReplyOf, TypesOf } from "../types.ts";
+import type {
+  Actor,
+  Asks,
+  BodyIn,
+  Calls,
+  EventMeta,
+  Given,
+  Names,
+  OutOf,
+  OutputOf,
+  ReplyOf,
+  TypesOf,
+} from "../types.ts";
+import type { Events } from "./events.ts";
+import type { RunState, Status } from "./status.ts";
 
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   actors: A;
@@ -29,6 +43,15 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
    */
   stallLimit?: Duration;
   limits?: Partial<Limits>;
+  retention?: Partial<Retention>;
+}
+
+/** How much of what was is kept. What is beyond either bound goes when an actor's changes are put together, not at once. */
+export interface Retention {
+  /** After how many of its newest changes the state of an actor can be told. Default: 1,000. */
+  readonly deltas: number;
+  /** Of how many bytes of them, if that is less. Default: 64 MiB. */
+  readonly deltaBytes: number;
 }
 
 export interface CallOptions {
@@ -59,23 +82,62 @@ export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends 
 
 /** What operators do. Actors are named by type and key. */
 export interface Admin {
-  /** What is recorded of an actor, as of the newest queued change. */
+  /** The actors of the store, in order of type and key, whether they are in memory or not. */
+  list(filter?: ListFilter): AsyncIterable<Status>;
+  /** What is recorded of an actor; of one that does not exist, nothing. It is not loaded for that. */
   show(type: string, key: string): Promise<Shown>;
   /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
   retry(type: string, key: string): Promise<void>;
   cancel(type: string, key: string): Promise<void>;
-  /** Goes back to before a step, and on from there. State, earlier waits, versions and messages stay; so do idempotency keys. */
-  replay(type: string, key: string, from: { entry: string }): Promise<void>;
+  /**
+   * Goes back to before a step (in a loop: to before the loop), and on from there. Resolves to what is taken away. Earlier
+   * waits, versions and messages stay; so do idempotency keys.
+   */
+  replay(type: string, key: string, from: ReplayOptions): Promise<readonly EntryRecord[]>;
+  /**
+   * A plain copy of the state after the change in which an entry committed, in the shape that it had then; `undefined` without
+   * state. Rejects with `state_unavailable` when `retention` has let go of it.
+   */
+  stateAt(type: string, key: string, entry: string): Promise<unknown>;
+  /** Copies all that is durable into a new SQLite file, while the store is in use. */
+  backup(file: string): Promise<void>;
 }
 
-export interface Shown {
-  readonly type: string;
-  readonly key: string;
+export interface ReplayOptions {
+  /** The id of a step, as `show` lists it. */
+  readonly entry: string;
+  /**
+   * Default: `"keep"`. `"rewind"` takes the state back to what it was before the first of the steps that are taken away wrote
+   * it; rejects with `state_moved` if anything else has written it since, with `state_unavailable` if `retention` has let go of
+   * it.
+   */
+  readonly state?: "keep" | "rewind";
+  /** Take the state back with what others have written. Default: false. */
+  readonly force?: boolean;
+  /** Only say what would be taken away, or why it cannot be. Default: false. */
+  readonly dryRun?: boolean;
+}
+
+/** Which actors are listed: those that are all of it. */
+export interface ListFilter {
+  readonly type?: string;
+  /** What the key begins with. */
+  readonly prefix?: string;
+  readonly state?: RunState;
+  /** The name of a message, timer or step. */
+  readonly waitingFor?: string;
+  /** Nothing has happened for so long, although the workflow has not ended. */
+  readonly stuckFor?: Duration;
+  /** How many at most. */
+  readonly limit?: number;
+  /** Those behind this one, as `type/key`. */
+  readonly after?: string;
+}
+
+export interface Shown extends Status {
   readonly history: readonly EntryRecord[];
   readonly actorState: unknown;
   readonly inbox: readonly MessageRecord[];
-  /** How many attempts had to run again because another one came between, since the actor was loaded. */
-  readonly conflicts: number;
 }
 
 /** One actor, from outside. */
@@ -99,6 +161,14 @@ export interface Handle<D extends Actor> {
     options?: CallOptions,
   ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
   /**
+   * Calls `listener` with what the actor broadcasts under this name from now on, each time with a copy of its own; events that
+   * were on their way when this process died, or leave in another one, it does not hear. Returns what ends that.
+   */
+  on<K extends Names<TypesOf<D>["events"]>>(
+    event: K,
+    listener: (payload: OutOf<TypesOf<D>["events"][K]>, meta: EventMeta) => void,
+  ): () => void;
+  /**
    * Ends the workflow between two commits: no user code sees an exception, and no `finally` runs; what steps did is undone by
    * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
    */
@@ -120,6 +190,8 @@ export interface Hooks {
   /** Called after each turn of the pump. */
   readonly turned?: () => void;
   readonly seed?: number;
+  /** Who listens, also after this process. */
+  readonly events?: Events;
   /** Whether memory is short. */
   readonly isPressed?: () => boolean;
   /** How long to try for the lock of a store that is in use, in milliseconds. */

@@ -8,6 +8,7 @@
 import { overwrite } from "./array-slots.ts";
 import type { Head } from "./head.ts";
 import { ABSENT } from "./history.ts";
+import { elementOf, wholeArray } from "./unread.ts";
 
 /** Beyond this, an undo list keeps one copy of an array that is cut short, not its slots one by one. */
 const KEEP_ONE_BY_ONE = 64;
@@ -76,7 +77,7 @@ export class ArrayPatch {
     const length = this.slots?.length ?? Math.max(this.length ?? 0, isCut ? 0 : before);
     if (newestPin >= 0 && length !== before) head.history.keepLength(base, before, seq, newestPin);
     if (this.slots !== undefined) {
-      if (newestPin >= 0) head.history.keepWhole(base, () => base.slice(), seq, newestPin);
+      if (newestPin >= 0) head.history.keepWhole(base, () => wholeArray(base).slice(), seq, newestPin);
       overwrite(base, this.slots);
       return;
     }
@@ -86,7 +87,7 @@ export class ArrayPatch {
     }
     for (const [index, raw] of this.set ?? []) {
       if (newestPin >= 0 && index < before)
-        head.history.keepSlot(base, index, index in base ? base[index] : ABSENT, seq, newestPin);
+        head.history.keepSlot(base, index, index in base ? elementOf(base, index) : ABSENT, seq, newestPin);
       if (raw === ABSENT) delete base[index];
       else base[index] = raw;
     }
@@ -95,10 +96,10 @@ export class ArrayPatch {
 
   #keepCut(base: unknown[], { history }: Head, seq: number, newestPin: number): void {
     if (base.length - this.floor > KEEP_ONE_BY_ONE) {
-      history.keepWhole(base, () => base.slice(), seq, newestPin);
+      history.keepWhole(base, () => wholeArray(base).slice(), seq, newestPin);
       return;
     }
     for (let i = this.floor; i < base.length; i++)
-      history.keepSlot(base, i, i in base ? base[i] : ABSENT, seq, newestPin);
+      history.keepSlot(base, i, i in base ? elementOf(base, i) : ABSENT, seq, newestPin);
   }
 }

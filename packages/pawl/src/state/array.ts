@@ -5,6 +5,7 @@
  * own is changed in place. One law: operations are written before the view changes.
  */
 import type { ByteWriter } from "../values/bytes.ts";
+import { Unread } from "../values/unread.ts";
 import { ArrayPatch } from "./array-patch.ts";
 import { arrayIndex, overwrite, spliceInto } from "./array-slots.ts";
 import { type Piece, writeIndex } from "./delta.ts";
@@ -13,6 +14,7 @@ import { ABSENT, UNTOUCHED } from "./history.ts";
 import type { Place, Traits } from "./place.ts";
 import { StateNode } from "./place.ts";
 import type { DraftTree } from "./tree.ts";
+import { elementOf, wholeArray } from "./unread.ts";
 
 /** One draft's view of an array. */
 export class ArrayNode extends StateNode {
@@ -72,7 +74,7 @@ export class ArrayNode extends StateNode {
       const found = index < 0 ? ABSENT : this.slot(index);
       value = found === ABSENT ? undefined : found;
     }
-    if (typeof value === "object" && value !== null) return this.childHandle(Number(key), value);
+    if (typeof value === "object" && value !== null) return this.#handleAt(Number(key), value);
     if (this.tracking) this.sawIndex(key);
     return value;
   }
@@ -91,9 +93,14 @@ export class ArrayNode extends StateNode {
       const found = this.slot(index);
       value = found === ABSENT ? undefined : found;
     }
-    if (typeof value === "object" && value !== null) return this.childHandle(index, value);
+    if (typeof value === "object" && value !== null) return this.#handleAt(index, value);
     if (this.tracking) this.sawIndex(String(index));
     return value;
+  }
+
+  /** `found` may not have been read yet, if it is of the mirror's array. */
+  #handleAt(index: number, found: object): object {
+    return this.childHandle(index, found instanceof Unread ? (elementOf(this.base, index) as object) : found);
   }
 
   override childHandle(index: number, raw: object): object {
@@ -313,7 +320,7 @@ export class ArrayNode extends StateNode {
       const past = tree.head.history.indexAt(base, index, tree.pin);
       if (past !== UNTOUCHED) return past;
     }
-    return index in base ? base[index] : ABSENT;
+    return index in base ? elementOf(base, index) : ABSENT;
   }
 
   /** The array is about to change; of one of the draft's own, the patch stays empty. */
@@ -344,7 +351,7 @@ export class ArrayNode extends StateNode {
     if (slots !== undefined) return slots;
     const { length } = this;
     const left = Math.min(length, patch.floor);
-    return patch.copyOf(this.tree.behind ? this.#rebuilt(left) : this.base.slice(0, left), length);
+    return patch.copyOf(this.tree.behind ? this.#rebuilt(left) : wholeArray(this.base).slice(0, left), length);
   }
 
   #rebuilt(length: number): unknown[] {

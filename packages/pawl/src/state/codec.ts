@@ -5,8 +5,9 @@
  */
 import type { ByteWriter } from "../values/bytes.ts";
 import { copy } from "../values/copy.ts";
-import { decode } from "../values/decode.ts";
+import { decode, readWhole } from "../values/decode.ts";
 import { DEFAULT_MAX_DEPTH, encode, encodeInto as encodeTo } from "../values/encode.ts";
+import { Unread } from "../values/unread.ts";
 import { copyMemory } from "./memory.ts";
 
 /** What is stored already was accepted once, or was written by another program: only unreadable depth is refused. */
@@ -41,6 +42,9 @@ export function copyStored(raw: unknown): unknown {
   const prototype = Object.getPrototypeOf(raw) as object | null;
   if (prototype === Object.prototype) return copySlots({ ...raw } as Slots);
   if (prototype === null) return copySlots(Object.assign(Object.create(null) as Slots, raw));
+  if (raw instanceof Unread) return readWhole(raw);
+  if (raw instanceof Map) return new Map(Array.from(raw, ([key, value]) => [copyStored(key), copyStored(value)]));
+  if (raw instanceof Set) return new Set(Array.from(raw, copyStored));
   return copyMemory(raw) ?? copy(raw, STORED);
 }
 

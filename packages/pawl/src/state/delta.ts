@@ -58,8 +58,8 @@ export class Delta {
   }
 
   /** Replaces the root. What was written before it has no effect any more. */
-  setRoot(raw: unknown): void {
-    const fresh = new Delta(this.maxValueBytes);
+  setRoot(raw: unknown, maxValueBytes: number = this.maxValueBytes): void {
+    const fresh = new Delta(maxValueBytes);
     fresh.#op(SET, undefined, undefined, (out) => this.#value(out, raw));
     this.#out = fresh.#out;
     this.#lastNode = undefined;

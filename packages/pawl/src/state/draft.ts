@@ -98,6 +98,11 @@ export class Draft {
     tree.assignRoot(next);
   }
 
+  /** Replaces the root by a value that was stored once, however large it has grown. */
+  restore(stored: unknown): void {
+    this.#touch().replaceRoot(stored, Number.MAX_SAFE_INTEGER);
+  }
+
   /** A plain, detached copy read back from the native handle, own writes included. Counts as reading everything. */
   raw(): unknown {
     const tree = this.#touch();

@@ -16,6 +16,7 @@ import { KeyNames } from "./key-names.ts";
 import type { Place, Traits } from "./place.ts";
 import { IS_KEY, placeOf, StateNode } from "./place.ts";
 import type { DraftTree } from "./tree.ts";
+import { entryOf } from "./unread.ts";
 
 /** Stands for a key that no entry can have: an object that the state did not hand out. */
 const UNKNOWN: unique symbol = Symbol("unknown");
@@ -320,7 +321,7 @@ export class EntriesNode extends StateNode {
   #held(key: unknown): unknown {
     const { base } = this;
     if (base instanceof Map) {
-      const raw = base.get(key);
+      const raw = entryOf(base, key);
       return raw === undefined && !base.has(key) ? ABSENT : raw;
     }
     return base.has(key) ? undefined : ABSENT;

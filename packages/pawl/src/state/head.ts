@@ -29,7 +29,11 @@ export class Head {
 
   #seq: number;
 
-  constructor(root: unknown, seq: number) {
+  /** True if parts of it may not have been read yet. */
+  readonly isPartial: boolean;
+
+  constructor(root: unknown, seq: number, isPartial: boolean) {
+    this.isPartial = isPartial;
     this.holder = { root };
     this.#seq = seq;
   }

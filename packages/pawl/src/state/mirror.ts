@@ -2,13 +2,13 @@
  * The mirror: a lazy cache of the head of one cell.
  *
  * Owns when the head is decoded and when it is forgotten. One law: a value is decoded at the first touch of a draft and not
- * before, so that state which nobody reads costs nothing here.
+ * before, and a large part of it at the first look at that part, so that state which nobody reads costs nothing here.
  */
 import type { CellSource } from "./cell.ts";
-import { decodeStored } from "./codec.ts";
 import { Draft } from "./draft.ts";
 import { Head } from "./head.ts";
 import type { DraftListener, StateOptions } from "./tree.ts";
+import { decodeLevel, LEAVE_FROM } from "./unread.ts";
 
 /** The JavaScript half of one cell. */
 export class Mirror {
@@ -64,7 +64,11 @@ export class Mirror {
   }
 
   #materialise(): Head {
-    this.#head ??= new Head(decodeStored(this.#source.read()), this.#seq);
+    if (this.#head === undefined) {
+      const bytes = this.#source.read();
+      const leaveFrom = this.#options.leaveFrom ?? LEAVE_FROM;
+      this.#head = new Head(decodeLevel(bytes, leaveFrom), this.#seq, bytes.length > leaveFrom);
+    }
     return this.#head;
   }
 }

@@ -5,12 +5,14 @@
  * anything changes, and costs the depth of the path, never the size of the container.
  */
 import type { ByteWriter } from "../values/bytes.ts";
+import { Unread } from "../values/unread.ts";
 import { writeName } from "./delta.ts";
 import type { Head } from "./head.ts";
 import { ABSENT, UNTOUCHED } from "./history.ts";
 import type { Place, Traits } from "./place.ts";
 import { inspectable, NODE, StateNode, segmentText } from "./place.ts";
 import type { DraftTree } from "./tree.ts";
+import { slotOf } from "./unread.ts";
 
 type Slots = Record<string, unknown>;
 
@@ -51,13 +53,20 @@ export class ObjectNode extends StateNode {
       this.#saw(key);
       return key === "__proto__" || this.prototype === null ? undefined : Reflect.get(this.prototype, key);
     }
-    if (typeof value === "object" && value !== null) return this.childHandle(key, value);
+    if (typeof value === "object" && value !== null)
+      return this.childHandle(key, value instanceof Unread ? (slotOf(this.base, key) as object) : value);
     this.#saw(key);
     return value;
   }
 
   /** The raw value of a slot, or `ABSENT`. Records nothing. */
   slot(key: string): unknown {
+    const found = this.#found(key);
+    return found instanceof Unread ? slotOf(this.base, key) : found;
+  }
+
+  /** What is in a slot; it may not have been read yet. */
+  #found(key: string): unknown {
     const patch = this.#patch;
     if (patch !== undefined) {
       const own = patch.set.get(key);
@@ -113,7 +122,7 @@ export class ObjectNode extends StateNode {
 
   has(key: string): boolean {
     this.#saw(key);
-    if (this.slot(key) !== ABSENT) return true;
+    if (this.#found(key) !== ABSENT) return true;
     return key !== "__proto__" && this.prototype !== null && key in this.prototype;
   }
 
@@ -192,12 +201,13 @@ export class ObjectNode extends StateNode {
       if (!Object.hasOwn(base, key)) continue;
       if (newestPin >= 0) {
         history.keepKeys(base, () => Object.keys(base), seq, newestPin);
-        history.keepSlot(base, key, base[key], seq, newestPin);
+        history.keepSlot(base, key, slotOf(base, key), seq, newestPin);
       }
       delete base[key];
     }
     for (const [key, raw] of this.#patch?.set ?? []) {
-      if (newestPin >= 0) history.keepSlot(base, key, Object.hasOwn(base, key) ? base[key] : ABSENT, seq, newestPin);
+      if (newestPin >= 0)
+        history.keepSlot(base, key, Object.hasOwn(base, key) ? slotOf(base, key) : ABSENT, seq, newestPin);
       define(base, key, raw);
     }
   }
@@ -216,7 +226,7 @@ export class ObjectNode extends StateNode {
    */
   descriptor(key: string): PropertyDescriptor | undefined {
     const enumerating = this.#isListed(key);
-    const raw = this.slot(key);
+    const raw = this.#found(key);
     if (raw === ABSENT) {
       this.#saw(key);
       return undefined;

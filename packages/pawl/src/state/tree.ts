@@ -47,6 +47,8 @@ export interface StateOptions {
   readonly name?: string;
   /** Limit for one value that is put into the state, encoded. Default 16 MiB. */
   readonly maxValueBytes?: number;
+  /** Parts that take so many bytes are decoded when somebody looks at them. Default 4 KiB. */
+  readonly leaveFrom?: number;
 }
 
 const DEFAULT_MAX_VALUE_BYTES = 16 * 1024 * 1024;
@@ -142,8 +144,8 @@ export class DraftTree {
   }
 
   /** Puts a captured value in the place of the root. */
-  replaceRoot(raw: unknown): void {
-    this.delta.setRoot(raw);
+  replaceRoot(raw: unknown, maxBytes?: number): void {
+    this.delta.setRoot(raw, maxBytes);
     this.turns += 1;
     this.#rootPlace?.leave();
     this.#rootPlace = undefined;
@@ -402,7 +404,7 @@ setUnwrap((proxy) => {
   if (node === undefined) return undefined;
   node.readable();
   node.sawSubtree();
-  return { found: true, value: node.tree.pristine ? node.base : node.tree.copyNode(node) };
+  return { found: true, value: node.tree.pristine && !node.tree.head.isPartial ? node.base : node.tree.copyNode(node) };
 });
 
 /** A value that is stored as it is and needs no copy. */

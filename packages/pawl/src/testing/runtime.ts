@@ -3,7 +3,7 @@ import { refuseUnknown } from "../actor.ts";
 import { type Duration, milliseconds } from "../duration.ts";
 import { PawlError } from "../errors.ts";
 import { badArgument, shown } from "../messages.ts";
-import type { Admin, CallOptions, Handle, LocalRuntime, Runtime } from "../runtime.ts";
+import type { Admin, CallOptions, Handle, ListFilter, LocalRuntime, Runtime, Status } from "../runtime.ts";
 import type { Actor } from "../types.ts";
 import { type HistoryEntry, historyEntry, type InboxEntry, inboxEntry } from "./history.ts";
 import type { LogLine } from "./log.ts";
@@ -142,17 +142,30 @@ function handleIn(world: World, actor: Actor | string, key: string, options: Cal
     const asked = {};
     return world.outliving((local) => (inProcess(local)["ask"] as Call)(name, body, own, asked));
   };
-  return { ...calls, ask, actions, with: chosen } as unknown as Handle<Actor>;
+  // Who listens stays, whatever process is alive.
+  return { ...calls, ask, actions, on: first["on"], with: chosen } as unknown as Handle<Actor>;
 }
 
 /** The operator's verbs, in the process that is alive. */
 function adminIn(world: World): Admin {
   return {
+    list: (filter) => listIn(world, filter),
     show: (type, key) => world.outliving((local) => local.admin().show(type, key)),
     retry: (type, key) => world.outliving((local) => local.admin().retry(type, key)),
     cancel: (type, key) => world.outliving((local) => local.admin().cancel(type, key)),
     replay: (type, key, from) => world.outliving((local) => local.admin().replay(type, key, from)),
+    stateAt: (type, key, entry) => world.outliving((local) => local.admin().stateAt(type, key, entry)),
+    backup: (file) => world.outliving((local) => local.admin().backup(file)),
   };
+}
+
+/** All at once: a process that dies meanwhile begins anew. */
+async function* listIn(world: World, filter: ListFilter | undefined): AsyncGenerator<Status> {
+  yield* await world.outliving(async (local) => {
+    const found: Status[] = [];
+    for await (const status of local.admin().list(filter)) found.push(status);
+    return found;
+  });
 }
 
 type Members = Readonly<Record<string, unknown>>;

@@ -5,6 +5,7 @@
  */
 import { PawlError } from "../errors.ts";
 import { runtimeClosed } from "../messages.ts";
+import { Events } from "../runtime/events.ts";
 import { createRuntimeWith, type Hooks, internals, type LocalRuntime } from "../runtime.ts";
 import { moment, realNow, turn, VirtualClock } from "./clock.ts";
 import { keepingLogger, type LogLine } from "./log.ts";
@@ -40,6 +41,7 @@ export class World {
   readonly #settings: Settings;
   readonly #store: string;
   #life: Life;
+  readonly #events = new Events();
   #lives = 0;
   /** Grows with everything that happens. */
   #progress = 0;
@@ -100,6 +102,7 @@ export class World {
       after: (ms, run) => this.clock.after(ms, run),
       define: (type, definition) => this.stage.define(type, definition),
       turned: () => this.#turned(),
+      events: this.#events,
       seed,
       ...(fault === undefined ? {} : { fault }),
     };

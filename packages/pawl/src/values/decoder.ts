@@ -18,6 +18,7 @@ import {
 } from "./rebuild.ts";
 import { roomy } from "./roomy.ts";
 import * as tag from "./tags.ts";
+import { endOf, Unread } from "./unread.ts";
 import { bufferOver, decodeWtf8 } from "./wtf8.ts";
 
 /** The deepest nesting that is read. */
@@ -73,10 +74,18 @@ export class Decoder {
   private bytes: Uint8Array = new Uint8Array(0);
   private end = 0;
   private depth = 0;
+  /** Containers of so many bytes are left unread, unless they are within what ends at `eagerUntil`. */
+  private leaveFrom = Infinity;
+  private eagerUntil = 0;
   private readonly frames: Frame[] = [];
 
-  /** The value that starts at `offset` and ends before or at `end`. */
-  decode(bytes: Uint8Array, offset: number, end: number): unknown {
+  /**
+   * The value that starts at `offset` and ends before or at `end`. Containers in it that take `leaveFrom` bytes or more and are
+   * values of properties, elements, or values of Maps are left as `Unread`.
+   */
+  decode(bytes: Uint8Array, offset: number, end: number, leaveFrom: number = Infinity): unknown {
+    this.leaveFrom = leaveFrom;
+    this.eagerUntil = 0;
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
@@ -232,6 +241,10 @@ export class Decoder {
   // Containers
 
   private open(kind: Frame["kind"], holder: unknown, left: number, number: number, start: number): unknown {
+    if (this.leaveFrom !== Infinity && this.depth > 0 && start >= this.eagerUntil) {
+      const end = this.leave(number, start);
+      if (end > 0) return new Unread(this.bytes, start, end, this.leaveFrom);
+    }
     if (this.depth === MAX_DEPTH) throw corrupt(`nesting deeper than ${MAX_DEPTH} levels`, start);
     if (this.depth === this.frames.length) this.frames.push(new Frame());
     const frame = this.frames[this.depth++] as Frame;
@@ -241,6 +254,19 @@ export class Decoder {
     frame.tag = number;
     frame.start = start;
     return this.advance(frame) ? OPENED : this.close(frame);
+  }
+
+  /** Goes past a container that is to be left unread, and returns its end; else 0, and it is read with all that is in it. */
+  private leave(number: number, start: number): number {
+    const end = endOf(this.bytes, start, this.end);
+    const frame = this.frames[this.depth - 1] as Frame;
+    const isSlot = frame.kind === MAP ? frame.hasKey : frame.kind !== SET && frame.tag === 0;
+    if (isSlot && number === 0 && end - start >= this.leaveFrom) {
+      this.offset = end;
+      return end;
+    }
+    this.eagerUntil = end < 0 ? this.end : end;
+    return 0;
   }
 
   private openObject(properties: number, start: number): unknown {

@@ -2,6 +2,7 @@
 import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
 import { ByteWriter } from "../values/index.ts";
 import {
+  BEGUN,
   type CreateRecord,
   type EmbeddedRecord,
   FORK_RULES,
@@ -9,6 +10,7 @@ import {
   type HostMessage,
   type HostTakes,
   type LoopRecord,
+  NOTHING_WRITTEN,
   type PackedRows,
   PURPOSES,
   type StepPolicyRecord,
@@ -36,6 +38,19 @@ export class InputWriter {
   /** Asks for an actor to be forgotten, if it has nothing to do. */
   retire(handle: number): void {
     this.#record(60, handle);
+  }
+
+  /** Asks for the actors behind `after`, in order of name. */
+  list(ticket: number, after: string | undefined, limit: number): void {
+    this.#record(61, ticket);
+    this.#optionalText(after);
+    this.out.varint(limit);
+  }
+
+  /** Asks for what is stored of an actor. */
+  see(ticket: number, name: string): void {
+    this.#record(62, ticket);
+    this.#text(name);
   }
 
   create(handle: number, call: number, actor: CreateRecord): void {
@@ -75,14 +90,25 @@ export class InputWriter {
     this.out.f64(delay);
   }
 
-  step(handle: number, scope: number, op: number, name: string, policy: StepPolicyRecord, traits: number): void {
+  /** `begun`: when its first attempt has begun, if it has. */
+  step(
+    handle: number,
+    scope: number,
+    op: number,
+    name: string,
+    policy: StepPolicyRecord,
+    traits: number,
+    begun: number | undefined,
+  ): void {
     this.#operation(8, handle, scope, op, name);
     this.out.varint(policy.maxRetries);
     this.out.f64(policy.backoffBase);
     this.out.f64(policy.backoffMax);
     this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
     this.#flag(policy.retryOnTimeout);
-    this.out.u8(traits);
+    if (begun === undefined) return this.out.u8(traits);
+    this.out.u8(traits | BEGUN);
+    this.out.f64(begun);
   }
 
   sleepFor(handle: number, scope: number, op: number, name: string, ms: number): void {
@@ -207,6 +233,12 @@ export class InputWriter {
     this.#optionalBytes(state);
   }
 
+  /** The same, and the next iteration has begun, in the scope of the number that follows. */
+  wentAhead(handle: number, scope: number, state: Uint8Array | undefined): void {
+    this.#iterated(handle, scope, 3);
+    this.#optionalBytes(state);
+  }
+
   broke(handle: number, scope: number, value: Uint8Array | undefined): void {
     this.#iterated(handle, scope, 1);
     this.#optionalBytes(value);
@@ -304,10 +336,29 @@ export class InputWriter {
     this.out.varint(call);
   }
 
-  replay(handle: number, call: number, entryId: string | undefined): void {
+  /** Goes back to before an entry. `writes`: what becomes of the state in the same change. */
+  replay(handle: number, call: number, entryId: string | undefined, writes: Writes = NOTHING_WRITTEN): void {
     this.#record(32, handle);
     this.out.varint(call);
     this.#optionalText(entryId);
+    this.#writes(writes);
+  }
+
+  /** Asks for the state after the change in which an entry committed. */
+  askState(handle: number, call: number, entryId: string): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(false);
+    this.#text(entryId);
+  }
+
+  /** Asks what going back to before an entry would take away, and what the state would be, if that is to be taken back, too. */
+  askWay(handle: number, call: number, entryId: string, rewinds: boolean): void {
+    this.#record(45, handle);
+    this.out.varint(call);
+    this.#flag(true);
+    this.#optionalText(entryId);
+    this.#flag(rewinds);
   }
 
   polled(handle: number, op: number, messages: readonly HostMessage[]): void {
@@ -422,6 +473,10 @@ export class InputWriter {
   #done(output: Uint8Array | undefined, writes: Writes): void {
     this.#flag(false);
     this.#optionalBytes(output);
+    this.#writes(writes);
+  }
+
+  #writes(writes: Writes): void {
     this.out.varint(writes.cells.length);
     for (const { cell, pin, delta, reads } of writes.cells) {
       this.#text(cell);

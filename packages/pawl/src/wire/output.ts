@@ -15,11 +15,13 @@ import {
   REFUSALS,
   type Refusal,
   type ResolvedValue,
+  type RowRecord,
   type RunOutcome,
   TERMINALS,
   type Terminal,
   type Told,
   type Verdict,
+  type WasRecord,
 } from "./records.ts";
 import { type ActorSink, type EngineSink, MISUSES, type Misuse, type StoreProblem } from "./sinks.ts";
 
@@ -33,15 +35,18 @@ const STALE: Verdict = { kind: "stale" };
 const KEPT: ResolvedValue = { kind: "kept" };
 const NOTHING: ResolvedValue = { kind: "nothing" };
 
+/** What a turn says of itself. */
+export interface Said {
+  readonly next: number;
+  readonly pending: number;
+  readonly pulse: boolean;
+}
+
 /**
  * Hands everything that a turn says to `sink`, in order. Returns the next deadline (NaN: none), what the store is doing, and
  * whether a pulse is wanted.
  */
-export function dispatch(
-  bytes: Uint8Array,
-  length: number,
-  sink: EngineSink,
-): { next: number; pending: number; pulse: boolean } {
+export function dispatch(bytes: Uint8Array, length: number, sink: EngineSink): Said {
   const reader = new OutputReader(bytes, length);
   const next = reader.time();
   const pending = reader.number();
@@ -75,6 +80,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
+  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -99,7 +105,8 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     }
     case 5: {
       const [op, scope, state, replaying] = [reader.number(), reader.number(), reader.value(), reader.flag()];
-      return actor?.iterate(op, scope, state, replaying);
+      const ahead = reader.number();
+      return actor?.iterate(op, scope, state, replaying, ahead);
     }
     case 6: {
       const op = reader.number();
@@ -189,6 +196,20 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
       const [scope, replaying, steps] = [reader.number(), reader.flag(), reader.bytes()];
       return actor?.ahead(scope, steps, replaying);
     }
+    case 44: {
+      const [call, was] = [reader.number(), reader.was()];
+      return actor?.past(call, { kind: "state", was });
+    }
+    case 45: {
+      const [call, entryIds] = [reader.number(), Array.from({ length: reader.number() }, () => reader.text())];
+      const was = reader.flag() ? reader.was() : undefined;
+      const moved = Array.from({ length: reader.number() }, () => ({ seq: reader.number(), at: reader.time() }));
+      return actor?.past(call, { kind: "way", entryIds, was, moved });
+    }
+    case 46: {
+      const [call, problem] = [reader.number(), reader.problem()];
+      return actor?.pastFailed(call, problem);
+    }
     case 35:
       return actor?.due();
     case 32: {
@@ -224,6 +245,17 @@ function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): v
   else if (kind === 26) sink.wake(reader.text());
   else if (kind === 27) sink.resumed();
   else sink.resumeFailed(reader.problem());
+}
+
+function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 61) {
+    const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
+    return sink.looked(ticket, { kind: "listed", rows });
+  }
+  if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
+  if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
+  const row = reader.standing();
+  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
 }
 
 /** What comes from other processes. */
@@ -374,6 +406,16 @@ export class OutputReader {
     }
   }
 
+  row(name: string): RowRecord {
+    return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
+  }
+
+  standing(): Pick<RowRecord, "state" | "alarm"> {
+    const [state, alarm] = [this.text(), this.time()];
+    this.number();
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  }
+
   rows(): HostRow[] {
     const rows: HostRow[] = [];
     for (let left = this.number(); left > 0; left--) rows.push({ key: this.bytes(), value: this.bytes() });
@@ -428,6 +470,10 @@ export class OutputReader {
     const outcome = this.flag() ? this.outcome() : undefined;
     const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
     return { exists, hasRun, outcome, state, seq: this.number() };
+  }
+
+  was(): WasRecord {
+    return { version: this.number(), value: this.optionalBytes() };
   }
 
   problem(): StoreProblem {

@@ -69,6 +69,8 @@ export const EPHEMERAL = 1;
 export const UNDO = 2;
 export const UNDO_ATTEMPTED = 4;
 export const EXCLUSIVE = 8;
+/** Its first attempt has begun: nothing of it is recorded, and nothing can be in its way. */
+export const BEGUN = 16;
 
 export interface LoopRecord {
   readonly name: string;
@@ -213,6 +215,31 @@ export interface DivergenceRecord {
     | { readonly kind: "no_handler"; readonly recorded: OperationRecord };
 }
 
+/** State as it was: the encoded value, with the version of its shape. */
+export interface WasRecord {
+  readonly version: number;
+  readonly value: Uint8Array | undefined;
+}
+
+/** What was asked of an actor's past. */
+export type PastRecord =
+  | { readonly kind: "state"; readonly was: WasRecord }
+  | {
+      readonly kind: "way";
+      /** What is taken away, in the order in which it came into being. */
+      readonly entryIds: readonly string[];
+      /** What the state is to be; none: what it is. */
+      readonly was: WasRecord | undefined;
+      readonly moved: readonly MovedRecord[];
+    };
+
+/** A change that others have made to the state since. */
+export interface MovedRecord {
+  readonly seq: number;
+  /** In milliseconds since the epoch. */
+  readonly at: number;
+}
+
 export const FAILED_PARTS = ["step", "rollback", "workflow"] as const;
 
 export interface EventRecord {
@@ -222,6 +249,26 @@ export interface EventRecord {
   readonly retryAt: number | undefined;
   readonly failure: FailureRecord;
 }
+
+/** An actor that is listed, as its row says. */
+export interface RowRecord {
+  /** `type/key`. */
+  readonly name: string;
+  readonly state: string;
+  readonly alarm: number | undefined;
+  readonly owner: string | undefined;
+}
+
+/** What a look at the store finds: actors in order of name; or one actor, with what is recorded of it and its state, encoded. */
+export type Looked =
+  | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
+  | {
+      readonly kind: "seen";
+      readonly row: Pick<RowRecord, "state" | "alarm">;
+      readonly inspection: Uint8Array;
+      readonly state: Uint8Array | undefined;
+    }
+  | { readonly kind: "none" };
 
 export interface Facts {
   readonly exists: boolean;

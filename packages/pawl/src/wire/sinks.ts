@@ -6,6 +6,8 @@ import type {
   EventRecord,
   Facts,
   Halt,
+  Looked,
+  PastRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -53,7 +55,8 @@ export interface ActorSink {
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void;
   /** `timeout` is undefined if the attempt was cancelled. */
   abort(op: number, attempt: number, timeout: number | undefined): void;
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void;
+  /** `ahead`: how many rounds after it may begin by themselves, in scopes of the numbers that follow. */
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void;
   branch(op: number, scope: number, index: number, replaying: boolean): void;
   enter(op: number, scope: number, replaying: boolean): void;
   /** A branch has lost: what is pending in this scope rejects. */
@@ -80,6 +83,9 @@ export interface ActorSink {
   reported(report: number): void;
   reply(call: number): void;
   refuse(call: number, reason: Refusal, why: string): void;
+  /** What was asked of the past. */
+  past(call: number, past: PastRecord): void;
+  pastFailed(call: number, problem: StoreProblem): void;
   runEnded(outcome: RunOutcome): void;
   parked(divergence: DivergenceRecord): void;
   misuse(op: number | undefined, misuse: Misuse, name: string): void;
@@ -94,6 +100,9 @@ export interface ActorSink {
 /** Whoever the rest is for. */
 export interface EngineSink {
   actor(handle: number): ActorSink | undefined;
+  /** What was asked for under this ticket. */
+  looked(ticket: number, found: Looked): void;
+  lookFailed(ticket: number, problem: StoreProblem): void;
   ready(storeId: Uint8Array, url: string): void;
   storeFailed(problem: StoreProblem): void;
   wake(name: string): void;

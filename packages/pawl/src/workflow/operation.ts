@@ -31,6 +31,7 @@ export interface Handlers {
 
 export interface StepOperation extends Settler {
   readonly kind: "step";
+  readonly context: ScopeContext;
   readonly name: string;
   /** What is called with the attempt's context. */
   readonly body: (c: unknown) => unknown;
@@ -76,6 +77,8 @@ export interface LoopOperation extends Settler {
   readonly body: (ctx: unknown, state: unknown) => unknown;
   readonly callersContext: CallersContext;
   readonly stateless: boolean;
+  /** How many rounds may begin before the engine is asked for them, in scopes of the numbers that follow. */
+  ahead: number;
   kept: Kept;
   thrown: unknown;
 }

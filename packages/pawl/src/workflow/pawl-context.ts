@@ -9,7 +9,13 @@ import * as say from "../messages.ts";
 import type { Body, Wait } from "../seam.ts";
 import type { EntryKind, StepOptions, Types } from "../types.ts";
 import type { ForkRule } from "../wire.ts";
-import { type CaughtFailure, type ForkOperation, type LoopOperation, NOTHING } from "./operation.ts";
+import {
+  type CaughtFailure,
+  type ForkOperation,
+  type LoopOperation,
+  NOTHING,
+  type StepOperation,
+} from "./operation.ts";
 import {
   applyOf,
   BATCH_OPTIONS,
@@ -138,6 +144,7 @@ export class PawlContext {
           context: this.#context,
           callersContext: new CallersContext(),
           stateless: given === undefined || !("state" in given),
+          ahead: 0,
           kept: NOTHING,
           thrown: undefined,
         }),
@@ -276,7 +283,7 @@ export class PawlContext {
     const callersContext = new CallersContext();
     const begun = context.run.prepare();
     if (begun.op === 0) return begun;
-    context.run.add(begun.op, {
+    const operation: StepOperation = {
       resolve: begun.resolve,
       reject: begun.reject,
       kind: "step",
@@ -293,9 +300,8 @@ export class PawlContext {
       context,
       attempt: undefined,
       kept: NOTHING,
-    });
-    this.#input.step(owner.handle, context.scope, begun.op, name, policy, traits);
-    return begun;
+    };
+    return context.run.addStep(begun, operation, policy, traits);
   }
 
   #branches(rule: "join" | "race", name: string, branches: Readonly<Record<string, Callback>>): Promise<unknown> {

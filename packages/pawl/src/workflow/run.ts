@@ -12,7 +12,17 @@ import { attribute, attributed, type FailureRecord, toFailure } from "../failure
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
-import type { ResolvedValue, Terminal, Told, Verdict, WorkflowCall } from "../wire.ts";
+import { watched } from "../stall.ts";
+import {
+  EXCLUSIVE,
+  type ResolvedValue,
+  type StepPolicyRecord,
+  type Terminal,
+  type Told,
+  UNDO_ATTEMPTED,
+  type Verdict,
+  type WorkflowCall,
+} from "../wire.ts";
 import { Ahead, type Answer } from "./ahead.ts";
 import { Chance } from "./chance.ts";
 import type { Branches, Dialect } from "./dialect.ts";
@@ -57,6 +67,13 @@ interface Undo {
 
 type Encoded = Ran | { readonly error: unknown };
 
+/** What the engine has to be told of before the body begins: it may have to wait for its turn, or have to be undone once tried. */
+const ASKS = EXCLUSIVE | UNDO_ATTEMPTED;
+/** As many operations of a run as may be pending. */
+const MOST_OPERATIONS = 100_000;
+/** Rounds only begin by themselves while less than this waits to be told. */
+const MOST_UNTOLD_BYTES = 64 * 1024;
+
 const EFFECT = "the body had finished; what it did outside has happened. It is not run again.";
 
 export class Run {
@@ -81,6 +98,8 @@ export class Run {
   /** What the workflow's function is taken to have thrown. */
   #throwOut: (error: unknown) => void = () => {};
   #draining = false;
+  /** Whether the engine may have been asked to end it: nothing begins before it has been told. */
+  #asksFirst = false;
 
   constructor(owner: RunOwner) {
     this.owner = owner;
@@ -144,17 +163,23 @@ export class Run {
 
   /** A callback has ended: says so, unless nobody wants to know any more. */
   #ended(context: ScopeContext, write: () => void): void {
-    if (this.#leaves(context)) write();
+    if (!this.#leaves(context)) return;
+    write();
+    this.owner.pump.schedule();
   }
 
-  /** A callback has ended. True: the engine must be told so now. */
+  /** A callback has ended. True: the engine must be told so. */
   #leaves(context: ScopeContext): boolean {
     if (this.#dropped || this.#halted || this.#contexts.get(context.scope) !== context) return false;
     this.#contexts.delete(context.scope);
     context.close();
     this.#tellTaken();
-    this.owner.pump.schedule();
     return true;
+  }
+
+  /** Somebody is about to ask the engine to end it: from now on nothing begins unless the engine says so. */
+  askFirst(): void {
+    this.#asksFirst = true;
   }
 
   /** No new operation starts; the attempts that run may end and commit. */
@@ -184,7 +209,10 @@ export class Run {
   /** The function is over: operations never settle. Handlers that undo steps are kept. */
   halt(reason: unknown): void {
     this.#halted = true;
-    for (const [op, operation] of this.#operations) this.#keepHandlers(op, operation);
+    for (const [op, operation] of this.#operations) {
+      this.#keepHandlers(op, operation);
+      if (operation.kind === "step") this.#stop(operation, reason);
+    }
     this.#operations.clear();
     this.#contexts.forEach((context) => {
       context.close();
@@ -302,20 +330,55 @@ export class Run {
     await promise;
   }
 
+  /** Starts a step. Its body may be called at once if it is certain that the engine would say so. */
+  addStep(begun: Prepared, operation: StepOperation, policy: StepPolicyRecord, traits: number): Begun {
+    const { name, context } = operation;
+    const { pump, handle } = this.owner;
+    this.#operations.set(begun.op, operation);
+    const isCertain = (traits & ASKS) === 0 && this.#mayBegin && context.isNew(name);
+    if (isCertain) begun.fresh = operation;
+    if (isCertain) pump.scheduleAfterMicrotasks();
+    else pump.schedule();
+    pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    return begun;
+  }
+
+  /** Whether something new may begin before the engine says so. */
+  get #mayBegin(): boolean {
+    return !this.#rebuilding && !this.#asksFirst && this.#operations.size <= MOST_OPERATIONS;
+  }
+
+  /** Calls the body of a step that has begun, in the call: its caller's async context is that of the moment. */
+  beginAttempt(op: number, operation: StepOperation): void {
+    const attempt = this.#attemptAt(op, operation, 1);
+    callUser(
+      () => operation.body(this.owner.dialect.attempt(attempt)),
+      (output) => this.#stepDone(op, operation, attempt, output),
+      (error) => this.#attemptThrew(op, operation.name, attempt, error),
+    );
+  }
+
+  #attemptAt(op: number, operation: StepOperation, number: number): Attempt {
+    operation.ran = undefined;
+    const readOnly = operation.apply === undefined ? undefined : operation.name;
+    const attempt = new Attempt(this.owner, number, () => this.#keyOfStep(op, operation), false, readOnly);
+    attempt.step = operation.name;
+    operation.attempt = attempt;
+    this.#hold(attempt);
+    return attempt;
+  }
+
   execute(op: number, number: number): void {
     const operation = this.#operations.get(op);
     if (operation?.kind !== "step") return;
     // Another attempt came between, and only `apply` runs again.
     if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning)
       return this.#apply(op, operation, operation.attempt, operation.ran);
-    operation.ran = undefined;
-    const readOnly = operation.apply === undefined ? undefined : operation.name;
-    const attempt = new Attempt(this.owner, number, () => this.#keyOf(op), false, readOnly);
-    operation.attempt = attempt;
-    this.#hold(attempt);
+    const attempt = this.#attemptAt(op, operation, number);
     const given = this.owner.dialect.attempt(attempt);
     callUser(
-      () => operation.callersContext.call(operation.body, operation, given),
+      () =>
+        watched(attempt, "step", operation.name, () => operation.callersContext.call(operation.body, operation, given)),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
@@ -326,6 +389,7 @@ export class Run {
     const undo = this.#undo.get(op);
     if (undo === undefined) return;
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
+    attempt.step = undo.name;
     undo.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
@@ -342,6 +406,12 @@ export class Run {
   #hold(attempt: Attempt): void {
     this.#attempts.add(attempt);
     this.owner.pump.hold("work");
+  }
+
+  /** By its place: the engine may not have been told of the operation yet. */
+  #keyOfStep(op: number, { context, name }: StepOperation): string | undefined {
+    if (this.#dropped || !this.#operations.has(op)) return undefined;
+    return this.owner.pump.engine.stepKeyIn(this.owner.handle, context.scope, name) ?? undefined;
   }
 
   #keyOf(op: number): string | undefined {
@@ -385,7 +455,7 @@ export class Run {
     try {
       const writes = attempt.seal(() => pump.settling(handle));
       pump.input.settled(handle, op, attempt.number, output, writes);
-      pump.schedule();
+      pump.scheduleAfterMicrotasks();
     } catch (error) {
       this.#attemptThrew(op, step, attempt, error, "critical");
     }
@@ -403,7 +473,7 @@ export class Run {
     const failure = dialect.toRecord(error, kind);
     this.#logFailure(step, attempt.count, `${failure.name}: ${failure.message}`);
     pump.input.failed(handle, op, attempt.number, failure, dialect.retryAt(error, pump.now()));
-    pump.schedule();
+    pump.scheduleAfterMicrotasks();
   }
 
   #logFailure(step: string, attempt: number, failure: string): void {
@@ -444,9 +514,14 @@ export class Run {
     this.#release(attempt);
   }
 
-  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean): void {
+  iterate(op: number, scope: number, state: ResolvedValue, replaying: boolean, ahead: number): void {
     const operation = this.#operations.get(op);
     if (operation?.kind !== "loop") return;
+    operation.ahead = ahead;
+    this.#round(operation, scope, this.#read(state, operation.kept, undefined), replaying);
+  }
+
+  #round(operation: LoopOperation, scope: number, value: unknown, replaying: boolean): void {
     const context = this.#open(scope, operation.context, false, replaying);
     const { pump, handle, dialect } = this.owner;
     const threw = (error: unknown) => {
@@ -454,7 +529,6 @@ export class Run {
       this.#ended(context, () => pump.input.iterationThrew(handle, scope));
     };
     const returned = (next: unknown) => this.#iterated(operation, context, next, threw);
-    const value = this.#read(state, operation.kept, undefined);
     const body = () => operation.callersContext.call(operation.body, operation, dialect.facade(context), value);
     callUser(body, returned, threw);
   }
@@ -473,8 +547,26 @@ export class Run {
     // A rebuild looks at several rounds side by side: none of them says what the next begins with.
     if (!this.#rebuilding) operation.kept = encoded.kept;
     if (!this.#leaves(context)) return;
+    if (!ends && this.#mayGoAhead(operation, context)) return this.#goAhead(operation, context, encoded.bytes);
     if (ends) pump.input.broke(handle, context.scope, encoded.bytes);
     else pump.input.continued(handle, context.scope, encoded.bytes);
+    pump.schedule();
+  }
+
+  /** Begins the next round, and tells the engine so. */
+  #goAhead(operation: LoopOperation, context: ScopeContext, state: Uint8Array | undefined): void {
+    const { pump, handle } = this.owner;
+    operation.ahead--;
+    pump.noteTurn();
+    pump.input.wentAhead(handle, context.scope, state);
+    pump.scheduleAfterMicrotasks();
+    this.#round(operation, context.scope + 1, this.#unkept(operation.kept), false);
+  }
+
+  /** Whether the next round may begin before the engine says so. */
+  #mayGoAhead(operation: LoopOperation, context: ScopeContext): boolean {
+    const isFree = operation.ahead > 0 && !context.replaying && !this.isOver && this.#mayBegin;
+    return isFree && this.owner.pump.input.out.length < MOST_UNTOLD_BYTES;
   }
 
   branch(op: number, scope: number, index: number, replaying: boolean): void {
@@ -652,7 +744,14 @@ export class Run {
   }
 
   misuse(op: number | undefined, error: Error): void {
-    if (op !== undefined) this.#take(op)?.reject(error);
+    const operation = op === undefined ? undefined : this.#take(op);
+    if (operation?.kind === "step") this.#stop(operation, error);
+    operation?.reject(error);
+  }
+
+  /** A step of which nothing comes any more: what its attempt still does does not count. */
+  #stop({ attempt }: StepOperation, reason: unknown): void {
+    if (attempt?.isRunning === true) this.#end(attempt, reason);
   }
 
   /** The outcome of an attempt is durable. */

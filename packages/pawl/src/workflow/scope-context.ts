@@ -3,7 +3,7 @@
  */
 import * as say from "../messages.ts";
 import type { Chance } from "./chance.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, StepOperation } from "./operation.ts";
 import type { Run } from "./run.ts";
 
 /** What is pending, for messages. */
@@ -17,6 +17,8 @@ export class ScopeContext {
   readonly scope: number;
   /** Whether its branch can lose: then it has a signal of its own. */
   readonly isBranch: boolean;
+  /** Whether others run side by side with it: what it does may be decided over without it. */
+  readonly isForked: boolean;
   /** The context around it. */
   readonly around: ScopeContext | undefined;
   /** Whether more is recorded than the code has come to. */
@@ -24,6 +26,8 @@ export class ScopeContext {
   readonly #used = new Set<string>();
   #pending: (PendingEntry & { readonly op: number }) | undefined;
   #beside = 0;
+  /** Whether it has waited for messages, which have rows whose names it does not know. */
+  #hasRows = false;
   #closed = false;
   #cancelled: unknown;
   #controller: AbortController | undefined;
@@ -34,6 +38,7 @@ export class ScopeContext {
     this.scope = scope;
     this.around = around;
     this.isBranch = isBranch;
+    this.isForked = isBranch || around?.isForked === true;
     this.replaying = replaying;
   }
 
@@ -136,14 +141,21 @@ export class ScopeContext {
 
   /** Notes an entry that was admitted and has started; its promise. */
   entered(kind: Operation["kind"], name: string, begun: Begun, rows: readonly string[]): Promise<unknown> {
-    const { op, promise } = begun;
+    const { op, promise, fresh } = begun;
     this.#used.add(name);
     for (const row of rows) this.#used.add(name + row);
+    if (rows.length > 0) this.#hasRows = true;
     this.#pending = { kind, name, op };
     // What is at hand already is known to match.
     if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
     promise.catch(ignored);
+    if (fresh !== undefined) this.run.beginAttempt(op, fresh);
     return promise;
+  }
+
+  /** Whether an entry of this name, which was admitted, is certain to be new, so that it may begin before the engine is told. */
+  isNew(name: string): boolean {
+    return !this.replaying && !this.isForked && !(this.#hasRows && ROW.test(name));
   }
 
   #check(kind: Operation["kind"], name: string, rows: readonly string[]): void {
@@ -168,6 +180,8 @@ const NEVER = new Promise<never>(() => {});
 export interface Begun {
   readonly op: number;
   readonly promise: Promise<unknown>;
+  /** A step whose body is to be called at once. */
+  fresh?: StepOperation | undefined;
 }
 
 /** A promise for an entry that could not start. */
@@ -179,6 +193,9 @@ export function refused(error: unknown): Promise<never> {
 
 /** Of an entry with none beside it. */
 export const NO_ROWS: readonly string[] = [];
+
+/** How the names of a wait's rows end. */
+const ROW = /:\d+$/;
 
 /** What has callbacks with contexts of their own. */
 const SCOPED: ReadonlySet<string> = new Set(["loop", "join", "race", "map", "try"]);

@@ -14,6 +14,7 @@ type AnyDefinition = Definition<
   unknown,
   Record<string, never>,
   Record<string, never>,
+  Record<string, never>,
   unknown,
   Types
 >;

@@ -14,6 +14,7 @@ type Ctx = WorkflowContext<{
   state: { log: string[] };
   vars: undefined;
   messages: typeof messages;
+  events: object;
 }>;
 /** The context as JavaScript sees it. */
 type Untyped = { readonly [name: string]: (...args: unknown[]) => Promise<unknown> } & {

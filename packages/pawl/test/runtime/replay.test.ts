@@ -124,7 +124,14 @@ interface Order {
   steps: string[];
 }
 
-type Ctx = WorkflowContext<{ input: void; given: void; state: Order; vars: undefined; messages: typeof messages }>;
+type Ctx = WorkflowContext<{
+  input: void;
+  given: void;
+  state: Order;
+  vars: undefined;
+  messages: typeof messages;
+  events: object;
+}>;
 
 /** An order whose workflow's middle differs from version to version; `ran` says which bodies ran. */
 function orderWith(middle: (ctx: Ctx, step: Step) => Promise<unknown>, ran: string[]) {

@@ -32,7 +32,9 @@ function compare(step: Step, draft: Draft, state: Side, plain: Side): void {
   assert.ok(sameValue(raw(draft.value), plain.root), `raw() differs after ${step.name}`);
 }
 
-describe("random programs on drafts over a cell that is written from the specification alone", () => {
+describe("random programs on drafts over a cell that is written from the specification alone", {
+  timeout: 3_600_000,
+}, () => {
   test("a program on the state and on a plain value read equal after every operation, and RAW_STATE is equal", () => {
     fc.assert(
       fc.property(anyRoot, fc.array(anyStep, { minLength: 1, maxLength: 25 }), (initial, steps) => {

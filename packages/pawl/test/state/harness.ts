@@ -18,9 +18,13 @@ export interface World {
   readonly mirror: Mirror;
 }
 
+/** So that nearly every container is read only when it is looked at. The tests that use an engine have the default. */
+const LEAVE_FROM = 8;
+
 export function given(initial: unknown): World {
   const cell = new FakeCell(initial);
-  return { cell, mirror: new Mirror(cell, cell.seq, { stale: (what, why) => new StaleError(what, why) }) };
+  const stale = (what: string, why: string): Error => new StaleError(what, why);
+  return { cell, mirror: new Mirror(cell, cell.seq, { stale, leaveFrom: LEAVE_FROM }) };
 }
 
 /** Settles a draft as the core would: false, and dropped, if it conflicts. */

@@ -1,5 +1,7 @@
 //! Going into a value: its kind, its children as slices, and the scalars that the engine itself reads.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::walk::{Head, chunk, not_text, skip};
@@ -81,7 +83,8 @@ impl Children<'_> {
         self.left.map_or(0, |left| left.min(bytes as u64) as usize)
     }
 
-    fn read(&mut self) -> Result<Option<Bytes>, CodecError> {
+    /// Where the next one is in the value.
+    pub fn next_span(&mut self) -> Result<Option<Range<usize>>, CodecError> {
         match &mut self.left {
             Some(0) => return Ok(None),
             Some(left) => *left -= 1,
@@ -90,7 +93,7 @@ impl Children<'_> {
         }
         let start = self.at;
         self.at = skip(self.value, start)?;
-        Ok(Some(self.value.slice(start..self.at)))
+        Ok(Some(start..self.at))
     }
 }
 
@@ -98,12 +101,22 @@ impl Iterator for Children<'_> {
     type Item = Result<Bytes, CodecError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.read().transpose();
+        let item = self.next_span().map(|span| span.map(|span| self.value.slice(span))).transpose();
         if !matches!(item, Some(Ok(_))) {
             self.left = Some(0);
         }
         item
     }
+}
+
+/// Values that stand one after the other and were read before, as slices. Ends where there is no value.
+pub fn items(values: &Bytes) -> impl Iterator<Item = Bytes> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = skip(values, start).ok().filter(|_| start < values.len())?;
+        Some(values.slice(start..at))
+    })
 }
 
 /// The WTF-8 bytes of a key of an object; none if the key is not a string.

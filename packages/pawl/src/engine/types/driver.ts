@@ -1,18 +1,27 @@
 /** What a host gives the engine: rows of one workflow, an alarm, and messages. */
 
+/** A row, as read. */
 export interface KVEntry {
+  /** Its key. */
   key: Uint8Array;
+  /** Its value. */
   value: Uint8Array;
 }
+/** A row, to be written. */
 export interface KVWrite {
+  /** Its key. */
   key: Uint8Array;
+  /** Its value. */
   value: Uint8Array;
 }
 
 /** A message to a workflow. */
 export interface Message {
+  /** Unique in the queue, for ever. */
   id: string;
+  /** The queue that it is for. */
   name: string;
+  /** What was sent: any value that can be stored. */
   data: unknown;
   /** Epoch milliseconds. */
   sentAt: number;
@@ -22,9 +31,11 @@ export interface Message {
 
 /** A workflow's queue. */
 export interface WorkflowMessageDriver {
+  /** Adds a message. One whose id is there, or was, should be ignored. */
   addMessage(message: Message): Promise<void>;
   /** Up to `count` messages of these names (none: any) that are there now; does not wait. */
   receiveMessages(opts: { names?: readonly string[]; count: number; completable: boolean }): Promise<Message[]>;
+  /** Takes a message out of the queue, and hands its answer to whoever waits for it. Of one that is gone: nothing. */
   completeMessage(messageId: string, response?: unknown): Promise<void>;
 }
 
@@ -34,11 +45,13 @@ export interface Change {
   readonly id: string;
   /** Of whoever writes. A driver that has seen a newer one refuses the change with a `FencedError`. */
   readonly epoch: bigint;
+  /** Rows to write. */
   readonly puts: readonly KVWrite[];
   /** Half open. Not of what `puts` puts. */
   readonly deletes: readonly { start: Uint8Array; end: Uint8Array }[];
   /** Ids of messages that leave the queue with this change. Those that are answered leave it by `completeMessage`, after it. */
   readonly consumed: readonly string[];
+  /** Messages that enter queues with this change. */
   readonly sent: readonly Message[];
   /** Epoch milliseconds; null clears it, undefined leaves it. */
   readonly alarm: number | null | undefined;
@@ -50,14 +63,19 @@ export interface EngineDriver {
   readonly atomicBatch?: boolean;
   /** The most rows and bytes of one `batch`. Absent: none if `atomicBatch`, else 128 and 999,424. */
   readonly limits?: { rows: number; bytes: number };
+  /** The value of a row; null if there is none. */
   get(key: Uint8Array): Promise<Uint8Array | null>;
+  /** Writes a row. */
   set(key: Uint8Array, value: Uint8Array): Promise<void>;
+  /** Deletes a row. */
   delete(key: Uint8Array): Promise<void>;
+  /** Deletes every row whose key begins with `prefix`. */
   deletePrefix(prefix: Uint8Array): Promise<void>;
   /** `start <= key < end`. */
   deleteRange(start: Uint8Array, end: Uint8Array): Promise<void>;
   /** Sorted by the bytes of the keys. */
   list(prefix: Uint8Array): Promise<KVEntry[]>;
+  /** Writes rows: all of them, or none, within `limits`. */
   batch(writes: KVWrite[]): Promise<void>;
   /**
    * All writes of a change in one call: then runs call none of `set`, `delete`, `deletePrefix`, `deleteRange`, `batch` and
@@ -68,9 +86,11 @@ export interface EngineDriver {
   lastCommit?(): Promise<string | null>;
   /** `wakeAt` in epoch milliseconds. */
   setAlarm(workflowId: string, wakeAt: number): Promise<void>;
+  /** Removes the alarm. */
   clearAlarm(workflowId: string): Promise<void>;
   /** Milliseconds. A sleep shorter than this is waited for in memory. */
   readonly workerPollInterval: number;
+  /** The workflow's queue. */
   readonly messageDriver: WorkflowMessageDriver;
   /** Resolves when a message of one of these names (none: any) is there. Only called in live mode. */
   waitForMessages(messageNames: string[], abortSignal: AbortSignal): Promise<void>;

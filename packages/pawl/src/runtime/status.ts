@@ -1,0 +1,81 @@
+/** How an actor stands, for people and tools: read from what is recorded of it. */
+import { type Failure, toFailure } from "../failure.ts";
+import type { EntryRecord, Inspection } from "../inspection.ts";
+import type { RowRecord } from "../wire.ts";
+
+/** Where an actor's workflow stands. `none`: it has none. */
+export type RunState =
+  | "none"
+  | "running"
+  | "waiting"
+  | "rolling_back"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "parked"
+  | "quarantined";
+
+/** What a workflow waits for. `names` of messages are empty where they are not recorded. Times are milliseconds since the epoch. */
+export type Wait =
+  | { readonly kind: "message"; readonly names: readonly string[] }
+  | { readonly kind: "timer"; readonly name: string; readonly at: number }
+  | { readonly kind: "step"; readonly step: string; readonly since: number | undefined }
+  | { readonly kind: "retry"; readonly step: string; readonly attempt: number; readonly error: Failure };
+
+export interface Status {
+  readonly type: string;
+  readonly key: string;
+  readonly state: RunState;
+  /** When it last changed, or was sent something. */
+  readonly since: number;
+  readonly waitingFor: readonly Wait[];
+  /** What ended it, or what failed last of what is tried again. */
+  readonly error?: Failure;
+  /** When it goes on by itself; 0: at once. */
+  readonly alarm?: number;
+  /** Of a shared store: the process that has it. */
+  readonly owner?: string;
+  /** How many attempts had to run again because another one came between, since the actor was loaded. */
+  readonly conflicts: number;
+}
+
+const UNDER_WAY: ReadonlySet<RunState> = new Set(["running", "waiting", "rolling_back", "parked"]);
+
+/** `row` is what the store's list says of it, where it was listed. */
+export function statusOf(type: string, key: string, seen: Inspection, row?: RowRecord): Status {
+  const waitingFor = UNDER_WAY.has(seen.standing.state) ? waits(seen) : [];
+  const error = errorOf(seen, waitingFor);
+  return {
+    type,
+    key,
+    state: seen.standing.state,
+    since: seen.standing.since,
+    waitingFor,
+    ...(error === undefined ? {} : { error }),
+    ...(seen.standing.alarm === undefined ? {} : { alarm: seen.standing.alarm }),
+    ...(row?.owner === undefined ? {} : { owner: row.owner }),
+    conflicts: seen.conflicts,
+  };
+}
+
+function waits({ history, standing }: Inspection): Wait[] {
+  const found = history.flatMap((entry): Wait[] => waitOf(entry) ?? []);
+  if (found.length > 0 || standing.state !== "waiting") return found;
+  return [{ kind: "message", names: [] }];
+}
+
+function waitOf(entry: EntryRecord): Wait[] | undefined {
+  const { kind, status, path, deadline, at, failure, attempts } = entry;
+  if (kind === "sleep" && status === "pending" && deadline !== undefined)
+    return [{ kind: "timer", name: path, at: deadline }];
+  if (kind !== "step" || ["completed", "exhausted"].includes(status)) return undefined;
+  if (failure === undefined) return [{ kind: "step", step: path, since: at }];
+  const { terminal: _, ...error } = failure;
+  return [{ kind: "retry", step: path, attempt: attempts, error }];
+}
+
+function errorOf({ outcome }: Inspection, waits: readonly Wait[]): Failure | undefined {
+  if (outcome?.kind === "failed") return toFailure(outcome.failure);
+  for (const wait of waits) if (wait.kind === "retry") return wait.error;
+  return undefined;
+}

@@ -1,0 +1,50 @@
+/**
+ * Parts of the mirror that nobody has asked for yet.
+ *
+ * Owns when they are read: at the first look at their slot, and then they stay. One law: a slot is read in the mirror's own
+ * container, so that all drafts find the same value there.
+ */
+import { decodeLeaving, readOn } from "../values/decode.ts";
+import { Unread } from "../values/unread.ts";
+
+/** Containers of so many bytes are left until somebody asks for them. */
+export const LEAVE_FROM = 4096;
+
+/** The value of these bytes, without what is large in it. */
+export function decodeLevel(bytes: Uint8Array, leaveFrom: number): unknown {
+  return decodeLeaving(bytes, leaveFrom);
+}
+
+/** A slot of an object of the mirror that is there. */
+export function slotOf(object: Record<string, unknown>, key: string): unknown {
+  const raw = object[key];
+  if (!(raw instanceof Unread)) return raw;
+  const value = readOn(raw);
+  // An own property is overwritten, whatever it is called: `__proto__`, too.
+  Object.defineProperty(object, key, { value });
+  return value;
+}
+
+/** An element of an array of the mirror. */
+export function elementOf(array: unknown[], index: number): unknown {
+  const raw = array[index];
+  if (!(raw instanceof Unread)) return raw;
+  const value = readOn(raw);
+  array[index] = value;
+  return value;
+}
+
+/** The value of an entry of a Map of the mirror. */
+export function entryOf(map: Map<unknown, unknown>, key: unknown): unknown {
+  const raw = map.get(key);
+  if (!(raw instanceof Unread)) return raw;
+  const value = readOn(raw);
+  map.set(key, value);
+  return value;
+}
+
+/** An array of the mirror of which there will be a copy: each element is read once, and is the same in both. */
+export function wholeArray(array: unknown[]): unknown[] {
+  for (let i = 0; i < array.length; i++) if (array[i] instanceof Unread) elementOf(array, i);
+  return array;
+}
