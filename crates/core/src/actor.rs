@@ -1,17 +1,28 @@
 //! One loaded actor: its cells, its inbox and its run behind one door.
 
+mod handlers;
+mod orders;
+
 use bytes::Bytes;
 
-use crate::answers::Answers;
+use crate::answers::{Answer, Answers};
+use crate::codec::change::Record;
+use crate::codec::dealing::Dealing;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
-use crate::inbox::{Message, OUTSIDE, Purpose};
-use crate::input::{Answer, CallId, CellWrites, Create, Input, OpId, Outcome, Send, Time, Writes};
+use crate::inbox::{Message, MessageKey, OUTSIDE, Purpose};
+use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Send, Time, Writes};
+use crate::keys::{Kept, Keys, Reply};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
-use crate::overlay::{Gated, Held, Overlay, Standing, newest_pin};
+use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::run::{Judged, Phase, Run, Stored, settle_writes};
 use crate::state::{Delta, StateError};
+
+use handlers::Handlers;
+pub use handlers::Trouble;
+pub(crate) use handlers::{answer_to, trouble_record};
+pub(crate) use orders::{destroyed, outcome_answer, run_ended};
 
 /// The cell that holds an actor's state.
 pub const STATE: &str = "state";
@@ -28,6 +39,14 @@ pub struct Actor {
     /// How many messages had come in when the waits were last told.
     arrived: u64,
     answers: Answers,
+    keys: Keys,
+    handlers: Handlers,
+    /// Whether it was destroyed, and not made again.
+    is_destroyed: bool,
+    /// Whether the adapter has said what it has for the actor: before that, nothing is asked of it.
+    is_ready: bool,
+    /// The order to make the actor that the adapter has been told of.
+    passed_on: Option<MessageKey>,
 }
 
 impl Actor {
@@ -42,6 +61,11 @@ impl Actor {
             incarnation: fold.incarnation,
             last_commit: fold.last_commit,
             answers: std::mem::take(&mut fold.answers),
+            keys: std::mem::take(&mut fold.keys),
+            handlers: Handlers::new(std::mem::take(&mut fold.troubles)),
+            is_destroyed: fold.is_destroyed,
+            is_ready: false,
+            passed_on: None,
             run: fold.into_run(standing, first_scope),
             overlay,
             first_scope,
@@ -131,9 +155,24 @@ impl Actor {
         self.run.as_ref().is_some_and(Run::wants_pulse)
     }
 
-    /// The encoded reply to a message that was answered; `Some(None)`: with nothing.
-    pub fn answer(&self, message_id: &str) -> Option<&Option<Bytes>> {
-        self.answers.get(message_id)
+    /// What whoever asked a message is told, if it was answered.
+    pub fn answer(&self, message_id: &str) -> Option<&Answer> {
+        self.answers.get(message_id).or_else(|| self.keys.answer(message_id))
+    }
+
+    /// What a call under a caller's key came to, if that is remembered.
+    pub fn remembered(&self, now: Time, key: &str) -> Option<&Kept> {
+        self.keys.get(now, key)
+    }
+
+    /// Why a message is not handled, if a handler has failed at it.
+    pub fn trouble(&self, key: &MessageKey) -> Option<&Trouble> {
+        self.handlers.trouble(key)
+    }
+
+    /// Whether it was destroyed, and not made again.
+    pub fn is_destroyed(&self) -> bool {
+        self.is_destroyed
     }
 
     /// The names on the way to a scope.
@@ -203,7 +242,8 @@ impl Actor {
     /// When the actor next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         let run = self.run.as_ref().and_then(Run::deadline);
-        run.into_iter().chain(self.overlay.patience()).chain(self.overlay.inbox.next_due()).min()
+        let own = self.overlay.patience().into_iter().chain(self.overlay.inbox.next_due());
+        run.into_iter().chain(own).chain(self.handlers.deadline()).min()
     }
 
     /// Takes an input in. Afterwards poll until there is nothing.
@@ -227,9 +267,24 @@ impl Actor {
         }
         // An attempt that ran alone may have been too late.
         self.release_held();
+        self.deal_with_others();
         if let Some(run) = &mut self.run {
             run.settle_down(&mut self.overlay);
         }
+    }
+
+    /// What other actors have sent that is not for the run's code.
+    fn deal_with_others(&mut self) {
+        if self.overlay.hosted {
+            return;
+        }
+        self.refuse_arrived();
+        self.follow_orders();
+        if let Some(run) = &mut self.run {
+            run.answers_came(&mut self.overlay);
+        }
+        self.refuse_asked();
+        self.handle_next();
     }
 
     fn release_held(&mut self) {
@@ -242,6 +297,7 @@ impl Actor {
     pub fn poll(&mut self) -> Option<Output> {
         let output = self.overlay.outputs.pop_front();
         if let Some(Output::Answered { message_id, reply }) = &output {
+            self.keys.answered(message_id, reply);
             self.answers.add(message_id.clone(), reply.clone());
         }
         output
@@ -252,24 +308,40 @@ impl Actor {
             Input::Create(create) => self.create(create),
             Input::Migrate { state, version } => self.migrate(state, version),
             Input::Cell { name, value, replace } => self.set_cell(&name, value, replace),
+            Input::Receives(receives) => self.receives(receives),
             Input::Start(start) => {
+                self.is_ready = true;
                 if let Some(run) = &mut self.run {
                     run.start(&mut self.overlay, start);
                 }
             }
-            Input::Send { call, name, body, delay_ms } => {
-                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, None);
+            Input::Send { call, name, body, delay_ms, keep } => {
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, keep, None);
             }
-            Input::SendFor { id, call, name, body, delay_ms } => {
-                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, Some(id));
+            Input::NotOrdered { failure } => self.not_made(failure),
+            Input::Destroy { call } => self.destroy(call, None),
+            Input::Received { receipt, attempt, outcome } => self.received(receipt, attempt, outcome),
+            Input::Reported { report, outcome } if Self::is_of_handler(report) || self.run.is_none() => {
+                self.handler_reported(report, outcome);
+            }
+            Input::Retry { call } if self.calm() => {
+                self.overlay.leave_after(self.overlay.queued(), Output::Reply { call });
+            }
+            Input::Cancel { call, .. } | Input::Retry { call } | Input::Replay { call, .. } if self.run.is_none() => {
+                let reason = Refusal::Nothing("it has no workflow");
+                self.overlay.outputs.push_back(Output::Refuse { call, reason });
+            }
+            Input::SendFor { id, call, name, body, delay_ms, keep } => {
+                self.send(call, Send { to: None, name, body, delay_ms, purpose: Purpose::Plain }, keep, Some(id));
             }
             Input::Arrived { message } => self.overlay.inbox.deliver(message),
             Input::Suspend => self.suspend(),
-            Input::Acted { call, outcome } => self.acted(call, outcome),
+            Input::Acted { call, outcome, keep } => self.acted(call, outcome, keep),
             Input::Durable { seq } => self.durable_up_to(seq),
             Input::Pins { oldest } => self.overlay.keep_from(oldest),
             Input::Tick => {
                 self.refuse_impatient();
+                self.handler_due();
                 self.run_handle(Input::Tick);
             }
             input => self.run_handle(input),
@@ -283,7 +355,7 @@ impl Actor {
     }
 
     fn create(&mut self, create: Create) {
-        let Create { call, workflow, input, state, state_version, hosted } = create;
+        let Create { call, workflow, input, state, state_version, hosted, ordered } = create;
         if self.created && hosted {
             self.take_input(input);
             return self.overlay.outputs.push_back(Output::Reply { call });
@@ -292,7 +364,10 @@ impl Actor {
             return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Exists });
         }
         let mut writing = self.overlay.begin();
-        self.incarnation = 1;
+        self.incarnation += 1;
+        self.is_destroyed = false;
+        // The adapter has its state once this is durable, and says `Start` then.
+        self.is_ready = false;
         writing.writer.created(self.incarnation, workflow, input.as_ref());
         if let Some(state) = state {
             let seq = writing.seq();
@@ -305,6 +380,9 @@ impl Actor {
         self.created = true;
         if workflow {
             self.run = Some(Run::new(Stored::new(input, self.overlay.now), self.first_scope));
+        }
+        if ordered || self.passed_on.is_some() {
+            self.made_as_ordered(&mut writing);
         }
         writing.lazy = hosted;
         let seq = self.commit(writing);
@@ -366,9 +444,16 @@ impl Actor {
     }
 
     /// `called`: the name of another process's call, with which its answer is recorded.
-    fn send(&mut self, call: CallId, send: Send, called: Option<String>) {
+    fn send(&mut self, call: CallId, send: Send, keep: Option<Keep>, called: Option<String>) {
+        if let Some(Kept { seq, reply: Reply::Message(id), .. }) =
+            keep.as_ref().and_then(|keep| self.keys.get(self.overlay.now, &keep.key))
+        {
+            let (seq, message_id) = (*seq, id.clone());
+            return self.overlay.leave_after(seq, Output::Sent { call, message_id });
+        }
         let refusal = match &self.run {
-            Some(run) if run.has_ended() => Some(Refusal::RunEnded),
+            _ if !self.created && self.is_destroyed => Some(Refusal::Destroyed),
+            Some(run) if run.has_ended() && !self.handlers.takes(&send.name) => Some(Refusal::RunEnded),
             _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
             _ => None,
         };
@@ -377,30 +462,42 @@ impl Actor {
         }
         let mut writing = self.overlay.begin();
         let (_, message_id) = self.overlay.send(&mut writing, OUTSIDE, send);
-        writing.answers.extend(called.map(|id| Answer { id, body: Bytes::copy_from_slice(message_id.as_bytes()) }));
+        if let Some(keep) = keep {
+            self.remember(&mut writing, keep, Reply::Message(message_id.clone()));
+        }
+        writing
+            .answers
+            .extend(called.map(|id| crate::input::Answer { id, body: Bytes::copy_from_slice(message_id.as_bytes()) }));
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Sent { call, message_id });
     }
 
     /// The body of an action has ended: what it wrote is a change of its own, and its answer waits for that.
-    fn acted(&mut self, call: CallId, outcome: Outcome) {
+    fn acted(&mut self, call: CallId, outcome: Outcome, keep: Option<Keep>) {
         let attempt = Attempt::Action { call };
-        let writes = match outcome {
+        if !self.created && self.is_destroyed {
+            self.overlay.gave_up(attempt);
+            self.overlay.verdict(attempt, Verdict::Stale);
+            return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Destroyed });
+        }
+        let (output, writes) = match outcome {
             Outcome::Threw { pin, .. } => {
                 self.overlay.gave_up(attempt);
                 return self.overlay.leave_after(pin.unwrap_or(0), Output::Looked { call });
             }
-            Outcome::Done { writes, .. } => writes,
+            Outcome::Done { output, writes } => (output, writes),
         };
         match settle_writes(&mut self.overlay, attempt, &writes) {
-            Judged::Passed { wrote: true } => self.commit_action(call, writes),
-            Judged::Passed { wrote: false } => {
+            Judged::Passed { wrote } if wrote || keep.as_ref().is_some_and(|keep| keep.always) => {
+                self.commit_action(call, writes, keep.map(|keep| (keep, output)));
+            }
+            Judged::Passed { .. } => {
                 self.overlay.verdict(attempt, Verdict::Clean);
                 self.overlay.leave_after(newest_pin(&writes), Output::Looked { call });
             }
             Judged::Again => {}
             Judged::Hold => {
-                let input = Input::Acted { call, outcome: Outcome::Done { output: None, writes } };
+                let input = Input::Acted { call, outcome: Outcome::Done { output, writes }, keep };
                 self.overlay.hold(Held { attempt, since: self.overlay.now, input });
             }
             Judged::Broken(failure) => {
@@ -411,10 +508,30 @@ impl Actor {
         }
     }
 
-    fn commit_action(&mut self, call: CallId, writes: Writes) {
+    /// A later call under the same key is the same call.
+    fn remember(&mut self, writing: &mut Writing, keep: Keep, reply: Reply) {
+        let (now, seq) = (self.overlay.now, writing.seq());
+        let until = now.saturating_add(keep.keep_ms);
+        let (key, kept) = (keep.key.clone(), reply.clone());
+        writing.writer.record(&Record::Dealing(Dealing::Remembered { key, until, reply: kept }));
+        self.keys.add(now, keep.key, until, seq, reply);
+    }
+
+    fn forget_everything(&mut self) {
+        self.overlay.forget_cells();
+        (self.answers, self.keys) = Default::default();
+        self.handlers = Handlers::default();
+        self.is_ready = false;
+        self.passed_on = None;
+    }
+
+    fn commit_action(&mut self, call: CallId, writes: Writes, keep: Option<(Keep, Option<Bytes>)>) {
         let wrote_state = writes.cells.iter().any(|cell| cell.delta.is_some());
         let mut writing = self.overlay.begin();
         self.overlay.write(&mut writing, writes);
+        if let Some((keep, output)) = keep {
+            self.remember(&mut writing, keep, Reply::Value(output));
+        }
         let seq = self.commit(writing);
         let verdict = if wrote_state { Verdict::Queued { seq } } else { Verdict::Clean };
         self.overlay.verdict(Attempt::Action { call }, verdict);
@@ -442,7 +559,7 @@ impl Actor {
         }
     }
 
-    fn commit(&mut self, writing: crate::overlay::Writing) -> u64 {
+    fn commit(&mut self, writing: Writing) -> u64 {
         let standing = self.run.as_ref().map_or_else(Standing::default, Run::standing);
         self.overlay.commit(writing, standing)
     }

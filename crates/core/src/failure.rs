@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::codec::cbor;
+
 /// One failure of user code, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -66,6 +68,15 @@ impl Failure {
             stack: None,
             fields: None,
         }
+    }
+
+    /// An error of Pawl's own. Its fields are as the adapter writes those of a `PawlError`.
+    pub fn of_pawl(code: &str, message: String, outcome: &str) -> Failure {
+        let mut fields = cbor::Writer::with_capacity(64);
+        fields.object(1).key(b"pawl").object(3);
+        fields.key(b"code").text(code).key(b"retryable").boolean(outcome == "unknown").key(b"outcome").text(outcome);
+        let (kind, name) = (FailureKind::Error, "PawlError".into());
+        Failure { kind, name, message, stack: None, fields: Some(fields.finish()) }
     }
 
     /// What is known of a failure of which another engine kept only the text.

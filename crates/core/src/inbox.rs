@@ -51,8 +51,10 @@ pub enum Purpose {
     Answer { to: u64, failed: bool },
     /// Makes the receiver, with the body as its input (no bytes: none). `watched`: the sender wants to hear how its run ends.
     Create { watched: bool },
-    /// Ends the receiver's run.
+    /// Ends the receiver's run. Named after the number of the order that made it, only if that did.
     Cancel,
+    /// Ends the receiver itself, which has sent it.
+    Destroy,
 }
 
 /// A message that is in the inbox.
@@ -108,6 +110,8 @@ pub struct Inbox {
     delayed: BTreeMap<(i64, MessageKey), Message>,
     /// Answers that wait for whoever asked, by the number of the question.
     answers: BTreeMap<u64, Message>,
+    /// Messages for the actor's code that nobody is given any more.
+    aside: BTreeMap<MessageKey, Message>,
     /// What is for the actor itself and not for its code.
     orders: VecDeque<Message>,
     arrived: u64,
@@ -143,7 +147,7 @@ impl Inbox {
         match message.purpose {
             Purpose::Plain | Purpose::Asked => {}
             Purpose::Answer { to, .. } => return drop(self.answers.insert(to, message)),
-            Purpose::Create { .. } | Purpose::Cancel => return self.orders.push_back(message),
+            Purpose::Create { .. } | Purpose::Cancel | Purpose::Destroy => return self.orders.push_back(message),
         }
         if message.due_at != message.sent_at {
             self.delayed.insert((message.due_at, message.key.clone()), message);
@@ -168,7 +172,9 @@ impl Inbox {
         let Message { key, name, due_at, purpose, .. } = message;
         match purpose {
             Purpose::Answer { to, .. } => self.answers.contains_key(to),
-            Purpose::Create { .. } | Purpose::Cancel => self.orders.iter().any(|other| other.key == *key),
+            Purpose::Create { .. } | Purpose::Cancel | Purpose::Destroy => {
+                self.orders.iter().any(|other| other.key == *key)
+            }
             Purpose::Plain | Purpose::Asked => {
                 let (time, number) = place_of(message);
                 let is_queued = self.queues.get(name).is_some_and(|queue| {
@@ -176,7 +182,7 @@ impl Inbox {
                     let same = queue.range(from..).take_while(|((t, n, _), _)| (*t, *n) == (time, number));
                     same.into_iter().any(|(_, other)| other.key == *key)
                 });
-                is_queued || self.delayed.contains_key(&(*due_at, key.clone()))
+                is_queued || self.aside.contains_key(key) || self.delayed.contains_key(&(*due_at, key.clone()))
             }
         }
     }
@@ -255,16 +261,68 @@ impl Inbox {
         Some(message)
     }
 
+    /// A message of this name that has come, and is not set aside.
+    pub fn find(&self, name: &str, key: &MessageKey) -> Option<&Message> {
+        let queue = self.queues.get(name)?;
+        queue.iter().map(|(_, message)| message).find(|message| message.key == *key)
+    }
+
+    /// Keeps a message from everyone.
+    pub fn set_aside(&mut self, name: &str, key: &MessageKey) {
+        if let Some(message) = self.take_one(name, key) {
+            self.len += 1;
+            self.aside.insert(key.clone(), message);
+        }
+    }
+
+    /// Lets a message in again that was set aside.
+    pub fn take_up(&mut self, key: &MessageKey) {
+        if let Some(message) = self.aside.remove(key) {
+            self.len -= 1;
+            self.insert(place_of(&message), message);
+        }
+    }
+
+    /// Messages that have come, whose senders wait for an answer.
+    pub fn asked(&self) -> impl Iterator<Item = &Message> {
+        let all = self.queues.values().flatten().map(|(_, message)| message);
+        all.filter(|message| message.purpose == Purpose::Asked)
+    }
+
+    /// Whether anything is there but orders.
+    pub fn has_messages(&self) -> bool {
+        self.len > 0 || self.has_answers()
+    }
+
+    /// Takes everything out but orders.
+    pub fn drain(&mut self) -> Vec<Message> {
+        let orders = std::mem::take(&mut self.orders);
+        let Inbox { queues, delayed, answers, aside, .. } = std::mem::take(self);
+        self.orders = orders;
+        let queued = queues.into_values().flatten().map(|(_, message)| message);
+        queued.chain(delayed.into_values()).chain(answers.into_values()).chain(aside.into_values()).collect()
+    }
+
+    /// The numbers that answers are there to.
+    pub fn answered(&self) -> impl Iterator<Item = u64> {
+        self.answers.keys().copied()
+    }
+
     /// The names of which a message is there.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.queues.keys().map(String::as_str)
     }
 
-    /// Every message for the actor's code, oldest first, then those whose time has not come.
+    /// Every message for the actor's code, oldest first, then those whose time has not come, and those that were set aside.
     pub fn messages(&self) -> Vec<&Message> {
         let mut messages: Vec<_> = self.queues.values().flatten().collect();
         messages.sort_by_key(|(place, _)| *place);
-        messages.into_iter().map(|(_, message)| message).chain(self.delayed.values()).collect()
+        messages
+            .into_iter()
+            .map(|(_, message)| message)
+            .chain(self.delayed.values())
+            .chain(self.aside.values())
+            .collect()
     }
 
     /// Whether a message is there that a wait for `names` would take. No names: any message.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::codec::record::CallKind;
 use crate::failure::Failure;
 use crate::inbox::{Message, Purpose};
 use crate::retry::Policy;
@@ -38,12 +39,15 @@ pub enum Input {
     Evict,
     /// The adapter is ready: if there is a run that has not ended, call the workflow.
     Start(Start),
+    /// Which messages have handlers. Before `Start`.
+    Receives(Receives),
     /// A message from outside.
     Send {
         call: CallId,
         name: String,
         body: Bytes,
         delay_ms: i64,
+        keep: Option<Keep>,
     },
     /// The same, as the call of another process asks for it; its answer is the message's id.
     SendFor {
@@ -53,6 +57,7 @@ pub enum Input {
         name: String,
         body: Bytes,
         delay_ms: i64,
+        keep: Option<Keep>,
     },
     /// What another actor has sent, once that is durable.
     Arrived {
@@ -136,6 +141,13 @@ pub enum Input {
         message_id: String,
         reply: Option<Bytes>,
     },
+    /// Another actor is asked something, and its answer waited for.
+    Call {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        call: OutgoingCall,
+    },
     /// Undo everything, then end with this output.
     RollBack {
         scope: ScopeId,
@@ -155,15 +167,22 @@ pub enum Input {
         op: OpId,
         attempt: u32,
     },
+    /// The handler of a message has ended.
+    Received {
+        receipt: u64,
+        attempt: u32,
+        outcome: Outcome,
+    },
     /// It is the turn of an exclusive attempt, which waited for another one to end. Only the overlay says so.
     Alone {
         op: OpId,
         attempt: u32,
     },
-    /// The body of an action has ended.
+    /// The body of an action has ended. `keep`: its output is remembered.
     Acted {
         call: CallId,
         outcome: Outcome,
+        keep: Option<Keep>,
     },
     /// The failure hook has ended.
     Reported {
@@ -216,6 +235,14 @@ pub enum Input {
     Tick,
     /// The adapter's event loop has come round: facts that wait for their turn may be released.
     Pulse,
+    /// An actor that another one has ordered cannot be made.
+    NotOrdered {
+        failure: Failure,
+    },
+    /// End the actor, and what it has: nothing of it stays but that it was.
+    Destroy {
+        call: CallId,
+    },
     /// End the run between two commits.
     Cancel {
         call: CallId,
@@ -238,6 +265,40 @@ pub enum Input {
     Suspend,
 }
 
+/// Under what a call is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    pub key: String,
+    /// For how long, in milliseconds.
+    pub keep_ms: i64,
+    /// Whether that it changed nothing is remembered, too.
+    pub always: bool,
+}
+
+/// Messages that are handled without a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receives {
+    pub names: Vec<String>,
+    /// Those of them whose senders may wait for an answer.
+    pub answered: Vec<String>,
+    pub policy: Policy,
+    /// Whether failures are to be reported to a hook.
+    pub reports: bool,
+}
+
+/// What a workflow asks of another actor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingCall {
+    pub kind: CallKind,
+    /// The other's `type/key`.
+    pub to: String,
+    /// The message's name; of a child none.
+    pub message: String,
+    /// The encoded body, or input; empty: none.
+    pub body: Bytes,
+    pub timeout_ms: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Create {
     pub call: CallId,
@@ -249,6 +310,8 @@ pub struct Create {
     pub state_version: u32,
     /// Whether an embedding host keeps it: nobody waits for it to be durable.
     pub hosted: bool,
+    /// Whether another actor has ordered it, by the oldest order in the inbox.
+    pub ordered: bool,
 }
 
 /// A message of an embedding host.

@@ -10,7 +10,7 @@
 //! use pawl_core::{Actor, Loaded};
 //!
 //! let mut actor = Actor::open(Loaded::default(), 1, 1 << 40)?;
-//! let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false };
+//! let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false, ordered: false };
 //! actor.handle(0, Input::Create(create));
 //! let mut ended = None;
 //! while let Some(output) = actor.poll() {
@@ -31,7 +31,7 @@
 //! ```
 
 mod actor;
-mod answers;
+pub mod answers;
 pub mod codec;
 pub mod compensation;
 pub mod failure;
@@ -40,6 +40,7 @@ pub mod ids;
 pub mod inbox;
 pub mod input;
 pub mod key;
+pub mod keys;
 mod load;
 pub mod output;
 pub mod overlay;
@@ -53,5 +54,5 @@ pub mod step;
 pub mod timer;
 pub mod wait;
 
-pub use actor::{Actor, STATE};
+pub use actor::{Actor, STATE, Trouble};
 pub use load::{Loaded, OpenError};

@@ -1,15 +1,18 @@
 //! Opening: folds what the store has of an actor into memory.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
-use crate::actor::STATE;
-use crate::answers::Answers;
+use crate::actor::{STATE, Trouble};
+use crate::answers::{Answer, Answers};
 use crate::codec::CodecError;
 use crate::codec::change::{self, ChangeRecord, Record};
+use crate::codec::dealing::Dealing;
 use crate::codec::message::read_message;
-use crate::codec::record::EntryMetadata;
+use crate::codec::record::{CallState, EntryKind, EntryMetadata};
 use crate::compensation::Row;
 use crate::failure::{Failure, Terminal};
 use crate::history::{BranchFailure, NodeId};
@@ -17,6 +20,7 @@ use crate::ids::CommitId;
 use crate::inbox::MessageKey;
 use crate::input::Time;
 use crate::key::Location;
+use crate::keys::Keys;
 use crate::output::{RunOutcome, Status};
 use crate::overlay::{Overlay, Standing};
 use crate::run::{Phase, Run, Stored, UndoFailed};
@@ -83,6 +87,10 @@ pub(crate) struct Fold {
     pub outcome: Option<RunOutcome>,
     pub stored: Stored,
     pub answers: Answers,
+    pub keys: Keys,
+    pub troubles: BTreeMap<MessageKey, Trouble>,
+    /// Whether it was destroyed, and not made again.
+    pub is_destroyed: bool,
     pub last_commit: Option<(u64, CommitId)>,
     /// Where the entries of the change at hand are; what belongs to an entry stands in the change that writes it.
     places: FxHashMap<String, NodeId>,
@@ -101,6 +109,9 @@ impl Fold {
             outcome: None,
             stored: Stored::new(None, 0),
             answers: Answers::default(),
+            keys: Keys::default(),
+            troubles: BTreeMap::new(),
+            is_destroyed: false,
             last_commit: None,
             places: FxHashMap::default(),
             newest: None,
@@ -127,6 +138,9 @@ impl Fold {
         }
         messages.sort_by(|a, b| (a.key.sender_seq, &a.key.sender).cmp(&(b.key.sender_seq, &b.key.sender)));
         messages.into_iter().for_each(|message| overlay.inbox.put(message));
+        for (key, trouble) in fold.troubles.iter().filter(|(_, trouble)| trouble.aside) {
+            overlay.inbox.set_aside(&trouble.name, key);
+        }
         overlay.load(expected - 1, loaded.standing);
         Ok(fold)
     }
@@ -202,6 +216,7 @@ impl Fold {
         match record {
             Record::Created { incarnation, workflow, input } => {
                 (self.created, self.workflow, self.incarnation) = (true, workflow, incarnation);
+                self.is_destroyed = false;
                 (self.stored.input, self.stored.created_at) = (input, at);
             }
             Record::Name { index, name } => {
@@ -220,6 +235,7 @@ impl Fold {
                 self.places.insert(id, place);
                 self.newest = is_new.then_some(place);
                 self.placed = Some(place);
+                self.note_call(place);
                 self.stored.parks = 0;
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
@@ -236,13 +252,15 @@ impl Fold {
                 }
             }
             Record::Took(key) => {
+                self.troubles.remove(&key);
                 if let Some(recorded) = self.newest.take().and_then(|place| self.stored.history.get_mut(place)) {
                     recorded.took = Some(key);
                 }
             }
-            Record::Completed { output } => self.outcome = Some(RunOutcome::Completed(output)),
-            Record::Failed(failure) => self.outcome = Some(RunOutcome::Failed(failure)),
+            Record::Completed { output } => self.ended(RunOutcome::Completed(output)),
+            Record::Failed(failure) => self.ended(RunOutcome::Failed(failure)),
             Record::Parked { times, .. } => self.stored.parks = times,
+            Record::Dealing(dealing) => self.dealing(overlay, seq, dealing),
             Record::UndoFailed { entry_id, attempts, terminal, .. } => {
                 let node = self.places.get(&entry_id).copied().filter(|_| !terminal);
                 self.stored.stuck = terminal;
@@ -251,6 +269,45 @@ impl Fold {
             record => self.control_flow(record),
         }
         Ok(())
+    }
+
+    /// Who waited for the end was told in the same change.
+    fn ended(&mut self, outcome: RunOutcome) {
+        self.outcome = Some(outcome);
+        self.stored.watchers.clear();
+    }
+
+    fn note_call(&mut self, place: NodeId) {
+        match self.stored.history.get(place).map(|recorded| &recorded.entry.kind) {
+            Some(EntryKind::Call { state: CallState::Waiting, .. }) => drop(self.stored.open_calls.insert(place)),
+            Some(EntryKind::Call { .. }) => drop(self.stored.open_calls.remove(&place)),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, message_id: String, answer: Answer) {
+        self.keys.answered(&message_id, &answer);
+        self.answers.add(message_id, answer);
+    }
+
+    fn dealing(&mut self, overlay: &mut Overlay, seq: u64, dealing: Dealing) {
+        match dealing {
+            Dealing::Troubled { key, name, attempts, started_at, not_before, aside, failure } => {
+                self.troubles.insert(key, Trouble { name, attempts, started_at, not_before, aside, failure });
+            }
+            Dealing::Calmed { key } => drop(self.troubles.remove(&key)),
+            Dealing::AnsweredFailed { message_id, failure } => self.answered(message_id, Err(failure)),
+            Dealing::Remembered { key, until, reply } => self.keys.add(i64::MIN, key, until, seq, reply),
+            Dealing::Watched { key, made } => drop(self.stored.watchers.insert(key, made)),
+            Dealing::Destroyed => {
+                (self.created, self.workflow, self.is_destroyed, self.outcome) = (false, false, true, None);
+                self.stored = Stored::new(None, 0);
+                (self.answers, self.keys, self.troubles) = Default::default();
+                self.places.clear();
+                (self.newest, self.placed) = (None, None);
+                overlay.forget_cells();
+            }
+        }
     }
 
     /// To clear a table costs what it could hold: one that a large change has filled is not kept.
@@ -303,7 +360,7 @@ impl Fold {
                 }
             }
             Record::RollingBack(ending) => (self.stored.ending, self.stored.stuck) = (Some(ending), false),
-            Record::Cancelled { reason } => self.outcome = Some(RunOutcome::Cancelled(reason)),
+            Record::Cancelled { reason } => self.ended(RunOutcome::Cancelled(reason)),
             Record::EndedBy { locations } => {
                 self.stored.ended_by = locations.iter().filter_map(|location| history.at(location)).collect();
             }
@@ -347,7 +404,7 @@ impl Fold {
                     history.close_rounds(node, from);
                 }
             }
-            Record::Answered { message_id, reply } => self.answers.add(message_id, reply),
+            Record::Answered { message_id, reply } => self.answered(message_id, Ok(reply)),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::answers::Answer;
 use crate::failure::{Failure, Terminal};
 use crate::history::Divergence;
 use crate::ids::CommitId;
@@ -22,6 +23,16 @@ pub enum Output {
     RunWorkflow { scope: ScopeId, input: Option<Bytes>, replaying: bool, rebuild: bool, at: Time },
     /// Run the body of this step.
     Execute { op: OpId, attempt: u32 },
+    /// Run the handler of this message; then say `Received`. On a conflict the adapter runs it again by itself.
+    Receive { receipt: u64, attempt: u32, id: String, name: String, body: Bytes },
+    /// The handler's attempt is dead: it has taken too long.
+    AbortReceipt { receipt: u64, attempt: u32, timeout_ms: i64 },
+    /// What became of the message, and what the handler did, is durable.
+    Received { receipt: u64 },
+    /// Another actor has ordered that this one be made, with this input: say `Create`, or `NotOrdered`.
+    Ordered { input: Option<Bytes> },
+    /// The actor has been destroyed, durably.
+    Destroyed,
     /// Run the handler that undoes this step, with its output; `attempted`: the one for a step that never committed. `attempt`
     /// has the bit [`UNDOES`], so that what a dead attempt at the step still says is not taken for the handler's.
     Undo { op: OpId, attempt: u32, attempted: bool, output: Value },
@@ -66,7 +77,7 @@ pub enum Output {
     /// The run is parked, undamaged.
     Parked(Divergence),
     /// A message was answered, durably.
-    Answered { message_id: String, reply: Option<Bytes> },
+    Answered { message_id: String, reply: Answer },
     /// Ask an embedding host's queue, once, for up to so many of these messages (none: any); then say `Polled`.
     Want { op: OpId, names: Vec<String>, count: u32 },
     /// What a step did whose outcome was told before it was durable is so now.
@@ -154,6 +165,7 @@ pub enum Attempt {
     Step { op: OpId, attempt: u32 },
     Action { call: CallId },
     Report { report: ReportId },
+    Receive { receipt: u64, attempt: u32 },
 }
 
 /// What has failed.
@@ -163,6 +175,8 @@ pub enum FailedPart {
     /// The handler that undoes a step.
     Rollback,
     Workflow,
+    /// The handler of a message.
+    Receive,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +199,8 @@ pub enum Refusal {
     /// The run has ended and takes no more messages.
     RunEnded,
     InboxFull,
+    /// The actor has been destroyed, and not made again.
+    Destroyed,
     /// Other attempts kept the actor for too long.
     Busy,
     /// The actor was being read back after a failed write: nothing has happened.

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod branches;
+mod calls;
 mod control;
 mod entry;
 mod facts;
@@ -24,8 +25,8 @@ use crate::codec::change::{Ending, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
-use crate::inbox::Message;
-use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Start, StepTraits, Time};
+use crate::inbox::{Message, MessageKey, SELF};
+use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Send, Start, StepTraits, Time};
 use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
@@ -99,6 +100,13 @@ enum Kind {
         timer: Option<(NodeId, Timer)>,
         /// What it took and has not told yet.
         taken: Vec<Message>,
+    },
+    Call {
+        wait: Wait,
+        /// The number under which it was asked.
+        question: u64,
+        /// The other actor.
+        to: String,
     },
     Loop {
         state: LoopScope,
@@ -228,6 +236,16 @@ pub struct Run {
     known_messages: Option<BTreeSet<String>>,
     /// Messages that an operation which was given up had taken and never told.
     unused: Vec<Message>,
+    /// Places of calls that are not answered, as far as they are recorded.
+    open_calls: BTreeSet<NodeId>,
+    /// Calls that wait for their answer, by its number.
+    questions: BTreeMap<u64, OpId>,
+    /// Places of calls that an operation which was given up was waiting for.
+    given_up: Vec<NodeId>,
+    /// Messages that go with the run's next change.
+    noted_sends: Vec<Send>,
+    /// Who waits for the end of the run: what they sent, and whether that made the actor.
+    pub watchers: BTreeMap<MessageKey, bool>,
 }
 
 /// What is known of a run when its actor is loaded.
@@ -244,6 +262,8 @@ pub struct Stored {
     pub ending: Option<Ending>,
     pub iteration_states: BTreeMap<(NodeId, u32), Bytes>,
     pub ended_by: Vec<NodeId>,
+    pub open_calls: BTreeSet<NodeId>,
+    pub watchers: BTreeMap<MessageKey, bool>,
 }
 
 /// An attempt at undoing a step that has failed, and not for good.
@@ -270,6 +290,8 @@ impl Stored {
             ending: None,
             iteration_states: BTreeMap::new(),
             ended_by: Vec::new(),
+            open_calls: BTreeSet::new(),
+            watchers: BTreeMap::new(),
         }
     }
 }
@@ -315,6 +337,11 @@ impl Run {
             asked: BTreeSet::new(),
             known_messages: None,
             unused: Vec::new(),
+            open_calls: stored.open_calls,
+            questions: BTreeMap::new(),
+            given_up: Vec::new(),
+            noted_sends: Vec::new(),
+            watchers: stored.watchers,
         }
     }
 
@@ -343,6 +370,19 @@ impl Run {
     /// Whether the run takes no more messages.
     pub fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ending(_) | Phase::Ended(_))
+    }
+
+    /// The number of the next scope.
+    pub fn next_scope(&self) -> ScopeId {
+        self.next_scope
+    }
+
+    /// How the run has ended, or is about to.
+    pub fn ended_as(&self) -> Option<&RunOutcome> {
+        match &self.phase {
+            Phase::Ending(outcome) | Phase::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
     }
 
     /// The names on the way to a pending operation; an iteration is `#3`.
@@ -476,6 +516,7 @@ impl Run {
         self.open_messages.clear();
         self.asked.clear();
         self.facts = Facts::default();
+        self.questions.clear();
         self.failed.clear();
         self.unwritten_forks.clear();
         self.suspended = None;
@@ -516,6 +557,7 @@ impl Run {
                 self.polled(overlay, op, messages);
             }
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
+            Input::Call { scope, op, name, call } => self.call(overlay, (scope, op), name, call),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
             Input::Begun { op, attempt } => self.begun(overlay, op, attempt),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
@@ -550,6 +592,9 @@ impl Run {
         noted.into_iter().for_each(|(_, node)| self.write_entry(&mut writing, node));
         let records = std::mem::take(&mut self.noted_pushes).into_iter().chain(std::mem::take(&mut self.noted_records));
         records.for_each(|record| writing.writer.record(&record));
+        for send in std::mem::take(&mut self.noted_sends) {
+            overlay.send(&mut writing, SELF, send);
+        }
         writing
     }
 
@@ -756,7 +801,9 @@ impl Run {
             self.phase = Phase::Ending(outcome);
             return self.end(overlay);
         }
+        self.give_up_calls(overlay);
         let mut writing = self.begin(overlay);
+        self.tell_watchers(overlay, &mut writing, &outcome);
         match &outcome {
             RunOutcome::Completed(output) => writing.writer.completed(output.as_ref()),
             RunOutcome::Failed(failure) => writing.writer.failed(failure),

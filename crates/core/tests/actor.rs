@@ -25,7 +25,15 @@ impl Driver {
         let actor = Actor::open(Loaded::default(), 1, 1 << 32).unwrap();
         let mut driver = Driver { actor, now: 1_000, unsynced: vec![] };
         let state = Some(Bytes::from_static(b"\xb9\x00\x00"));
-        driver.feed(Input::Create(Create { call: 1, workflow, input: None, state, state_version: 1, hosted: false }));
+        driver.feed(Input::Create(Create {
+            call: 1,
+            workflow,
+            input: None,
+            state,
+            state_version: 1,
+            hosted: false,
+            ordered: false,
+        }));
         driver.sync();
         driver
     }
@@ -50,7 +58,7 @@ impl Driver {
 
     fn act(&mut self, call: u64, cells: Vec<CellWrites>) -> Vec<Output> {
         let writes = Writes { cells, ..Writes::default() };
-        self.feed(Input::Acted { call, outcome: Outcome::Done { output: None, writes } })
+        self.feed(Input::Acted { call, outcome: Outcome::Done { output: None, writes }, keep: None })
     }
 
     fn state(&self) -> Bytes {
@@ -104,7 +112,7 @@ fn p8_what_an_action_read_must_be_durable_before_its_reply_leaves() {
     let failure =
         Failure { kind: FailureKind::Error, name: "E".into(), message: "m".into(), stack: None, fields: None };
     let threw = Outcome::Threw { failure, pin: Some(2), retry_at: None };
-    assert_eq!(driver.feed(Input::Acted { call: 5, outcome: threw }), []);
+    assert_eq!(driver.feed(Input::Acted { call: 5, outcome: threw, keep: None }), []);
     assert_eq!(driver.sync(), [Output::Reply { call: 2 }, Output::Looked { call: 3 }, Output::Looked { call: 5 }]);
 }
 
@@ -227,7 +235,8 @@ fn an_action_that_is_held_for_ten_seconds_gives_up() {
 #[test]
 fn a_full_inbox_refuses_and_keeps_what_it_has() {
     let mut driver = Driver::new(true);
-    let send = |call| Input::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 };
+    let send =
+        |call| Input::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0, keep: None };
     for call in 0..10_000 {
         assert_eq!(driver.feed(send(call)), []);
     }
@@ -238,7 +247,8 @@ fn a_full_inbox_refuses_and_keeps_what_it_has() {
 #[test]
 fn a_second_creation_is_refused_and_changes_nothing() {
     let mut driver = Driver::new(false);
-    let create = Create { call: 7, workflow: true, input: None, state: None, state_version: 9, hosted: false };
+    let create =
+        Create { call: 7, workflow: true, input: None, state: None, state_version: 9, hosted: false, ordered: false };
     assert_eq!(driver.feed(Input::Create(create)), [Output::Refuse { call: 7, reason: Refusal::Exists }]);
     assert!(driver.unsynced.is_empty() && !driver.actor.has_run());
 }

@@ -35,6 +35,7 @@ pub fn life(record: &Record) -> Life<'_> {
         | Record::Completed { .. }
         | Record::Popped { .. }
         | Record::Answered { .. }
+        | Record::Dealing(_)
         | Record::HostRow { .. }
         | Record::Erased { .. } => Life::Elsewhere,
         Record::Failure { entry_id, .. }

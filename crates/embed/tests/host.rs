@@ -61,6 +61,7 @@ impl Life {
             state: None,
             state_version: 0,
             hosted: false,
+            ordered: false,
         }))
     }
 
@@ -135,7 +136,8 @@ fn a_call_whose_commit_had_no_known_outcome_is_answered_after_it_was_read_back()
     let scope = life.start();
     life.step(scope, 1, "charge");
     life.adapter.unknown = true;
-    let send = ActorInput::Send { call: 7, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 };
+    let send =
+        ActorInput::Send { call: 7, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0, keep: None };
     life.host.advance(life.now, vec![Input::Actor { handle: HANDLE, input: send }]);
     life.adapter.work_once();
     life.adapter.unknown = false;

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use pawl_core::OpenError;
 use pawl_core::snapshot::{self, Contents, Kept, Plan, Retention, compact};
+use pawl_core::{Actor, OpenError};
 use pawl_store::{ActorId, Compaction, Completion, Outcome, Past, Request, Scopes, Ticket, Wake};
 use rustc_hash::FxHashMap;
 
@@ -88,8 +88,9 @@ impl Compactor {
         }
     }
 
-    fn is_due(&self, handle: Handle) -> bool {
-        self.task.is_none() && self.growth.get(&handle).is_some_and(|growth| growth.appended >= growth.due_at)
+    fn is_due(&self, handle: Handle, at_once: bool) -> bool {
+        let is_large = |growth: &Growth| growth.appended >= if at_once { 1 } else { growth.due_at };
+        self.task.is_none() && self.growth.get(&handle).is_some_and(is_large)
     }
 
     fn plan(&mut self, number: u64, kept: Kept) {
@@ -124,7 +125,10 @@ fn due_at((open, all): (u64, u64)) -> u64 {
 impl Host {
     /// Starts to compact an actor if that is due.
     pub(crate) fn consider_compaction(&mut self, handle: Handle) {
-        let Some(compactor) = self.compactor.as_mut().filter(|compactor| compactor.is_due(handle)) else { return };
+        // Of one that was destroyed nothing is needed any more.
+        let is_destroyed = self.actor(handle).is_some_and(Actor::is_destroyed);
+        let is_due = |compactor: &&mut Compactor| compactor.is_due(handle, is_destroyed);
+        let Some(compactor) = self.compactor.as_mut().filter(is_due) else { return };
         let (Some(Entry::Live { actor, epoch, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
         else {
             return;

@@ -209,6 +209,22 @@ impl Host {
         Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, life, path))
     }
 
+    /// The key of what is done for a message: the same for every attempt at handling it.
+    pub fn message_key(&self, handle: Handle, message_id: &str) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let path = ["#receive".to_owned(), message_id.to_owned()];
+        let name = self.identity(handle)?;
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, (actor.incarnation(), 0), &path))
+    }
+
+    /// The key of what is done for a caller's call: the same whenever it calls under the same key of its own.
+    pub fn call_key(&self, handle: Handle, own: &str) -> Option<String> {
+        let actor = self.actor(handle)?;
+        let path = ["#call".to_owned(), own.to_owned()];
+        let name = self.identity(handle)?;
+        Some(idempotency::key(&self.info.as_ref()?.id, &self.namespace, name, (actor.incarnation(), 0), &path))
+    }
+
     /// What a scope's chance is drawn from: the same on every replay, another in every scope.
     pub fn scope_seed(&self, handle: Handle, scope: ScopeId) -> Option<String> {
         let mut path = vec!["#chance".to_owned()];

@@ -116,6 +116,8 @@ pub enum Output {
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub exists: bool,
+    /// Whether it was destroyed, and not made again.
+    pub destroyed: bool,
     pub has_run: bool,
     /// How the run ended, if it has.
     pub outcome: Option<RunOutcome>,
@@ -155,12 +157,15 @@ impl Turn {
         let mut stale = |attempt| self.verdicts.push((handle, attempt, Verdict::Stale));
         let call = match input {
             ActorInput::Settle { op, attempt, .. } => return stale(Attempt::Step { op: *op, attempt: *attempt }),
+            ActorInput::Received { receipt, attempt, .. } => {
+                return stale(Attempt::Receive { receipt: *receipt, attempt: *attempt });
+            }
             ActorInput::Reported { report, .. } => return stale(Attempt::Report { report: *report }),
             ActorInput::Acted { call, .. } => {
                 stale(Attempt::Action { call: *call });
                 *call
             }
-            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } => *call,
+            ActorInput::Send { call, .. } | ActorInput::SendFor { call, .. } | ActorInput::Destroy { call } => *call,
             ActorInput::Create(create) => create.call,
             ActorInput::Replay { call, writes, .. } => {
                 if !writes.cells.is_empty() {

@@ -287,6 +287,7 @@ pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {
 fn facts(actor: &Actor) -> Facts {
     Facts {
         exists: actor.exists(),
+        destroyed: actor.is_destroyed(),
         has_run: actor.has_run(),
         outcome: actor.outcome().cloned(),
         state: actor.state(),

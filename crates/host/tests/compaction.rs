@@ -88,7 +88,8 @@ impl Driver {
             state.raw(&value(0));
         }
         let state = Some(state.finish());
-        let create = Create { call: 1, workflow: false, input: None, state, state_version: 1, hosted: false };
+        let create =
+            Create { call: 1, workflow: false, input: None, state, state_version: 1, hosted: false, ordered: false };
         self.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }]);
     }
 
@@ -105,7 +106,8 @@ impl Driver {
         let delta = Some(Delta::new(fields.map(op).collect()).unwrap());
         let writes =
             Writes { cells: vec![CellWrites { cell: STATE.into(), pin, delta, reads: None }], ..Writes::default() };
-        let input = ActorInput::Acted { call: self.calls + 1, outcome: Outcome::Done { output: None, writes } };
+        let input =
+            ActorInput::Acted { call: self.calls + 1, outcome: Outcome::Done { output: None, writes }, keep: None };
         self.all(vec![Input::Actor { handle: HANDLE, input }]);
     }
 

@@ -77,7 +77,15 @@ impl World {
         let lease: Arc<Mutex<Lease>> = Arc::default();
         let mut world = World { host: Host::new(Box::new(Shaky { inner, lease: lease.clone() }), "default", 1), lease };
         world.advance(vec![Input::Open { handle: HANDLE, name: "order/1".into() }]);
-        let create = Create { call: 1, workflow: false, input: None, state: None, state_version: 1, hosted: false };
+        let create = Create {
+            call: 1,
+            workflow: false,
+            input: None,
+            state: None,
+            state_version: 1,
+            hosted: false,
+            ordered: false,
+        };
         assert_eq!(world.act(ActorInput::Create(create)), [1]);
         world
     }
@@ -93,7 +101,11 @@ impl World {
 
     /// An action that only reads.
     fn read(&mut self, call: u64) -> Vec<u64> {
-        self.act(ActorInput::Acted { call, outcome: Outcome::Done { output: None, writes: Writes::default() } })
+        self.act(ActorInput::Acted {
+            call,
+            outcome: Outcome::Done { output: None, writes: Writes::default() },
+            keep: None,
+        })
     }
 
     fn say(&mut self, news: News) -> Vec<Output> {

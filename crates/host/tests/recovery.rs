@@ -47,12 +47,21 @@ impl Driver {
 
     fn create(&mut self) -> Vec<Output> {
         self.all(vec![Input::Open { handle: HANDLE, name: "order/1".into() }]);
-        let create = Create { call: 1, workflow: false, input: None, state: None, state_version: 1, hosted: false };
+        let create = Create {
+            call: 1,
+            workflow: false,
+            input: None,
+            state: None,
+            state_version: 1,
+            hosted: false,
+            ordered: false,
+        };
         self.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }])
     }
 
     fn send(&mut self, call: u64) -> Vec<Output> {
-        let input = ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 };
+        let input =
+            ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0, keep: None };
         self.all(vec![Input::Actor { handle: HANDLE, input }])
     }
 }
@@ -93,7 +102,8 @@ fn a_batch_of_unknown_outcome_that_was_not_written_is_not_answered() {
 fn a_refused_batch_leaves_the_actor_as_it_was() {
     let mut driver = Driver::open("memory:", Some((1, Fault::Refuse)));
     assert_eq!(words(&driver.create()), ["lost", "reopened, exists: false"]);
-    let create = Create { call: 2, workflow: false, input: None, state: None, state_version: 1, hosted: false };
+    let create =
+        Create { call: 2, workflow: false, input: None, state: None, state_version: 1, hosted: false, ordered: false };
     let again = driver.all(vec![Input::Actor { handle: HANDLE, input: ActorInput::Create(create) }]);
     assert_eq!(words(&again), ["reply 2"]);
 }
@@ -104,7 +114,7 @@ fn batches_behind_a_lost_one_are_lost_with_it_and_none_is_told_it_happened() {
     driver.create();
     let send = |call| Input::Actor {
         handle: HANDLE,
-        input: ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 },
+        input: ActorInput::Send { call, name: "m".into(), body: Bytes::from_static(&[0xf6]), delay_ms: 0, keep: None },
     };
     // All in one call: one batch; and one more that comes while the actor is being read back.
     let mut turn = driver.advance(vec![send(2), send(3)]);
@@ -121,7 +131,15 @@ fn actors_with_work_are_named_at_a_start_and_those_that_sleep_when_their_time_co
     driver.all(vec![]);
     for (handle, name) in [(1, "a/1"), (2, "b/2")] {
         driver.all(vec![Input::Open { handle, name: name.into() }]);
-        let create = Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false };
+        let create = Create {
+            call: 1,
+            workflow: true,
+            input: None,
+            state: None,
+            state_version: 1,
+            hosted: false,
+            ordered: false,
+        };
         driver.all(vec![Input::Actor { handle, input: ActorInput::Create(create) }]);
     }
     // b/2 sleeps.

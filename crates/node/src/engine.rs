@@ -10,13 +10,14 @@ use std::time::Duration;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
+use pawl_core::keys::Reply;
 use pawl_core::snapshot::Retention;
 use pawl_embed::{Desk, Limits, Written};
 use pawl_host::{Host, Input, Turn};
 use pawl_store::fault::{Fault, FaultStore, Gauge};
 use pawl_store::{Code, OpenOptions, Store, StoreError};
 
-use crate::wire::{Reader, Said, read_inputs, write_history, write_inspection, write_turn, write_work};
+use crate::wire::{Reader, Said, read_inputs, write_answer, write_history, write_inspection, write_turn, write_work};
 
 /// The URL of the store whose actors are kept by embedding hosts' drivers.
 const DRIVERS: &str = "driver:";
@@ -228,8 +229,27 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.scope_path(handle as u64, scope as u64)))
     }
 
-    /// The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
-    /// or a byte 1 and the value.
+    /// The key of what is done for a message that is being handled; none if the actor is not loaded.
+    #[napi(catch_unwind)]
+    pub fn message_key(&self, handle: f64, message_id: String) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.message_key(handle as u64, &message_id)))
+    }
+
+    /// The key of what is done for a call under a caller's own key; none if the actor is not loaded.
+    #[napi(catch_unwind)]
+    pub fn call_key(&self, handle: f64, own: String) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.call_key(handle as u64, &own)))
+    }
+
+    /// What an action under a caller's key has returned, if that is remembered at `now`: empty for nothing; otherwise as
+    /// `answer` has it.
+    #[napi(catch_unwind)]
+    pub fn remembered(&self, handle: f64, key: String, now: f64) -> Result<Uint8Array> {
+        with(&self.slot, |inner| Ok(Uint8Array::new(inner.remembered(handle as u64, &key, now as i64))))
+    }
+
+    /// What whoever asked a message is told, if a loaded actor has answered it: empty for not yet; otherwise a byte 0
+    /// (`undefined`), a byte 1 and the value, or a byte 2 and a failure.
     #[napi(catch_unwind)]
     pub fn answer(&self, handle: f64, message_id: String) -> Result<Uint8Array> {
         with(&self.slot, |inner| Ok(Uint8Array::new(inner.answer(handle as u64, &message_id))))
@@ -311,11 +331,20 @@ impl Inner {
     }
 
     fn answer(&self, handle: u64, message_id: &str) -> Vec<u8> {
-        match self.host.actor(handle).and_then(|actor| actor.answer(message_id)) {
-            None => Vec::new(),
-            Some(None) => vec![0],
-            Some(Some(reply)) => [&[1], &reply[..]].concat(),
+        let mut bytes = Vec::new();
+        if let Some(answer) = self.host.actor(handle).and_then(|actor| actor.answer(message_id)) {
+            write_answer(answer, &mut bytes);
         }
+        bytes
+    }
+
+    fn remembered(&self, handle: u64, key: &str, now: i64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let kept = self.host.actor(handle).and_then(|actor| actor.remembered(now, key));
+        if let Some(Reply::Value(value)) = kept.map(|kept| &kept.reply) {
+            write_answer(&Ok(value.clone()), &mut bytes);
+        }
+        bytes
     }
 
     fn read_cell(&self, handle: u64, cell: &str, view: &[u8]) -> Result<Uint8Array> {

@@ -23,7 +23,7 @@ const definitions = new WeakMap<object, AnyDefinition>();
 
 const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MEMBERS: ReadonlySet<string> = new Set(
-  "input messages events version migrate state vars actions workflow onError steps".split(" "),
+  "input messages events version migrate state vars actions receive workflow onError steps".split(" "),
 );
 const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
 
@@ -102,9 +102,26 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
       throw wrong(name, 'an action called "then"', "another name: `then` would make its handle look like a promise");
     if (typeof run !== "function") throw wrong(name, `action "${action}" that is ${shown(run)}`, "a function");
   }
+  checkHandlers(name, definition);
   checkVersion(name, definition);
   refuseUnknown(definition.steps ?? {}, POLICY_MEMBERS, `\`steps\` of actor "${name}"`);
   checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${name}"`);
+}
+
+function checkHandlers(name: string, { receive, messages = {} }: AnyDefinition): void {
+  if (receive === undefined) return;
+  if (typeof receive !== "object" || receive === null)
+    throw wrong(name, `\`receive\` that is ${shown(receive)}`, "functions by the messages that they handle");
+  for (const [message, run] of Object.entries(receive)) {
+    if (!Object.hasOwn(messages, message))
+      throw wrong(
+        name,
+        `a handler of message "${message}", which is not declared`,
+        Object.keys(messages).join(", ") || "none: `messages` is empty",
+      );
+    if (typeof run !== "function")
+      throw wrong(name, `a handler of message "${message}" that is ${shown(run)}`, "a function");
+  }
 }
 
 function checkVersion(name: string, definition: AnyDefinition): void {

@@ -45,6 +45,8 @@ export interface AttemptOwner {
   readonly events?: ReadonlyMap<string, Schema>;
   /** Whether its workflow has ended, so that nobody would take a message. */
   readonly hasEnded: boolean;
+  /** Whether messages of this name have a handler, workflow or not. */
+  handles?(message: unknown): boolean;
   readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
   /** None: it knows of no other actors. */
   readonly peers: Peers | undefined;
@@ -294,14 +296,41 @@ export class Attempt {
     return hash.digest("hex").slice(0, 32);
   }
 
+  /** Makes another actor with the commit. */
+  create(actor: Actor, key: string, input: unknown): AttemptRef {
+    const ref = this.ref(actor, key);
+    const { definition } = this.owner.peers?.find(actor, key) ?? {};
+    const name = `${ref.type}/${key}`;
+    const encoded = definition && this.owner.peers?.inputOf(name, definition, input);
+    if (name !== this.owner.name) this.#outbox().order(name, "create", encoded);
+    return ref;
+  }
+
+  /** Cancels another actor's workflow with the commit. */
+  cancel(to: Receiver): void {
+    this.mustRun("c.get");
+    if (to.isSelf) throw say.selfCancel(this.owner.name);
+    this.#outbox().order(to.name, "cancel");
+  }
+
+  /** Ends the actor with the commit. */
+  destroy(): void {
+    this.mustRun("c.destroy");
+    if (this.owner.peers === undefined) throw badArgument("c.destroy is not there: this actor's host ends its actors.");
+    this.#outbox().order(undefined, "destroy");
+  }
+
+  #outbox(): Sends {
+    const { owner } = this;
+    this.#sends ??= new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    return this.#sends;
+  }
+
   send(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
     this.mustRun(to.isSelf ? "c.queue" : "c.get");
     const { owner } = this;
-    if (to.isSelf && owner.hasEnded) throw runEnded(owner.name);
-    const sends =
-      this.#sends ?? new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
-    sends.message(to, name, body, options);
-    this.#sends = sends;
+    if (to.isSelf && owner.hasEnded && owner.handles?.(name) !== true) throw runEnded(owner.name);
+    this.#outbox().message(to, name, body, options);
   }
 
   broadcast(event: unknown, payload: unknown): void {
@@ -548,6 +577,14 @@ class Context {
 
   get(actor: Actor | string, key: string): AttemptRef {
     return this.#attempt.ref(actor, key);
+  }
+
+  create(actor: Actor, key: string, input?: unknown): AttemptRef {
+    return this.#attempt.create(actor, key, input);
+  }
+
+  destroy(): void {
+    this.#attempt.destroy();
   }
 
   [RAW_STATE](): unknown {

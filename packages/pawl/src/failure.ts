@@ -43,7 +43,7 @@ const CAUSES = 4;
 export interface FailedPart {
   /** What was recorded of it, if it is a step's. */
   readonly failure?: FailureRecord;
-  readonly kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map";
+  readonly kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "child" | "ask";
   readonly name: string;
   readonly attempts: number;
 }

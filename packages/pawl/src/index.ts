@@ -28,6 +28,7 @@ export {
   type Shown,
   type Status,
   type Wait,
+  type WaitOptions,
 } from "./runtime.ts";
 export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
@@ -59,6 +60,7 @@ export type {
   NoState,
   OutOf,
   OutputOf,
+  Question,
   Queue,
   Ref,
   ReplyOf,

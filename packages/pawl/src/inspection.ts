@@ -56,6 +56,8 @@ export interface MessageRecord {
   readonly name: string;
   readonly body: unknown;
   readonly sentAt: number;
+  /** Of one that no handler could be made to take: why. It is set aside until somebody says `retry`. */
+  readonly undeliverable?: Failure;
 }
 
 const NOBODY: Omit<Inspection, "exists" | "state"> = {
@@ -116,5 +118,7 @@ function readFailure(reader: OutputReader): EntryRecord["failure"] {
 
 function readMessage(reader: OutputReader): MessageRecord {
   const [id, name, body] = [reader.text(), reader.text(), decode(reader.bytes())];
-  return { id, name, body, sentAt: reader.time() };
+  const sentAt = reader.time();
+  const failure = reader.flag() ? toFailure(reader.failure()) : undefined;
+  return { id, name, body, sentAt, ...(failure === undefined ? {} : { undeliverable: failure }) };
 }

@@ -11,12 +11,13 @@ import { CallersContext } from "./callers-context.ts";
 import { deferred } from "./deferred.ts";
 import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
 import { PawlError } from "./errors.ts";
-import { type FailureRecord, toFailure } from "./failure.ts";
+import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
+import { Receipts } from "./loaded/receipts.ts";
 import { Reports } from "./loaded/reports.ts";
 import type { Limits, LoadedOptions } from "./loaded/types.ts";
 import { ofOutcome, Waiters } from "./loaded/waiters.ts";
@@ -31,12 +32,15 @@ import type { Mirror } from "./state/index.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
 import type {
+  AnswerRecord,
+  CreateRecord,
   DivergenceRecord,
   EventRecord,
   Facts,
   Halt,
   Misuse,
   PastRecord,
+  ReceiveRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -71,6 +75,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly #options: LoadedOptions;
   readonly #calls: Calls;
   readonly #reports: Reports;
+  readonly #receipts: Receipts;
   readonly #waiters: Waiters;
   #nextOp = 1;
   #run: Run | undefined;
@@ -105,6 +110,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
+    this.#receipts = new Receipts(this);
     this.#waiters = new Waiters(this);
   }
 
@@ -114,6 +120,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   get hasEnded(): boolean {
     return this.#outcome !== undefined;
+  }
+
+  handles(message: unknown): boolean {
+    return typeof message === "string" && Object.hasOwn(this.definition.receive ?? {}, message);
   }
 
   /** Resolves when the actor is loaded and, if it exists, at work. */
@@ -138,6 +148,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   async #create(input: Uint8Array | undefined): Promise<void> {
+    await this.#make(this.#recordOf(input));
+  }
+
+  /** The actor as it is to be made: its first state is code. */
+  #recordOf(input: Uint8Array | undefined): CreateRecord {
     const { definition } = this;
     // By value, as everywhere: what the actor sees is what is stored.
     const stored = input === undefined ? undefined : decode(input);
@@ -149,14 +164,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
             `\`state\` of ${this.name} returned a value`,
             this.limits.valueBytes,
           );
-    const record = { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+    return { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+  }
+
+  async #make(record: CreateRecord): Promise<void> {
     await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
-    const seq = (this.#facts?.seq ?? 0) + 1;
-    const head = state === undefined ? undefined : { version: record.version, head: seq };
+    const written = this.pump.engine.cellHead(this.handle, STATE) ?? undefined;
+    const seq = written ?? (this.#facts?.seq ?? 0) + 1;
+    const head = written === undefined ? undefined : { version: record.version, head: written };
+    const facts = { exists: true, destroyed: false, hasRun: record.workflow, outcome: undefined, state: head, seq };
     try {
-      await this.#begin({ exists: true, hasRun: record.workflow, outcome: undefined, state: head, seq });
+      await this.#begin(facts);
     } catch (error) {
       throw this.#giveUp(error);
     }
@@ -168,11 +188,13 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "action":
         return this.act(call.name, call.args, call.key);
       case "send":
-        return void (await this.send(call.name, call.body, call.delay));
+        return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
-        return this.ask(call.name, call.body, call.asked);
+        return this.ask(call.name, call.body, call.asked, call.key);
       case "cancel":
         return this.cancel(call.compensate, call.reason);
+      case "destroy":
+        return this.destroy();
       case "result":
         return this.result();
       case "create":
@@ -180,7 +202,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "exist":
         return this.exist();
       case "answer":
-        return this.#answerTo(call.messageId);
+        return this.#answerTo(call.messageId, call.name);
       case "retry":
         return this.retry();
       case "replay":
@@ -196,7 +218,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, key.text, callersContext);
+    return this.#calls.act(name, args, key, callersContext);
   }
 
   /**
@@ -206,7 +228,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
-    return (await this.#calls.act(name, args, key.text, callersContext, id)) as FailureRecord | undefined;
+    return (await this.#calls.act(name, args, key, callersContext, id)) as FailureRecord | undefined;
   }
 
   /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
@@ -216,26 +238,36 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Sends a message; resolves to its id when it is durable. */
-  async send(name: string, body: Uint8Array, delay: number): Promise<string> {
+  async send(name: string, body: Uint8Array, delay: number, key: CallKey | undefined): Promise<string> {
     await this.exist();
     const { input } = this.pump;
-    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay))) as string;
+    const keep = key && { key: `message ${name} ${key.text}`, ms: key.keep, always: true };
+    return (await this.#calls.submit((call) => input.send(this.handle, call, name, body, delay, keep))) as string;
   }
 
   /**
    * Sends a message and waits for its answer. `asked` is told the message's id; whoever has that waits for the answer to the
    * message that is there, and sends none.
    */
-  async ask(name: string, body: Uint8Array, asked: Asked): Promise<unknown> {
-    asked.messageId ??= await this.send(name, body, 0);
-    return this.#answerTo(asked.messageId);
+  async ask(name: string, body: Uint8Array, asked: Asked, key: CallKey | undefined): Promise<unknown> {
+    asked.messageId ??= await this.send(name, body, 0, key);
+    return this.#answerTo(asked.messageId, name);
   }
 
-  async #answerTo(messageId: string): Promise<unknown> {
+  /** `name`: of the message, where it is known; otherwise nobody is thought to answer it but the workflow. */
+  async #answerTo(messageId: string, name?: string): Promise<unknown> {
     await this.load();
-    const answer = this.#waiters.answer(messageId);
-    if (this.#outcome !== undefined) this.#waiters.failAskers(say.runEnded(this.name));
+    const answer = this.#waiters.answer(messageId, !this.handles(name));
+    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
     return answer;
+  }
+
+  /** Ends the actor: nothing of it stays but that it was. Does nothing if there is none. */
+  async destroy(): Promise<void> {
+    const { exists } = await this.load();
+    if (!exists) await this.#creating;
+    if (this.#facts?.exists !== true) return;
+    await this.#calls.submit((call) => this.pump.input.destroy(this.handle, call));
   }
 
   /** Ends the run between two commits; resolves when that is durable. */
@@ -300,6 +332,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const { exists } = await this.load();
     if (exists) return;
     if (this.#creating !== undefined) return this.#creating;
+    if (this.#facts?.destroyed === true) throw say.actorDestroyed(this.name);
     if (this.definition.input !== undefined) throw say.actorNotFound(this.name);
     return this.create(undefined, "keep");
   }
@@ -307,7 +340,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
   async wake(): Promise<void> {
     const { exists } = await this.load();
-    if (!exists && this.definition.input === undefined) await this.exist();
+    const isGone = this.#facts?.destroyed === true;
+    if (!exists && !isGone && this.definition.input === undefined) await this.exist();
   }
 
   /** No new operation starts; what runs may end. */
@@ -322,8 +356,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   /** Since when it has had nothing to do, as far as is known here; none while it has. */
   get idleSince(): number | undefined {
-    const isAtWork = this.#calls.isAtWork || this.#reports.isAtWork || this.#waiters.isAtWork;
-    if (isAtWork || this.#creating !== undefined || this.oldestPin() !== undefined) return undefined;
+    const parts = [this.#calls, this.#reports, this.#receipts, this.#waiters];
+    if (parts.some((part) => part.isAtWork) || this.#creating !== undefined || this.oldestPin() !== undefined)
+      return undefined;
     return this.#presence.idleSince;
   }
 
@@ -421,19 +456,31 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run?.drop(reason);
     this.#run = undefined;
     this.#reports.stop(reason);
+    this.#receipts.stop(reason);
   }
 
   /** The actor is there, or is not: gets what its code needs, and sets its run going. */
   async #begin(facts: Facts): Promise<void> {
     this.#facts = facts;
-    if (!facts.exists) return;
+    if (!facts.exists) return this.#start();
     const head = stateHead(this, facts);
     this.mirror = head === undefined ? undefined : mirrorAt(this, head);
     this.#outcome = facts.outcome;
     this.vars = this.definition.vars?.({ key: this.key, log: this.log });
     if (facts.outcome !== undefined) this.#waiters.tellResult(facts.outcome);
     this.#waiters.answerAskers();
-    this.pump.input.start(this.handle, this.definition.onError !== undefined, this.#options.codeVersion);
+    this.#start();
+  }
+
+  /** From now on the engine may call code. */
+  #start(): void {
+    const { handle, policy, definition, messages } = this;
+    const { input } = this.pump;
+    const reports = definition.onError !== undefined;
+    const names = Object.keys(definition.receive ?? {});
+    const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
+    if (names.length > 0) input.receives(handle, { names, answered, policy, reports });
+    input.start(handle, reports, this.#options.codeVersion);
     this.pump.schedule();
   }
 
@@ -525,8 +572,56 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#calls.fail(id, say.ofStore(problem));
   }
 
-  answered(messageId: string, reply: Uint8Array | undefined): void {
-    this.#waiters.answered(messageId, reply);
+  answered(messageId: string, answer: AnswerRecord): void {
+    this.#waiters.answered(messageId, answer);
+  }
+
+  receive(message: ReceiveRecord): void {
+    this.#receipts.receive(message);
+  }
+
+  receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void {
+    this.#receipts.verdict(receipt, attempt, verdict);
+  }
+
+  abortReceipt(receipt: number, attempt: number, timeout: number): void {
+    this.#receipts.abort(receipt, attempt, timeout);
+  }
+
+  received(receipt: number): void {
+    this.#receipts.received(receipt);
+  }
+
+  ordered(input: Uint8Array | undefined): void {
+    // Whoever is making it already makes it for the other actor, too.
+    if (this.#creating !== undefined) return;
+    let record: CreateRecord;
+    try {
+      record = { ...this.#recordOf(input), ordered: true };
+    } catch (error) {
+      this.log.error({ actor: this.name, err: error }, "an actor that another one has ordered could not be made");
+      this.pump.input.notOrdered(this.handle, toRecord(error));
+      return this.pump.schedule();
+    }
+    this.#creating = this.#make(record).finally(() => {
+      this.#creating = undefined;
+    });
+    this.#creating.catch(ignored);
+  }
+
+  destroyed(): void {
+    const error = say.actorDestroyed(this.name);
+    this.#stopRun(error);
+    this.#calls.failAll(error);
+    this.#waiters.failResults(error);
+    this.#waiters.failAskers(error);
+    this.mirror = undefined;
+    this.vars = undefined;
+    this.#outcome = undefined;
+    this.#parked = undefined;
+    const seq = this.#facts?.seq ?? 0;
+    this.#facts = { exists: false, destroyed: true, hasRun: false, outcome: undefined, state: undefined, seq };
+    this.#start();
   }
 
   durable(op: number): void {
@@ -568,7 +663,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#run = undefined;
     if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#waiters.failAskers(say.runEnded(this.name));
+    this.#waiters.failAskersOfRun(say.runEnded(this.name));
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {

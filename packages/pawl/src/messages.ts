@@ -253,6 +253,21 @@ export function actorNotFound(actor: string): PawlError {
   );
 }
 
+export function actorDestroyed(actor: string): PawlError {
+  return new PawlError(
+    "actor_destroyed",
+    `${actor} has been destroyed.
+  found     an actor that is no more
+  do        make a new one under the same key: runtime.create(...)`,
+    { data: { actor } },
+  );
+}
+
+/** What a parent is told of a child that has not ended well. */
+export function childFailed(child: string, of: string, because: string, data: unknown, cause: Error): PawlError {
+  return new PawlError("child_failed", `${child}, a child of ${of}, has failed: ${because}`, { cause, data });
+}
+
 export function actorExists(actor: string): PawlError {
   return new PawlError(
     "actor_exists",
@@ -280,6 +295,26 @@ export function runtimeClosed(): PawlError {
 
 export function runEnded(actor: string): PawlError {
   return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+}
+
+export function selfCancel(actor: string): PawlError {
+  return new PawlError(
+    "self_call",
+    `an attempt of ${actor} cancels its own actor.
+  found     c.get(...).cancel() of ${actor}, which the attempt itself belongs to
+  do        throw in the workflow, return from it, or undo and return: return ctx.rollback(output)${at()}`,
+  );
+}
+
+/** A workflow that waits for its own actor would wait for ever. */
+export function selfWait(actor: string, entry: string): PawlError {
+  return new PawlError(
+    "self_call",
+    `${entry} of ${actor} waits for the actor itself.
+  found     ${actor}, whose workflow this is
+  expected  another actor
+  do        to do something, use a step; to wait for what others send, queue.next${at()}`,
+  );
 }
 
 export function selfCall(actor: string, action: string): PawlError {
@@ -316,6 +351,8 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
       return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
     case "lost":
       return lost(actor, undefined);
+    case "destroyed":
+      return actorDestroyed(actor);
     case "nothing":
       return new PawlError("bad_argument", `what was asked of ${actor} cannot be done: ${why}.`, { data: { why } });
   }

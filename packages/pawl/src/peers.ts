@@ -8,6 +8,8 @@ import type { Actor } from "./types.ts";
 export interface Peers {
   /** Throws `unknown_actor`, or `bad_argument` for a key that cannot be stored. */
   find(actor: Actor | string, key: string): { readonly type: string; readonly definition: AnyDefinition };
+  /** The input of an actor that is to be made. Throws `invalid_payload`, `value_not_storable`, `bad_argument`. */
+  inputOf(actor: string, definition: AnyDefinition, input: unknown): Uint8Array | undefined;
   /** Asks something of an actor, wherever it is; `what` names the call for people. Rejects when it takes too long. */
   callFrom(type: string, key: string, call: ActorCall, what: string, signal: AbortSignal): Promise<unknown>;
   /** Hands an event to whoever listens. */

@@ -30,6 +30,11 @@ export class AttemptRef {
     return this.#actions;
   }
 
+  /** Cancels its workflow, with the attempt's commit. */
+  cancel(): void {
+    this.#attempt.cancel(this.#receiver);
+  }
+
   /** Leaves with the attempt's commit, arrives once, and after what this actor sent there before. */
   send(name: unknown, body: unknown, options: SendOptions = {}): void {
     this.#attempt.send(this.#receiver, name, body, options);

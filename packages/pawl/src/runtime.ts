@@ -12,7 +12,7 @@ import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
-import { type ActorCall, boundedBy, CALL_TIMEOUT_MS } from "./runtime/call.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
@@ -37,6 +37,7 @@ export type {
   Runtime,
   RuntimeOptions,
   Shown,
+  WaitOptions,
 } from "./runtime/types.ts";
 
 /** An actor that has work and cannot be loaded is tried again after a second, then after twice as long each time, up to an hour. */
@@ -82,6 +83,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
+  readonly keepKeys: number;
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
@@ -105,6 +107,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#options = options;
     this.#hooks = hooks;
     this.limits = checkLimits(options.limits ?? {});
+    const { keys } = options.retention ?? {};
+    this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
     this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
@@ -181,6 +185,16 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     throw say.badArgument(`${name} was given an input, but its type declares none.
   found     an input
   expected  nothing, or a type with \`input\`: actor("${name.slice(0, name.indexOf("/"))}", { input: type<T>(), ... })`);
+  }
+
+  /** The same, for what cannot wait for a schema. */
+  inputOf(name: string, definition: AnyDefinition, input: unknown): Uint8Array | undefined {
+    const encoded = this.#input(name, definition, input);
+    if (!(encoded instanceof Promise)) return encoded;
+    encoded.catch(() => {});
+    throw say.badArgument(`${name} is to be made by a commit, but the schema of its input takes its time.
+  found     a schema that validates asynchronously
+  expected  one that answers at once`);
   }
 
   handle(actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {

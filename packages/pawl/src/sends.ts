@@ -6,7 +6,7 @@
 import { type AnyDefinition, refuseUnknown } from "./actor.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { badArgument, notStorable, refused, unknownMember } from "./messages.ts";
-import { checked, type MessageKind, messageKind } from "./schema.ts";
+import { checked, type MessageKind, messageKind, type Schema } from "./schema.ts";
 import { encode, ValueError } from "./values/index.ts";
 import type { Send } from "./wire.ts";
 
@@ -62,17 +62,18 @@ export class Sends {
     const count = this.#counts.get(to.name) ?? 0;
     if (this.#waiting(to.name) + count >= MOST_MESSAGES) throw refused(to.name, "inbox_full", "");
     const what = `message "${name}" to ${to.name}`;
-    const encoded = checked(schema, body, what, (value) => encodeBody(value, what, this.#maxBytes));
-    if (encoded instanceof Promise) {
-      encoded.catch(() => {});
-      throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
-  found     a schema that validates asynchronously
-  expected  one that answers at once: what an attempt sends is part of its commit`);
-    }
+    const encoded = encodeAtOnce(schema, body, what, this.#maxBytes);
     this.#counts.set(to.name, count + 1);
     this.#list.push({ to: to.isSelf ? undefined : to.name, name, body: encoded, delay, purpose: "plain" });
   }
+
+  /** What is for another actor itself, and not for its code. None for `to`: for this one. */
+  order(to: string | undefined, purpose: Send["purpose"], body: Uint8Array = NOTHING): void {
+    this.#list.push({ to, name: "", body, delay: 0, purpose });
+  }
 }
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** The messages that a definition declares. */
 export function messagesOf(definition: AnyDefinition): ReadonlyMap<string, MessageKind> {
@@ -90,6 +91,16 @@ const declared = new WeakMap<AnyDefinition, ReadonlyMap<string, MessageKind>>();
 /** In milliseconds. Throws `bad_argument`. */
 export function delayOf({ delay }: SendOptions, name: string): number {
   return delay === undefined ? 0 : milliseconds(delay, `the delay of message "${name}"`);
+}
+
+/** A body that leaves with a commit. Throws what is wrong with it. */
+export function encodeAtOnce(schema: Schema, body: unknown, what: string, maxBytes: number): Uint8Array {
+  const encoded = checked(schema, body, what, (value) => encodeBody(value, what, maxBytes));
+  if (!(encoded instanceof Promise)) return encoded;
+  encoded.catch(() => {});
+  throw badArgument(`${what} was sent by an attempt, but its schema takes its time.
+  found     a schema that validates asynchronously
+  expected  one that answers at once: what an attempt sends is part of its commit`);
 }
 
 /** Throws `value_not_storable` or `value_too_large`. */

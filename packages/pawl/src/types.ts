@@ -133,8 +133,8 @@ export interface RollbackContext<T extends Types> extends AttemptContext<T> {
 
 /** A failure, as `onError` hears of it. */
 export interface ErrorEvent {
-  kind: "step" | "rollback" | "workflow";
-  /** The step's name; for the workflow, the actor's type. */
+  kind: "step" | "receive" | "rollback" | "workflow";
+  /** The step's or message's name; for the workflow, the actor's type. */
   name: string;
   /** From 1. */
   attempt: number;
@@ -149,8 +149,8 @@ export type Tried<R> = { ok: true; value: R } | { ok: false; failure: Failed };
 
 /** Whose failure it was. `error`: of code that is part of no entry. */
 export interface Failed {
-  kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "error";
-  /** The step's, join's, race's or map's name. */
+  kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "child" | "ask" | "error";
+  /** The step's, join's, race's, map's, child's or ask's name. */
   name: string;
   /** Of a step; 0 for what has none. */
   attempts: number;
@@ -183,6 +183,10 @@ export interface AttemptContext<T extends Types> {
   broadcast<K extends Names<T["events"]>>(event: K, payload: InOf<T["events"][K]>): void;
   /** A plain, detached copy of the state with this attempt's writes; `undefined` for an actor without state. */
   [RAW_STATE](): T["state"] extends NoState ? undefined : T["state"];
+  /** Makes another actor with the attempt's commit; one that exists is kept as it is. */
+  create<D extends Actor>(actor: D, key: string, ...input: Given<D>): Ref<D>;
+  /** Ends this actor with the attempt's commit: nothing of it stays but that it was. */
+  destroy(): void;
   /** Runs `fn` once the attempt's commit is durable; at most once, in memory only. */
   afterCommit(fn: () => void): void;
 }
@@ -202,6 +206,8 @@ export interface Ref<D extends Actor> extends Sender<TypesOf<D>> {
    * this step gets the same reply and does nothing again. Of the own actor: `self_call`.
    */
   readonly actions: Calls<D>;
+  /** Cancels its workflow, with the attempt's commit. What has ended stays as it is. */
+  cancel(): void;
 }
 
 /** A message that a workflow has taken. */
@@ -233,8 +239,20 @@ export type EntryKind =
   | "race"
   | "map"
   | "try"
+  | "child"
+  | "ask"
   | "rollback"
   | "version_check";
+
+/** A message that another actor is asked. */
+export interface Question<D extends Actor, K extends Asks<D>> {
+  actor: D;
+  key: string;
+  message: K;
+  body: BodyIn<TypesOf<D>["messages"][K]>;
+  /** How long to wait for the answer. Default: for ever. */
+  timeout?: Duration;
+}
 
 /**
  * The workflow's context: named entries, one at a time. It has no state and no effects of its own: those belong to steps. Every
@@ -291,6 +309,17 @@ export interface WorkflowContext<T extends Types> {
   /** Waits, across restarts. */
   sleep(name: string, duration: Duration): Promise<void>;
   sleepUntil(name: string, time: Time): Promise<void>;
+  /**
+   * Makes another actor and waits for the output of its workflow. One that exists already is waited for as it is. Rejects with
+   * `child_failed` if it fails or is cancelled. An actor that was made here is cancelled if this run is cancelled, or the branch
+   * that waits for it loses.
+   */
+  child<D extends Actor>(name: string, actor: D, key: string, ...input: Given<D>): Promise<OutputOf<D>>;
+  /** Sends another actor a message and waits for the answer. Rejects with `call_timeout`, or with what the other's handler threw. */
+  ask<D extends Actor, K extends Asks<D>>(
+    name: string,
+    to: Question<D, K>,
+  ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
   readonly queue: Queue<T>;
   /** `return ctx.rollback(output)`: undoes everything, newest first, and completes with `output`. Nothing runs after it. */
   rollback<R>(output: R): Promise<R>;
@@ -351,10 +380,18 @@ export interface Definition<I, G, S, V, M, E, A, O, T extends Types> {
   vars?: (c: { readonly key: string; readonly log: Logger }) => V;
   /** Transactions with a reply. */
   actions?: A & Record<string, (c: ActionContext<T>, ...args: never[]) => unknown>;
+  /**
+   * Messages that are handled as they come, one after another, each in a transaction that takes it; those never reach
+   * `queue.next`. A handler that fails is tried again as `steps` says; a message that it fails at for good is set aside. What it
+   * returns answers a message that is asked.
+   */
+  receive?: {
+    [K in keyof M]?: (c: ActionContext<T>, body: BodyOut<M[K]>) => ReplyOf<M[K]> | Promise<ReplyOf<M[K]>>;
+  };
   /** What it does by itself, durably. */
   workflow?: (ctx: WorkflowContext<T>, input: NoInfer<I>) => Promise<O>;
   /** Called when a failure is durable, at most once per failure; a transaction of its own. */
   onError?: (c: AttemptContext<T>, event: ErrorEvent) => unknown;
-  /** Defaults for its steps. */
+  /** Defaults for its steps, and what `receive` follows. */
   steps?: StepPolicy;
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::CodecError;
 use super::bare::{Reader, Writer};
+use super::dealing::{self, Dealing};
 use super::record::{Entry, EntryMetadata, read_location, write_location};
 use crate::failure::{Failure, FailureKind, Terminal};
 use crate::ids::CommitId;
@@ -161,6 +162,8 @@ pub enum Record {
         stuck: bool,
         failed: Option<(Location, u32, i64)>,
     },
+    /// What the actor did to, or for, another.
+    Dealing(Dealing),
     /// In a snapshot: rounds of a loop are closed and kept apart, from this one on.
     Closed {
         location: Location,
@@ -273,6 +276,7 @@ impl ChangeWriter {
             Record::Completed { output } => self.completed(output.as_ref()),
             Record::Failed(failure) => self.failed(failure),
             Record::Parked { times, code_version } => self.parked(*times, *code_version),
+            Record::Dealing(dealing) => dealing.write(&mut self.0),
             rest => self.of_control_flow(rest),
         }
     }
@@ -533,7 +537,11 @@ fn read_control_flow(reader: &mut Reader, tag: u8, offset: usize) -> Result<Reco
             })?,
         },
         28 => Record::Closed { location: read_location(reader)?, from: reader.u32("an iteration")? },
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "a record of a change (0 to 28)")),
+        tag if dealing::TAGS.contains(&tag) => Record::Dealing(Dealing::read(reader, tag, offset)?),
+        tag => {
+            let expected = "a record of a change (0 to 28, 52 to 57)";
+            return Err(CodecError::unexpected(offset, format!("tag {tag}"), expected));
+        }
     })
 }
 
@@ -584,7 +592,7 @@ fn read_ids(reader: &mut Reader) -> Result<Vec<String>, CodecError> {
     (0..count).map(|_| reader.string("an entry id")).collect()
 }
 
-fn write_failure(writer: &mut Writer, failure: &Failure) {
+pub(super) fn write_failure(writer: &mut Writer, failure: &Failure) {
     writer.u8(match failure.kind {
         FailureKind::Error => 0,
         FailureKind::Critical => 1,
@@ -597,7 +605,7 @@ fn write_failure(writer: &mut Writer, failure: &Failure) {
     writer.optional_data(failure.fields.as_deref());
 }
 
-fn read_failure(reader: &mut Reader) -> Result<Failure, CodecError> {
+pub(super) fn read_failure(reader: &mut Reader) -> Result<Failure, CodecError> {
     let offset = reader.offset();
     let kind = match reader.u8("a kind of failure")? {
         0 => FailureKind::Error,

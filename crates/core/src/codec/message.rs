@@ -1,6 +1,6 @@
 //! The record of one message in an inbox.
 //!
-//! `version u16 = 1, purpose u8 (0 plain, 1 asked, 2 answer, 3 failed answer, 4 create, 5 create and watch, 6 cancel), the
+//! `version u16 = 1, purpose u8 (0 plain, 1 asked, 2 answer, 3 failed answer, 4 create, 5 create and watch, 6 cancel, 7 destroy), the
 //! number that is answered u64 (of answers alone), name, time u64 ms, due u64 ms, body, crc32c u32`, in BARE, little-endian.
 //! The checksum covers the sender's number and everything before the checksum. Persisted: a layout is never changed, only
 //! added to under a new version.
@@ -24,6 +24,7 @@ pub fn write_message(message: &Message) -> Bytes {
         Purpose::Create { watched: false } => (4, None),
         Purpose::Create { watched: true } => (5, None),
         Purpose::Cancel => (6, None),
+        Purpose::Destroy => (7, None),
     };
     writer.u8(code);
     if let Some(to) = answered {
@@ -64,7 +65,8 @@ fn read_purpose(reader: &mut Reader) -> Result<Purpose, CodecError> {
         tag @ (2 | 3) => Purpose::Answer { to: reader.u64("a number that is answered")?, failed: tag == 3 },
         tag @ (4 | 5) => Purpose::Create { watched: tag == 5 },
         6 => Purpose::Cancel,
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "what a message is for (0 to 6)")),
+        7 => Purpose::Destroy,
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "what a message is for (0 to 7)")),
     })
 }
 
@@ -82,6 +84,7 @@ mod tests {
             Purpose::Create { watched: false },
             Purpose::Create { watched: true },
             Purpose::Cancel,
+            Purpose::Destroy,
         ];
         for purpose in purposes {
             let key = MessageKey { sender: "order/1".into(), sender_seq: 65_536 };

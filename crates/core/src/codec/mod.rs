@@ -6,6 +6,7 @@
 pub mod bare;
 pub mod cbor;
 pub mod change;
+pub mod dealing;
 mod error;
 pub mod message;
 pub mod record;

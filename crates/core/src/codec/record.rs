@@ -67,6 +67,18 @@ pub enum EntryKind {
         resolved: u32,
         latest: u32,
     },
+    /// Something that another actor answers. Not part of the schema that is shared: only Pawl's own workflows have it.
+    Call {
+        kind: CallKind,
+        /// The other's `type/key`.
+        to: String,
+        /// The number under which it was sent: the answer names it.
+        question: u64,
+        /// When it gives up, in milliseconds since the epoch.
+        deadline_ms: Option<u64>,
+        state: CallState,
+        output: Option<Bytes>,
+    },
 }
 
 /// How far a branch of a join or race has come.
@@ -123,6 +135,15 @@ byte_enum!(
 byte_enum!(
     /// Where a branch stands.
     BranchStatusType, "a branch status (0 to 4)" { Pending = 0, Running = 1, Completed = 2, Failed = 3, Cancelled = 4 }
+);
+
+byte_enum!(
+    /// What another actor is asked: to live and say how its run ends, or to answer a message.
+    CallKind, "a kind of call (0 or 1)" { Child = 0, Ask = 1 }
+);
+byte_enum!(
+    /// Where a call stands. Its failure, like a step's, stands beside the entry.
+    CallState, "a call's state (0 to 3)" { Waiting = 0, Answered = 1, Failed = 2, GivenUp = 3 }
 );
 
 impl Entry {
@@ -283,6 +304,15 @@ fn write_kind(writer: &mut Writer, kind: &EntryKind) {
             writer.u32(*resolved);
             writer.u32(*latest);
         }
+        EntryKind::Call { kind, to, question, deadline_ms, state, output } => {
+            writer.u8(52);
+            writer.u8(*kind as u8);
+            writer.data(to.as_bytes());
+            writer.u64(*question);
+            writer.optional(deadline_ms.as_ref(), |writer, at| writer.u64(*at));
+            writer.u8(*state as u8);
+            writer.optional_data(output.as_deref());
+        }
     }
 }
 
@@ -314,7 +344,15 @@ fn read_kind(reader: &mut Reader) -> Result<EntryKind, CodecError> {
             resolved: reader.u32("a resolved version")?,
             latest: reader.u32("a latest version")?,
         },
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "an entry kind (0 to 8)")),
+        52 => EntryKind::Call {
+            kind: CallKind::read(reader)?,
+            to: reader.string("a call's actor")?,
+            question: reader.u64("a call's number")?,
+            deadline_ms: reader.optional("a deadline", |reader| reader.u64("a deadline"))?,
+            state: CallState::read(reader)?,
+            output: read_optional_data(reader, "a call's answer")?,
+        },
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "an entry kind (0 to 8, 52)")),
     })
 }
 

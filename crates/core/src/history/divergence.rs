@@ -1,7 +1,7 @@
 //! Divergence: the code and the history do not match. Says what was found, what was expected, and where.
 
 use super::{History, NodeId};
-use crate::codec::record::{EntryKind, EntryStatus, SleepState};
+use crate::codec::record::{CallKind, EntryKind, EntryStatus, SleepState};
 use crate::input::ScopeId;
 use crate::key::Segment;
 
@@ -131,5 +131,7 @@ pub fn kind_word(kind: &EntryKind) -> &'static str {
         EntryKind::Race { .. } => "race",
         EntryKind::Removed { .. } => "removed",
         EntryKind::VersionCheck { .. } => "version_check",
+        EntryKind::Call { kind: CallKind::Child, .. } => "child",
+        EntryKind::Call { kind: CallKind::Ask, .. } => "ask",
     }
 }

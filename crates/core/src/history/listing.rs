@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::divergence::kind_word;
 use super::{History, NodeId, Recorded};
-use crate::codec::record::{EntryKind, EntryStatus, SleepState};
+use crate::codec::record::{CallState, EntryKind, EntryStatus, SleepState};
 
 /// One entry, with the names on the way to it.
 #[derive(Debug, Clone)]
@@ -29,6 +29,12 @@ impl Listed<'_> {
                 SleepState::Completed => "completed",
                 SleepState::Interrupted => "interrupted",
             },
+            (EntryKind::Call { state, .. }, _) => match state {
+                CallState::Waiting => "pending",
+                CallState::Answered => "completed",
+                CallState::Failed => "exhausted",
+                CallState::GivenUp => "interrupted",
+            },
             (_, None) => "completed",
             (_, Some(status)) => match status {
                 EntryStatus::Pending => "pending",
@@ -43,7 +49,9 @@ impl Listed<'_> {
     /// The encoded value that it ended with, or the message that was taken.
     pub fn output(&self) -> Option<&Bytes> {
         match &self.recorded.entry.kind {
-            EntryKind::Step { output, .. } | EntryKind::Loop { output, .. } => output.as_ref(),
+            EntryKind::Step { output, .. } | EntryKind::Loop { output, .. } | EntryKind::Call { output, .. } => {
+                output.as_ref()
+            }
             EntryKind::Message { data, .. } => Some(data),
             _ => None,
         }
@@ -61,6 +69,7 @@ impl Listed<'_> {
     pub fn deadline_ms(&self) -> Option<u64> {
         match &self.recorded.entry.kind {
             EntryKind::Sleep { deadline_ms, .. } => Some(*deadline_ms),
+            EntryKind::Call { deadline_ms, .. } => *deadline_ms,
             _ => None,
         }
     }

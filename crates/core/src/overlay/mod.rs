@@ -182,6 +182,12 @@ impl Overlay {
         Ok(())
     }
 
+    /// The actor is no more, and neither are they.
+    pub fn forget_cells(&mut self) {
+        self.cells.clear();
+        self.state_version = 0;
+    }
+
     /// Takes up a delta of a change that is durable already.
     pub fn load_delta(&mut self, name: &str, delta: &Delta, seq: u64) -> Result<bool, StateError> {
         let Some(cell) = self.cell_mut(name) else { return Ok(false) };

@@ -234,6 +234,7 @@ impl Run {
         }
         self.close_scope(overlay, id, &mut Vec::new());
         self.unused.clear();
+        self.given_up.clear();
         match outcome {
             Ended::Returned(output) => self.branch_returned(overlay, op, id, output),
             Ended::Threw { failure, because } => {
@@ -295,6 +296,8 @@ impl Run {
         };
         self.name_winner(place, winner);
         let unused = std::mem::take(&mut self.unused);
+        let given_up = std::mem::take(&mut self.given_up);
+        self.give_up_calls_at(overlay, given_up);
         self.drop_losers(&losers);
         let commit = overlay.queued() + 1;
         if let Some(recorded) = self.history.get_mut(place) {
@@ -319,6 +322,7 @@ impl Run {
     /// Ends the branches that have not settled. Returns their places.
     fn give_up_branches(&mut self, overlay: &mut Overlay, op: OpId) -> Vec<NodeId> {
         self.unused.clear();
+        self.given_up.clear();
         let Some(pending) = self.ops.get_mut(&op) else { return Vec::new() };
         let place = pending.place;
         let Kind::Fork(branches) = &mut pending.kind else { return Vec::new() };

@@ -58,6 +58,7 @@ impl Run {
         let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
         open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));
         self.unused.clear();
+        self.given_up.clear();
     }
 
     /// Tries again what ended the run, the handler that it is stuck at, or the code that did not match.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FAILED_KEPT, Kind, Run, StepPhase, Wake};
-use crate::codec::record::{EntryKind, EntryStatus, SleepState};
+use crate::codec::record::{CallState, EntryKind, EntryStatus, SleepState};
 use crate::failure::{Failure, Terminal};
 use crate::history::Recorded;
 use crate::input::{OpId, Time};
@@ -264,6 +264,7 @@ pub(super) fn fact_commit(recorded: &Recorded) -> Option<u64> {
         EntryKind::Loop { output, .. } => output.is_some() || status == Some(EntryStatus::Completed),
         EntryKind::Sleep { state, .. } => *state != SleepState::Pending,
         EntryKind::Message { .. } => true,
+        EntryKind::Call { state, .. } => matches!(state, CallState::Answered | CallState::Failed),
         EntryKind::Join { .. } | EntryKind::Race { .. } => false,
         EntryKind::RollbackCheckpoint { .. } | EntryKind::Removed { .. } | EntryKind::VersionCheck { .. } => false,
     };

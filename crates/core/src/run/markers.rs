@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 
+use super::calls::asked_by;
 use super::entry::Place;
 use super::facts::What;
 use super::{Kind, Pending, Run, Wake};
+use crate::actor::answer_to;
 use crate::codec::cbor;
 use crate::codec::change::Record;
 use crate::codec::record::EntryKind;
@@ -173,10 +175,18 @@ impl Run {
         if self.start.embedded.is_some() {
             writing.take(MessageKey::of_host(&message_id));
         }
-        writing.writer.record(&Record::Answered { message_id: message_id.clone(), reply: reply.clone() });
         let seq = writing.seq();
+        let asked_by = self.history.get(place).and_then(|recorded| match &recorded.entry.kind {
+            EntryKind::Message { data, .. } => asked_by(&message_id, data),
+            _ => None,
+        });
+        if let Some(key) = asked_by {
+            overlay.send(&mut writing, SELF, answer_to(&key, Ok(reply)));
+            return self.fulfil(overlay, op, writing, Value::Nothing);
+        }
+        writing.writer.record(&Record::Answered { message_id: message_id.clone(), reply: reply.clone() });
         self.fulfil(overlay, op, writing, Value::Nothing);
-        overlay.leave_after(seq, Output::Answered { message_id, reply });
+        overlay.leave_after(seq, Output::Answered { message_id, reply: Ok(reply) });
     }
 
     /// The name of a message that was taken, and its record as it is once it is answered.
@@ -250,7 +260,8 @@ impl Run {
 
 /// The word for a kind of entry, as the adapter says it.
 fn known_word(word: &str) -> &'static str {
-    const WORDS: [&str; 9] = ["step", "loop", "sleep", "message", "join", "race", "map", "try", "version_check"];
+    const WORDS: [&str; 11] =
+        ["step", "loop", "sleep", "message", "join", "race", "map", "try", "version_check", "child", "ask"];
     let of_checkpoint = || if word.starts_with("rollback") { "rollback" } else { "removed" };
     WORDS.into_iter().find(|known| *known == word).unwrap_or_else(of_checkpoint)
 }

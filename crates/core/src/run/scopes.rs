@@ -132,6 +132,10 @@ impl Run {
                 self.waiters.remove(op, &names);
                 self.unused.extend(taken);
             }
+            Kind::Call { question, .. } => {
+                self.questions.remove(&question);
+                self.given_up.push(pending.place);
+            }
             Kind::Fork(branches) => closed.extend(branches.cancelled),
             _ => {}
         }

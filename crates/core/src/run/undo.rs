@@ -128,6 +128,7 @@ impl Run {
 
     /// Something has ended the run: what it did is undone first, if there is anything.
     pub(super) fn end_or_roll_back(&mut self, overlay: &mut Overlay, ending: Ending, halt: Halt) {
+        self.give_up_calls(overlay);
         if self.stack.is_empty() {
             return self.finish_run(overlay, ending);
         }

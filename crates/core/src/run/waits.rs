@@ -270,6 +270,7 @@ impl Run {
             Some(Kind::Step { .. }) => self.step_due(overlay, op),
             Some(Kind::Sleep { .. }) => self.sleep_input(overlay, op, TimerInput::Due),
             Some(Kind::Next { .. }) => self.wait_input(overlay, op, WaitInput::Due),
+            Some(Kind::Call { .. }) => self.call_due(overlay, op),
             Some(Kind::Loop { .. } | Kind::Fork(_) | Kind::Try { .. } | Kind::Marker) | None => {}
         }
     }

@@ -99,7 +99,7 @@ fn snapshot(
     seq: u64,
     (mut known, (left, left_bytes)): (Known, (Vec<u64>, u64)),
 ) -> Result<Plan, OpenError> {
-    let (open, closed) = write::run(fold);
+    let (open, closed) = write::run(fold, overlay.newest());
     let before = kept.newest.as_ref().map(|newest| Manifest::read(&newest.snapshot)).transpose()?;
     let appended: usize = kept.changes.iter().map(|(_, body)| body.len()).sum();
     let run = known.cut(&open.bytes, &open.ends);

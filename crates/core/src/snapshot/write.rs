@@ -1,8 +1,13 @@
 //! The records of a run as it stands.
 
 use super::history::{Parted, part};
+use crate::actor::trouble_record;
+use crate::answers::Answer;
 use crate::codec::change::{ChangeWriter, Record};
+use crate::codec::dealing::Dealing;
 use crate::history::{BranchFailure, History, NodeId};
+use crate::input::Time;
+use crate::keys::{Kept, Reply};
 use crate::load::Fold;
 use crate::output::RunOutcome;
 
@@ -35,12 +40,20 @@ impl Stream {
 }
 
 /// The open part, and what is recorded in closed scopes.
-pub(super) fn run(fold: &Fold) -> (Stream, Stream) {
+pub(super) fn run(fold: &Fold, now: Time) -> (Stream, Stream) {
     let (mut open, mut closed) = (Stream::default(), Stream::default());
     let stored = &fold.stored;
     let history = &stored.history;
     let (incarnation, workflow, input) = (fold.incarnation, fold.workflow, stored.input.clone());
-    open.record(&Record::Created { incarnation, workflow, input });
+    if fold.created || fold.is_destroyed {
+        open.record(&Record::Created { incarnation, workflow, input });
+    }
+    if fold.is_destroyed {
+        open.record(&Record::Dealing(Dealing::Destroyed));
+    }
+    if !fold.created {
+        return (open, closed);
+    }
     if stored.generation > 0 {
         open.record(&Record::Recovered { generation: stored.generation });
     }
@@ -62,7 +75,7 @@ pub(super) fn run(fold: &Fold) -> (Stream, Stream) {
         let kept = Record::IterationState { location, iteration: *iteration, state: state.clone() };
         if over.contains(at) { closed.record(&kept) } else { open.record(&kept) }
     }
-    standing(&mut open, fold);
+    standing(&mut open, fold, now);
     (open, closed)
 }
 
@@ -92,7 +105,7 @@ fn entry(stream: &mut Stream, history: &History, at: NodeId) {
 }
 
 /// What is known of a run beside its entries.
-fn standing(open: &mut Stream, fold: &Fold) {
+fn standing(open: &mut Stream, fold: &Fold, now: Time) {
     let stored = &fold.stored;
     let history = &stored.history;
     for row in stored.stack.rows() {
@@ -116,7 +129,31 @@ fn standing(open: &mut Stream, fold: &Fold) {
         stuck: stored.stuck,
         failed: failed.map(|failed| (history.location(failed.node).clone(), failed.attempts, failed.at)),
     });
-    for (message_id, reply) in fold.answers.iter() {
-        open.record(&Record::Answered { message_id: message_id.to_owned(), reply: reply.clone() });
+    for (key, Kept { until, reply, answer, .. }) in fold.keys.at(now) {
+        let (key, until, reply) = (key.to_owned(), *until, reply.clone());
+        let message_id = match &reply {
+            Reply::Message(id) => Some(id.clone()),
+            Reply::Value(_) => None,
+        };
+        open.record(&Record::Dealing(Dealing::Remembered { key, until, reply }));
+        if let (Some(message_id), Some(answer)) = (message_id, answer) {
+            answered(open, message_id, answer);
+        }
     }
+    for (message_id, answer) in fold.answers.iter() {
+        answered(open, message_id.to_owned(), answer);
+    }
+    for (key, trouble) in &fold.troubles {
+        open.record(&trouble_record(key, trouble));
+    }
+    for (key, made) in &stored.watchers {
+        open.record(&Record::Dealing(Dealing::Watched { key: key.clone(), made: *made }));
+    }
+}
+
+fn answered(open: &mut Stream, message_id: String, answer: &Answer) {
+    open.record(&match answer.clone() {
+        Ok(reply) => Record::Answered { message_id, reply },
+        Err(failure) => Record::Dealing(Dealing::AnsweredFailed { message_id, failure }),
+    });
 }

@@ -53,6 +53,7 @@ impl<'a> Life<'a> {
                 state,
                 state_version: 1,
                 hosted: false,
+                ordered: false,
             }));
         }
         let start = Start { reports: life.world.reports, code_version: 0, embedded: life.world.embedded };
@@ -138,7 +139,13 @@ impl<'a> Life<'a> {
     }
 
     pub fn send(&mut self, name: &str) {
-        self.feed(Input::Send { call: 9, name: name.to_owned(), body: Bytes::from_static(&[0xf6]), delay_ms: 0 });
+        self.feed(Input::Send {
+            call: 9,
+            name: name.to_owned(),
+            body: Bytes::from_static(&[0xf6]),
+            delay_ms: 0,
+            keep: None,
+        });
     }
 
     /// Gives the actor an input, and does everything that follows from it.

@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub use read::{Reader, Said, WireError, read_inputs};
-pub use write::{write_history, write_inspection, write_turn, write_work};
+pub use write::{write_answer, write_history, write_inspection, write_turn, write_work};

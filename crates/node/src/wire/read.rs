@@ -1,11 +1,12 @@
 //! Inputs, from the adapter. Every value is copied out of the JavaScript buffer, which is only there during the call.
 
 use bytes::Bytes;
+use pawl_core::codec::record::CallKind;
 use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::Purpose;
 use pawl_core::input::{
-    Answer, CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, NextWait, Outcome,
-    Send, Start, StepTraits, Until, Writes,
+    Answer, CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, Keep, NextWait,
+    Outcome, OutgoingCall, Receives, Send, Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -118,6 +119,7 @@ impl<'a> Reader<'a> {
                 state: self.optional(Self::copied)?,
                 state_version: self.small()?,
                 hosted: self.flag()?,
+                ordered: self.flag()?,
             }),
             5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
             6 => ActorInput::Start(Start {
@@ -130,6 +132,7 @@ impl<'a> Reader<'a> {
                 name: self.text()?,
                 body: self.copied()?,
                 delay_ms: self.time()?,
+                keep: self.optional(Self::keep)?,
             },
             8 => self.step()?,
             9 => ActorInput::Sleep {
@@ -148,7 +151,9 @@ impl<'a> Reader<'a> {
                 every: self.small()?,
             },
             12 => ActorInput::Settle { op: self.number()?, attempt: self.small()?, outcome: self.outcome()? },
-            13 => ActorInput::Acted { call: self.number()?, outcome: self.outcome()? },
+            13 => {
+                ActorInput::Acted { call: self.number()?, outcome: self.outcome()?, keep: self.optional(Self::keep)? }
+            }
             14 => ActorInput::Reported { report: self.number()?, outcome: self.outcome()? },
             15 => ActorInput::Iterated { scope: self.number()?, outcome: self.iterated()? },
             16 => ActorInput::Ended { scope: self.number()?, outcome: self.ended()? },
@@ -207,9 +212,47 @@ impl<'a> Reader<'a> {
             70 => return Ok(Input::Watch { name: self.text()? }),
             71 => return self.called(handle),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
+            52..=59 => self.dealing(kind)?,
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
+    }
+
+    /// What actors do to each other.
+    fn dealing(&mut self, kind: u8) -> Result<ActorInput> {
+        Ok(match kind {
+            52 => ActorInput::Receives(Receives {
+                names: self.texts()?,
+                answered: self.texts()?,
+                policy: self.policy()?,
+                reports: self.flag()?,
+            }),
+            53 => ActorInput::Received { receipt: self.number()?, attempt: self.small()?, outcome: self.outcome()? },
+            54 => ActorInput::Call {
+                scope: self.number()?,
+                op: self.number()?,
+                name: self.text()?,
+                call: OutgoingCall {
+                    kind: if self.flag()? { CallKind::Ask } else { CallKind::Child },
+                    to: self.text()?,
+                    message: self.text()?,
+                    body: self.copied()?,
+                    timeout_ms: self.optional(Self::time)?,
+                },
+            },
+            55 => ActorInput::NotOrdered { failure: self.failure()? },
+            56 => ActorInput::Destroy { call: self.number()? },
+            kind => return Err(self.wrong(format!("kind {kind}"))),
+        })
+    }
+
+    fn keep(&mut self) -> Result<Keep> {
+        Ok(Keep { key: self.text()?, keep_ms: self.time()?, always: self.flag()? })
+    }
+
+    fn texts(&mut self) -> Result<Vec<String>> {
+        let count = self.number()?;
+        (0..count).map(|_| self.text()).collect()
     }
 
     fn query(&mut self) -> Result<Query> {
@@ -243,14 +286,16 @@ impl<'a> Reader<'a> {
         let (id, body, kind) = (self.text()?, self.optional(Self::copied)?, self.byte()?);
         let input = match (self.input(kind, handle)?, body) {
             (
-                Input::Actor { input: ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }, .. },
+                Input::Actor {
+                    input: ActorInput::Acted { call, outcome: Outcome::Done { output, writes }, keep }, ..
+                },
                 Some(body),
             ) => {
                 let writes = Writes { answer: Some(Answer { id, body }), ..writes };
-                ActorInput::Acted { call, outcome: Outcome::Done { output, writes } }
+                ActorInput::Acted { call, outcome: Outcome::Done { output, writes }, keep }
             }
-            (Input::Actor { input: ActorInput::Send { call, name, body, delay_ms }, .. }, None) => {
-                ActorInput::SendFor { id, call, name, body, delay_ms }
+            (Input::Actor { input: ActorInput::Send { call, name, body, delay_ms, keep }, .. }, None) => {
+                ActorInput::SendFor { id, call, name, body, delay_ms, keep }
             }
             _ => return Err(self.wrong(format!("kind {kind}, which answers no call"))),
         };
@@ -349,6 +394,7 @@ impl<'a> Reader<'a> {
             0 => Purpose::Plain,
             1 => Purpose::Create { watched: false },
             2 => Purpose::Cancel,
+            3 => Purpose::Destroy,
             kind => return Err(self.wrong(format!("a message of kind {kind}"))),
         };
         Ok(Send { to, name, body, delay_ms, purpose })

@@ -1,6 +1,6 @@
 //! Outputs, to the adapter.
 
-use pawl_core::Actor;
+use pawl_core::answers;
 use pawl_core::failure::{Failure, FailureKind, Terminal};
 use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
 use pawl_core::inbox::Message;
@@ -9,6 +9,7 @@ use pawl_core::output::{
     RunOutcome, Status, Told, Value, Verdict,
 };
 use pawl_core::past::Was;
+use pawl_core::{Actor, Trouble};
 use pawl_embed::{Call, Work};
 use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
 use pawl_store::{ActorRow, Code, StoreError};
@@ -46,6 +47,11 @@ pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) 
     }
 }
 
+/// Appends what whoever asked a message is told.
+pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
+    Writer(out).answer(answer);
+}
+
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
 /// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
 pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
@@ -54,7 +60,7 @@ pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     writer.number(history.len() as u64);
     history.iter().for_each(|entry| writer.entry(entry));
     writer.number(inbox.len() as u64);
-    inbox.iter().for_each(|message| writer.message(message));
+    inbox.iter().for_each(|message| writer.message((message, actor.trouble(&message.key))));
     writer.number(actor.conflicts());
     writer.time(actor.newest() as f64);
     let standing = actor.standing();
@@ -388,10 +394,33 @@ impl Writer<'_> {
                 self.number(*call);
                 self.text(message_id);
             }
+            ActorOutput::Receive { receipt, attempt, id, name, body } => {
+                self.record(52, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.text(id);
+                self.text(name);
+                self.bytes(body);
+            }
+            ActorOutput::AbortReceipt { receipt, attempt, timeout_ms } => {
+                self.record(53, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.time(*timeout_ms as f64);
+            }
+            ActorOutput::Received { receipt } => {
+                self.record(54, handle);
+                self.number(*receipt);
+            }
+            ActorOutput::Ordered { input } => {
+                self.record(55, handle);
+                self.optional(input.as_ref(), |w, input| w.bytes(input));
+            }
+            ActorOutput::Destroyed => self.record(56, handle),
             ActorOutput::Answered { message_id, reply } => {
                 self.record(31, handle);
                 self.text(message_id);
-                self.optional(reply.as_ref(), |w, reply| w.bytes(reply));
+                self.answer(reply);
             }
             ActorOutput::Want { op, names, count } => {
                 self.record(33, handle);
@@ -461,11 +490,27 @@ impl Writer<'_> {
         });
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, (message, trouble): (&Message, Option<&Trouble>)) {
         self.text(&message.id());
         self.text(&message.name);
         self.bytes(&message.body);
         self.time(message.sent_at as f64);
+        self.optional(trouble.filter(|trouble| trouble.aside), |w, trouble| w.failure(&trouble.failure));
+    }
+
+    /// A byte 0: nothing; 1 and a value; 2 and a failure.
+    fn answer(&mut self, answer: &answers::Answer) {
+        match answer {
+            Ok(None) => self.byte(0),
+            Ok(Some(value)) => {
+                self.byte(1);
+                self.bytes(value);
+            }
+            Err(failure) => {
+                self.byte(2);
+                self.failure(failure);
+            }
+        }
     }
 
     fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
@@ -482,6 +527,11 @@ impl Writer<'_> {
             Attempt::Report { report } => {
                 self.byte(2);
                 self.number(report);
+            }
+            Attempt::Receive { receipt, attempt } => {
+                self.byte(3);
+                self.number(receipt);
+                self.number(attempt.into());
             }
         }
         match verdict {
@@ -546,6 +596,7 @@ impl Writer<'_> {
             FailedPart::Step => 0,
             FailedPart::Rollback => 1,
             FailedPart::Workflow => 2,
+            FailedPart::Receive => 3,
         });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());
@@ -562,6 +613,7 @@ impl Writer<'_> {
             Refusal::Broken(why) => (4, why.as_str()),
             Refusal::Lost => (5, ""),
             Refusal::Nothing(why) => (6, *why),
+            Refusal::Destroyed => (7, ""),
         };
         self.byte(kind);
         self.text(text);
@@ -653,6 +705,7 @@ impl Writer<'_> {
 
     fn facts(&mut self, facts: &Facts) {
         self.byte(facts.exists.into());
+        self.byte(facts.destroyed.into());
         self.byte(facts.has_run.into());
         self.optional(facts.outcome.as_ref(), |w, outcome| w.outcome(outcome));
         self.optional(facts.state.as_ref(), |w, (version, head)| {

@@ -467,7 +467,7 @@ function ofPart(part: Part, error: unknown): TryBlockFailure | undefined {
   const { kind, name, attempts, failure } = part;
   const info = extractErrorInfo(error);
   if (kind === "join" || kind === "race") return { source: kind, name, error: info };
-  if (kind === "map") return undefined;
+  if (kind === "map" || kind === "child" || kind === "ask") return undefined;
   const own = failure === undefined ? info : infoOf(failure);
   return { source: "step", name, error: own, step: { kind, stepName: name, attempts, error: own } };
 }

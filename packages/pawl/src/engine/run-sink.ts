@@ -86,6 +86,12 @@ export abstract class RunSink {
   reported(): void {}
   sent(): void {}
   answered(): void {}
+  receiptVerdict(): void {}
+  receive(): void {}
+  abortReceipt(): void {}
+  received(): void {}
+  ordered(): void {}
+  destroyed(): void {}
   past(): void {}
   pastFailed(): void {}
 }

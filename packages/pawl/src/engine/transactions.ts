@@ -38,7 +38,7 @@ export class Transactions {
           transaction.result = { error };
           return toRecord(error);
         },
-        settle: (writes) => this.#owner.pump.input.acted(this.#owner.handle, id, writes),
+        settle: (writes) => this.#owner.pump.input.acted(this.#owner.handle, id, undefined, writes),
       };
       this.#open.set(id, transaction);
       callInAttempt(this.#owner, id, transaction);

@@ -3,17 +3,17 @@
  *
  * One law: an answer leaves when the engine says that what it rests on is durable, and not before.
  */
-import { type Attempt, encodeGiven, noteRerun } from "../attempt.ts";
-import { type CalledBody, callInAttempt } from "../call-attempt.ts";
+import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
+import type { CallKey } from "../runtime/call.ts";
 import { packed } from "../runtime/reply.ts";
 import { watched } from "../stall.ts";
 import type { ActionContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
-import type { Refusal, Verdict } from "../wire.ts";
+import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 /** As it is when this is loaded: a test that puts a fake one in its place must not stop an action. */
@@ -33,10 +33,19 @@ export interface Call {
   submitted: boolean;
 }
 
-interface Action extends CalledBody {
+interface Action {
   readonly name: string;
+  readonly args: Uint8Array;
+  readonly key: CallKey;
+  readonly callersContext: CallersContext;
   /** The call of another process that it is. */
   readonly called: string | undefined;
+  attempt: Attempt | undefined;
+}
+
+/** What an action under a caller's key is remembered as. */
+function keptAs({ name, key }: Action): string {
+  return `action ${name} ${key.text}`;
 }
 
 /** Another attempt came between a call and the state that it rests on: it has not happened. */
@@ -45,6 +54,8 @@ export class Overtaken extends Error {}
 export class Calls {
   readonly #owner: RunOwner;
   readonly #calls = new Map<number, Call>();
+  /** Actions that are under way under a caller's key. */
+  readonly #kept = new Map<string, Promise<unknown>>();
   /** Actions that are to run again; the first is about to. */
   readonly #again: (() => void)[] = [];
   #next = 1;
@@ -70,49 +81,88 @@ export class Calls {
   }
 
   /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
-  act(
-    name: string,
-    args: Uint8Array,
-    idempotencyKey: string,
-    callersContext: CallersContext,
-    called?: string,
-  ): Promise<unknown> {
+  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext, called?: string): Promise<unknown> {
+    const action: Action = { name, args, key, callersContext, called, attempt: undefined };
+    if (key.keep === 0) return this.#act(action);
+    const kept = keptAs(action);
+    const known = this.#kept.get(kept) ?? this.#remembered(kept);
+    if (known !== undefined) return known;
+    const acted = this.#act(action).finally(() => this.#kept.delete(kept));
+    this.#kept.set(kept, acted);
+    return acted;
+  }
+
+  /** What a call under the same key has returned, some time ago. */
+  #remembered(kept: string): Promise<unknown> | undefined {
+    const { pump, handle } = this.#owner;
+    const reply = pump.engine.remembered(handle, kept, pump.now());
+    if (reply.length === 0) return undefined;
+    const answer = readAnswer(reply);
+    return Promise.resolve(answer.kind === "reply" && answer.bytes !== undefined ? decode(answer.bytes) : undefined);
+  }
+
+  #act(action: Action): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      const run = this.#owner.definition.actions?.[name] as unknown as (
-        c: ActionContext<Types>,
-        ...args: unknown[]
-      ) => unknown;
-      const action: Action = {
-        name,
-        idempotencyKey,
-        called,
-        attempt: undefined,
-        run: (attempt) => {
-          const body = () => callersContext.run(() => run(attempt.context, ...(decode(args) as unknown[])));
-          return watched(attempt, "action", name, body);
-        },
-        returned: (output) => {
-          const what = `action "${name}" of ${this.#owner.name} returned something`;
-          call.answer = { bytes: output === undefined ? undefined : this.#encode(output, what) };
-        },
-        threw: (error) => {
-          const failure = toRecord(error);
-          call.answer = { failure };
-          call.submitted = true;
-          return failure;
-        },
-        settle: (writes) => {
-          call.submitted = true;
-          const { input } = this.#owner.pump;
-          if (called === undefined) input.acted(this.#owner.handle, id, writes);
-          else input.actedFor(this.#owner.handle, id, called, packed(call.answer), writes);
-        },
-      };
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
       this.#calls.set(id, call);
-      callInAttempt(this.#owner, id, action);
+      this.#runAction(id, call, action);
     });
+  }
+
+  #runAction(id: number, call: Call, action: Action): void {
+    const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
+    action.attempt = attempt;
+    const run = this.#owner.definition.actions?.[action.name] as unknown as (
+      c: ActionContext<Types>,
+      ...args: unknown[]
+    ) => unknown;
+    const args = decode(action.args) as unknown[];
+    const settle = (): void => {
+      const writes = attempt.seal(() => this.#owner.pump.settling(this.#owner.handle));
+      call.submitted = true;
+      const { keep, always } = action.key;
+      const remembered = keep === 0 ? undefined : { key: keptAs(action), ms: keep, always };
+      const reply = call.answer !== undefined && "bytes" in call.answer ? call.answer.bytes : undefined;
+      const { input } = this.#owner.pump;
+      if (action.called === undefined) input.acted(this.#owner.handle, id, remembered && reply, writes, remembered);
+      else input.actedFor(this.#owner.handle, id, action.called, packed(call.answer), writes);
+      this.#owner.pump.schedule();
+    };
+    const returned = (output: unknown): void => {
+      if (!attempt.isRunning) return;
+      try {
+        call.answer = {
+          bytes:
+            output === undefined
+              ? undefined
+              : this.#encode(output, `action "${action.name}" of ${this.#owner.name} returned something`),
+        };
+        settle();
+      } catch (error) {
+        threw(error);
+      }
+    };
+    const threw = (error: unknown): void => {
+      if (!attempt.isRunning) return;
+      if (attempt.isDoomed) return settle();
+      const { pin } = attempt;
+      attempt.fail(undefined);
+      const failure = toRecord(error);
+      call.answer = { failure };
+      call.submitted = true;
+      this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
+      this.#owner.pump.schedule();
+    };
+    const body = () => action.callersContext.run(() => run(attempt.context, ...args));
+    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
+  }
+
+  /** What is done outside for a call is known by the caller's key, if it has one. */
+  #keyOf(action: Action): string | undefined {
+    const { keep, text } = action.key;
+    const { pump, handle } = this.#owner;
+    return keep === 0 ? text : (pump.engine.callKey(handle, keptAs(action)) ?? undefined);
   }
 
   /** The engine's answer to something that has one. */
@@ -137,7 +187,7 @@ export class Calls {
     call.submitted = false;
     call.answer = undefined;
     this.#runAgain(() => {
-      if (this.#calls.has(id)) callInAttempt(this.#owner, id, action);
+      if (this.#calls.has(id)) this.#runAction(id, call, action);
     });
   }
 

@@ -2,12 +2,14 @@
 import { PawlError } from "../errors.ts";
 import { toError, toFailure } from "../failure.ts";
 import { decode } from "../values/index.ts";
-import type { RunOutcome } from "../wire.ts";
+import { type AnswerRecord, type RunOutcome, readAnswer } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Of one that asked: whether nobody will answer once the run has ended. */
+  readonly endsWithRun?: boolean;
 }
 
 /** What a run comes to, for its caller. Throws `workflow_failed` or `cancelled`. */
@@ -46,9 +48,9 @@ export class Waiters {
   }
 
   /** The answer to a message. */
-  answer(messageId: string): Promise<unknown> {
+  answer(messageId: string, endsWithRun: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#askers.set(messageId, { resolve, reject });
+      this.#askers.set(messageId, { resolve, reject, endsWithRun });
       this.answerAskers();
     });
   }
@@ -63,14 +65,24 @@ export class Waiters {
     const { pump, handle } = this.#owner;
     for (const messageId of [...this.#askers.keys()]) {
       const answer = pump.engine.answer(handle, messageId);
-      if (answer.length > 0) this.answered(messageId, answer[0] === 0 ? undefined : answer.subarray(1));
+      if (answer.length > 0) this.answered(messageId, readAnswer(answer));
     }
   }
 
-  answered(messageId: string, reply: Uint8Array | undefined): void {
+  answered(messageId: string, answer: AnswerRecord): void {
     const asker = this.#askers.get(messageId);
     this.#askers.delete(messageId);
-    asker?.resolve(reply === undefined ? undefined : decode(reply));
+    if (answer.kind === "failed") asker?.reject(toError(answer.failure));
+    else asker?.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
+  }
+
+  /** Whoever waits for an answer of the run, which has ended, waits in vain. */
+  failAskersOfRun(error: PawlError): void {
+    for (const [id, asker] of [...this.#askers]) {
+      if (asker.endsWithRun !== true) continue;
+      this.#askers.delete(id);
+      asker.reject(error);
+    }
   }
 
   failAskers(error: PawlError): void {

@@ -1,4 +1,5 @@
 /** What is asked of an actor, wherever it is: values are encoded, so that it can travel to the process that has the actor. */
+import { checkName } from "../actor.ts";
 import { PawlError } from "../errors.ts";
 import type { ReplayFrom } from "../loaded/past.ts";
 import { randomKey } from "../loaded/random-key.ts";
@@ -15,15 +16,28 @@ export interface CallKey {
 
 export type ActorCall =
   | { readonly kind: "action"; readonly name: string; readonly args: Uint8Array; readonly key: CallKey }
-  | { readonly kind: "send"; readonly name: string; readonly body: Uint8Array; readonly delay: number }
-  | { readonly kind: "ask"; readonly name: string; readonly body: Uint8Array; readonly asked: Asked }
+  | {
+      readonly kind: "send";
+      readonly name: string;
+      readonly body: Uint8Array;
+      readonly delay: number;
+      readonly key: CallKey | undefined;
+    }
+  | {
+      readonly kind: "ask";
+      readonly name: string;
+      readonly body: Uint8Array;
+      readonly asked: Asked;
+      readonly key: CallKey | undefined;
+    }
   | { readonly kind: "cancel"; readonly compensate: boolean; readonly reason: string | undefined }
+  | { readonly kind: "destroy" }
   | { readonly kind: "result" }
   | { readonly kind: "create"; readonly input: Uint8Array | undefined; readonly ifExists: "keep" | "throw" }
   /** The actor is there, or is made if it needs no input. */
   | { readonly kind: "exist" }
   /** The answer to a message that was asked. */
-  | { readonly kind: "answer"; readonly messageId: string }
+  | { readonly kind: "answer"; readonly messageId: string; readonly name: string }
   | { readonly kind: "retry" }
   | { readonly kind: "replay"; readonly from: ReplayFrom }
   | { readonly kind: "state_at"; readonly entry: string }
@@ -42,6 +56,13 @@ export const CALL_TIMEOUT_MS = 30_000;
 /** The key of a call that is made once. */
 export function onlyCall(): CallKey {
   return { text: randomKey(), keep: 0, always: false };
+}
+
+/** The key that a caller has given, if it has. Throws `bad_argument`. */
+export function callersKey(own: unknown, keep: number): CallKey | undefined {
+  if (own === undefined) return undefined;
+  checkName(own, "a call that is to happen once");
+  return { text: own, keep, always: true };
 }
 
 export function callTimeout(what: string, ms: number): PawlError {

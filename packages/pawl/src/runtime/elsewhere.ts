@@ -4,6 +4,7 @@
  * One law: **a call is answered by the process whose change, or whose epoch, carries the answer.** Whoever finds that it cannot
  * leaves the call where it is: it is told again, here or to the next owner.
  */
+import { createHash } from "node:crypto";
 import type { AnyDefinition } from "../actor.ts";
 import { PawlError } from "../errors.ts";
 import { toRecord } from "../failure.ts";
@@ -81,11 +82,17 @@ export class Elsewhere {
 
   async #away(type: string, key: string, call: ActorCall): Promise<unknown> {
     const name = `${type}/${key}`;
-    if (call.kind === "action") return this.#travel(name, call, call.key.text);
+    if (call.kind === "action") return this.#travel(name, call, idOf(call));
     if (call.kind === "ask") {
       const { asked, body } = call;
-      asked.messageId ??= (await this.#travel(name, { kind: "send", name: call.name, body, delay: 0 })) as string;
-      return this.#travel(name, { kind: "answer", messageId: asked.messageId });
+      asked.messageId ??= (await this.#travel(name, {
+        kind: "send",
+        name: call.name,
+        body,
+        delay: 0,
+        key: call.key,
+      })) as string;
+      return this.#travel(name, { kind: "answer", messageId: asked.messageId, name: call.name });
     }
     if (call.kind === "send") return void (await this.#travel(name, call));
     if (call.kind === "result" && this.#host.find(type, key).definition.workflow !== undefined) {
@@ -172,6 +179,12 @@ export class Elsewhere {
   }
 }
 
+/** Names a call among all of its actor: of one under a caller's key, the same whoever makes it again. */
+function idOf({ name, key }: Extract<ActorCall, { kind: "action" }>): string {
+  if (key.keep === 0) return key.text;
+  return createHash("sha256").update(`${name} ${key.text}`).digest("hex").slice(0, 32);
+}
+
 /** What a call comes to; undefined: it is recorded already. Throws what is not for the caller: the next one may do better. */
 async function replyOf(actor: LoadedActor, id: string, call: ActorCall): Promise<Uint8Array | undefined> {
   try {
@@ -180,10 +193,13 @@ async function replyOf(actor: LoadedActor, id: string, call: ActorCall): Promise
         const { actions = {} } = actor.definition;
         if (!Object.hasOwn(actions, call.name))
           throw say.unknownMember("action", call.name, actor.type, Object.keys(actions));
+        // What is remembered under its key is the reply, whoever asks again.
+        if (call.key.keep > 0) return packedValue(await actor.call(call));
         const failure = await actor.actFor(id, call.name, call.args, call.key);
         return failure === undefined ? undefined : packed({ failure });
       }
       case "send":
+        if (call.key !== undefined) return Buffer.from(await actor.send(call.name, call.body, call.delay, call.key));
         return void (await actor.sendFor(id, call.name, call.body, call.delay));
       default:
         return packedValue(await actor.call(call));

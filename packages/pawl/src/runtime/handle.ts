@@ -11,13 +11,15 @@ import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
 import type { Actor, EventMeta } from "../types.ts";
 import type { RowRecord } from "../wire.ts";
 import { actionsProxy } from "./actions.ts";
-import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, onlyCall } from "./call.ts";
+import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, callersKey, onlyCall } from "./call.ts";
 import type { Events } from "./events.ts";
 import type { CallOptions, Handle } from "./types.ts";
 
 /** What handles need of their runtime. */
 export interface HandleHost {
   readonly limits: Limits;
+  /** How long callers' keys are remembered, in milliseconds. */
+  readonly keepKeys: number;
   readonly events: Events;
   /** Throws `unknown_actor` or `bad_argument`. */
   find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition };
@@ -37,13 +39,20 @@ export interface HandleHost {
   after(ms: number, run: () => void): () => void;
 }
 
-const CALL_OPTIONS = ["timeout", "signal"];
+const CALL_OPTIONS = ["timeout", "signal", "idempotencyKey"];
+const RESULT_OPTIONS = ["timeout", "signal"];
+
+interface KeyedSendOptions extends SendOptions {
+  readonly idempotencyKey?: string;
+}
 
 export function handleIn(host: HandleHost, actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
   const { type, definition } = host.find(actor, key);
   const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
   const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
     boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, (ms, run) => host.after(ms, run));
+  const keyOf = (own = options.idempotencyKey) => callersKey(own, host.keepKeys);
+  keyOf();
   const working = (call: ActorCall) => () => host.working(() => host.call(type, key, call));
   const { actions = {}, messages = {} } = definition;
   const act = async (name: string, args: unknown[]) => {
@@ -52,7 +61,7 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
     const encode = (given: readonly unknown[]) =>
       encodeGiven(given, `${what} was given arguments`, host.limits.valueBytes);
     const encoded = await checkedArgs((actions as Readonly<Record<string, unknown>>)[name], args, what, encode);
-    const call = working({ kind: "action", name, args: encoded, key: onlyCall() });
+    const call = working({ kind: "action", name, args: encoded, key: keyOf() ?? onlyCall() });
     return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const encodeBody = (name: string, body: unknown): Uint8Array | Promise<Uint8Array> => {
@@ -62,11 +71,12 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
     const encode = (value: unknown) => encodeGiven(value, `${what} has a body`, host.limits.messageBytes);
     return checked(schema, body, what, encode);
   };
-  const send = async (name: string, body: unknown, own: SendOptions = {}): Promise<void> => {
-    refuseUnknown(own, SEND_OPTIONS, "send");
+  const send = async (name: string, body: unknown, own: KeyedSendOptions = {}): Promise<void> => {
+    refuseUnknown(own, [...SEND_OPTIONS, "idempotencyKey"], "send");
     const delay = delayOf(own, name);
+    const kept = keyOf(own.idempotencyKey);
     const encoded = await encodeBody(name, body);
-    const call = working({ kind: "send", name, body: encoded, delay });
+    const call = working({ kind: "send", name, body: encoded, delay, key: kept });
     await bounded(`message "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const ask = async (name: string, body: unknown, own: CallOptions = {}, asked: Asked = {}): Promise<unknown> => {
@@ -75,9 +85,10 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
       throw say.badArgument(`message "${name}" of "${type}" is not answered.
 found     a message without a reply
 expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or send it: handle.send("${name}", ...)`);
+    const kept = keyOf(own.idempotencyKey);
     const encoded = await encodeBody(name, body);
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of ask()");
-    const call = working({ kind: "ask", name, body: encoded, asked });
+    const call = working({ kind: "ask", name, body: encoded, asked, key: kept });
     return bounded(`message "${name}"`, call, ms ?? CALL_TIMEOUT_MS, own);
   };
   const cancel = async (own: { compensate?: boolean; reason?: string } = {}): Promise<void> => {
@@ -89,6 +100,9 @@ found     compensate: ${say.shown(compensate)}, reason: ${say.shown(reason)}
 expected  true or false, and text`);
     await bounded("cancel()", working({ kind: "cancel", compensate, reason }), timeout ?? CALL_TIMEOUT_MS);
   };
+  const destroy = async (): Promise<void> => {
+    await bounded("destroy()", working({ kind: "destroy" }), timeout ?? CALL_TIMEOUT_MS);
+  };
   const on = (event: string, listener: (payload: unknown, meta: EventMeta) => void): (() => void) => {
     const events = eventsOf(definition);
     if (!events.has(event)) throw say.unknownMember("event", String(event), type, [...events.keys()]);
@@ -96,7 +110,7 @@ expected  true or false, and text`);
     return host.events.on(`${type}/${key}`, event, listener);
   };
   const result = async (own: CallOptions = {}) => {
-    refuseUnknown(own, CALL_OPTIONS, "result");
+    refuseUnknown(own, RESULT_OPTIONS, "result");
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
     return bounded("the result", () => host.waiting(() => host.call(type, key, { kind: "result" })), ms, own);
   };
@@ -111,6 +125,7 @@ expected  true or false, and text`);
     send,
     ask,
     cancel,
+    destroy,
     on,
     result,
   } as unknown as Handle<Actor>;

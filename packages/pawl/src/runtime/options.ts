@@ -39,8 +39,10 @@ export function checkOptions(options: RuntimeOptions): void {
 }
 
 function checkRetention(retention: Partial<Retention>): void {
-  refuseUnknown(retention, ["deltas", "deltaBytes"], "retention");
-  for (const [bound, value] of Object.entries(retention)) {
+  const { keys, ...bounds } = retention;
+  if (keys !== undefined) milliseconds(keys, "retention.keys");
+  refuseUnknown(bounds, ["deltas", "deltaBytes"], "retention");
+  for (const [bound, value] of Object.entries(bounds)) {
     if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue;
     throw say.badArgument(`retention.${bound} bounds nothing.
   found     ${say.shown(value)}

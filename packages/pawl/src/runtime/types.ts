@@ -52,12 +52,22 @@ export interface Retention {
   readonly deltas: number;
   /** Of how many bytes of them, if that is less. Default: 64 MiB. */
   readonly deltaBytes: number;
+  /** How long callers' keys are remembered. Default: a day. */
+  readonly keys: Duration;
 }
 
-export interface CallOptions {
+export interface WaitOptions {
   /** How long to wait for an answer. Default: 30 s for calls, for ever for results. */
   timeout?: Duration;
   signal?: AbortSignal;
+}
+
+export interface CallOptions extends WaitOptions {
+  /**
+   * Text of 1 to 512 bytes that names the call: another one under it is the same call, does nothing, and gets the same reply.
+   * Remembered for `retention.keys`, for each action and message by itself.
+   */
+  idempotencyKey?: string;
 }
 
 /** What makes an actor reachable. `get` does no IO and creates nothing. */
@@ -152,7 +162,7 @@ export interface Handle<D extends Actor> {
   send<K extends Names<TypesOf<D>["messages"]>>(
     name: K,
     body: BodyIn<TypesOf<D>["messages"][K]>,
-    options?: { delay?: Duration },
+    options?: { delay?: Duration; idempotencyKey?: string },
   ): Promise<void>;
   /** Sends a message that is answered, and waits for the answer: 30 s, unless `timeout` says otherwise. */
   ask<K extends Asks<D>>(
@@ -173,8 +183,13 @@ export interface Handle<D extends Actor> {
    * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
    */
   cancel(options?: { compensate?: boolean; reason?: string }): Promise<void>;
+  /**
+   * Ends the actor: its state, history and messages are gone, and calls are refused with `actor_destroyed`, until it is made anew
+   * with `create`. Resolves when that is durable.
+   */
+  destroy(): Promise<void>;
   /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
-  result(options?: CallOptions): Promise<OutputOf<D>>;
+  result(options?: WaitOptions): Promise<OutputOf<D>>;
 }
 
 /** What only tests set. */

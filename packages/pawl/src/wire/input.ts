@@ -3,16 +3,19 @@ import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
 import { ByteWriter } from "../values/index.ts";
 import {
   BEGUN,
+  type CallRecord,
   type CreateRecord,
   type EmbeddedRecord,
   FORK_RULES,
   type ForkRecord,
   type HostMessage,
   type HostTakes,
+  type KeepRecord,
   type LoopRecord,
   NOTHING_WRITTEN,
   type PackedRows,
   PURPOSES,
+  type ReceivesRecord,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -61,6 +64,7 @@ export class InputWriter {
     this.#optionalBytes(actor.state);
     this.out.varint(actor.version);
     this.#flag(actor.hosted === true);
+    this.#flag(actor.ordered === true);
   }
 
   migrate(handle: number, state: Uint8Array, version: number): void {
@@ -82,12 +86,54 @@ export class InputWriter {
     this.#flag(embedded.guarded);
   }
 
-  send(handle: number, call: number, name: string, body: Uint8Array, delay: number): void {
+  send(handle: number, call: number, name: string, body: Uint8Array, delay: number, keep?: KeepRecord): void {
     this.#record(7, handle);
     this.out.varint(call);
     this.#text(name);
     this.#bytes(body);
     this.out.f64(delay);
+    this.#keep(keep);
+  }
+
+  /** Which messages have handlers. */
+  receives(handle: number, receives: ReceivesRecord): void {
+    this.#record(52, handle);
+    this.#texts(receives.names);
+    this.#texts(receives.answered);
+    this.#policy(receives.policy);
+    this.#flag(receives.reports);
+  }
+
+  received(handle: number, receipt: number, attempt: number, reply: Uint8Array | undefined, writes: Writes): void {
+    this.#receipt(handle, receipt, attempt);
+    this.#done(reply, writes);
+  }
+
+  /** `retryAt`: when the handler asks to be tried again. */
+  receiveThrew(handle: number, receipt: number, attempt: number, failure: FailureRecord, retryAt?: number): void {
+    this.#receipt(handle, receipt, attempt);
+    this.#threw(failure, undefined, retryAt);
+  }
+
+  /** A workflow asks another actor, and waits. */
+  request(handle: number, scope: number, op: number, call: CallRecord): void {
+    this.#operation(54, handle, scope, op, call.name);
+    this.#flag(call.kind === "ask");
+    this.#text(call.to);
+    this.#text(call.message);
+    this.#bytes(call.body);
+    this.#optionalTime(call.timeout);
+  }
+
+  /** The actor that was ordered cannot be made. */
+  notOrdered(handle: number, failure: FailureRecord): void {
+    this.#record(55, handle);
+    this.#failure(failure);
+  }
+
+  destroy(handle: number, call: number): void {
+    this.#record(56, handle);
+    this.out.varint(call);
   }
 
   /** `begun`: when its first attempt has begun, if it has. */
@@ -101,11 +147,7 @@ export class InputWriter {
     begun: number | undefined,
   ): void {
     this.#operation(8, handle, scope, op, name);
-    this.out.varint(policy.maxRetries);
-    this.out.f64(policy.backoffBase);
-    this.out.f64(policy.backoffMax);
-    this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
-    this.#flag(policy.retryOnTimeout);
+    this.#policy(policy);
     if (begun === undefined) return this.out.u8(traits);
     this.out.u8(traits | BEGUN);
     this.out.f64(begun);
@@ -161,10 +203,12 @@ export class InputWriter {
     this.#threw(failure, undefined, retryAt);
   }
 
-  acted(handle: number, call: number, writes: Writes): void {
+  /** `reply` is given if it is kept. */
+  acted(handle: number, call: number, reply: Uint8Array | undefined, writes: Writes, keep?: KeepRecord): void {
     this.#record(13, handle);
     this.out.varint(call);
-    this.#done(undefined, writes);
+    this.#done(reply, writes);
+    this.#keep(keep);
   }
 
   /** The same, of a call of another process, which finds `reply` with the change. */
@@ -175,6 +219,7 @@ export class InputWriter {
     this.out.u8(13);
     this.out.varint(call);
     this.#done(undefined, writes);
+    this.#keep(undefined);
   }
 
   /** A message as a call of another process, which finds the message's id with the change. */
@@ -187,6 +232,7 @@ export class InputWriter {
     this.#text(name);
     this.#bytes(body);
     this.out.f64(delay);
+    this.#keep(undefined);
   }
 
   /** Asks whoever owns an actor. */
@@ -214,6 +260,7 @@ export class InputWriter {
     this.#record(13, handle);
     this.out.varint(call);
     this.#threw(failure, pin);
+    this.#keep(undefined);
   }
 
   reported(handle: number, report: number, writes: Writes): void {
@@ -468,6 +515,33 @@ export class InputWriter {
     this.#record(15, handle);
     this.out.varint(scope);
     this.out.u8(how);
+  }
+
+  #receipt(handle: number, receipt: number, attempt: number): void {
+    this.#record(53, handle);
+    this.out.varint(receipt);
+    this.out.varint(attempt);
+  }
+
+  #policy(policy: StepPolicyRecord): void {
+    this.out.varint(policy.maxRetries);
+    this.out.f64(policy.backoffBase);
+    this.out.f64(policy.backoffMax);
+    this.#optionalTime(policy.timeout === 0 ? undefined : policy.timeout);
+    this.#flag(policy.retryOnTimeout);
+  }
+
+  #keep(keep: KeepRecord | undefined): void {
+    this.#flag(keep !== undefined);
+    if (keep === undefined) return;
+    this.#text(keep.key);
+    this.out.f64(keep.ms);
+    this.#flag(keep.always);
+  }
+
+  #texts(texts: readonly string[]): void {
+    this.out.varint(texts.length);
+    for (const text of texts) this.#text(text);
   }
 
   #done(output: Uint8Array | undefined, writes: Writes): void {

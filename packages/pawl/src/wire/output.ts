@@ -2,6 +2,7 @@
 import { FAILURE_KINDS, type FailureRecord } from "../failure.ts";
 import { ByteReader, ValueError } from "../values/index.ts";
 import {
+  type AnswerRecord,
   type BranchRecord,
   type DivergenceRecord,
   type DriverCall,
@@ -81,6 +82,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.actor(handle)?.retired(gone);
   }
   if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
+  if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
     if (kind <= 21 || kind >= 26) return dispatchEngine(kind, reader, sink);
@@ -185,8 +187,8 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
       return actor?.sent(call, messageId);
     }
     case 31: {
-      const [messageId, reply] = [reader.text(), reader.optionalBytes()];
-      return actor?.answered(messageId, reply);
+      const [messageId, answer] = [reader.text(), reader.answer()];
+      return actor?.answered(messageId, answer);
     }
     case 34: {
       const op = reader.number();
@@ -230,11 +232,39 @@ function dispatchControl(kind: number, reader: OutputReader, actor: ActorSink | 
 function dispatchVerdict(reader: OutputReader, actor: ActorSink | undefined): void {
   const whose = reader.byte();
   const id = reader.number();
-  const attempt = whose === 0 ? reader.number() : 0;
+  const attempt = whose === 0 || whose === 3 ? reader.number() : 0;
   const verdict = reader.verdict();
   if (whose === 0) actor?.stepVerdict(id, attempt, verdict);
   else if (whose === 1) actor?.actionVerdict(id, verdict);
-  else actor?.reportVerdict(id, verdict);
+  else if (whose === 2) actor?.reportVerdict(id, verdict);
+  else actor?.receiptVerdict(id, attempt, verdict);
+}
+
+/** What actors do to each other. */
+function dispatchDealing(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {
+  switch (kind) {
+    case 52: {
+      const [receipt, attempt, id] = [reader.number(), reader.number(), reader.text()];
+      const [name, body] = [reader.text(), reader.bytes()];
+      return actor?.receive({ receipt, attempt, id, name, body });
+    }
+    case 53: {
+      const [receipt, attempt, timeout] = [reader.number(), reader.number(), reader.time()];
+      return actor?.abortReceipt(receipt, attempt, timeout);
+    }
+    case 54: {
+      const receipt = reader.number();
+      return actor?.received(receipt);
+    }
+    case 55: {
+      const input = reader.optionalBytes();
+      return actor?.ordered(input);
+    }
+    case 56:
+      return actor?.destroyed();
+    default:
+      throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
+  }
 }
 
 function dispatchEngine(kind: number, reader: OutputReader, sink: EngineSink): void {
@@ -285,6 +315,11 @@ function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | und
     if (kind === 23) actor?.openFailed(problem);
     else actor?.lost(problem);
   }
+}
+
+/** What `Engine.answer` and `Engine.remembered` give, where that is not empty. */
+export function readAnswer(bytes: Uint8Array): AnswerRecord {
+  return new OutputReader(bytes, bytes.length).answer();
 }
 
 /** Every turn begins with a time: a view made for each would be a tenth of what a step costs. */
@@ -406,6 +441,12 @@ export class OutputReader {
     }
   }
 
+  answer(): AnswerRecord {
+    const kind = this.byte();
+    if (kind === 2) return { kind: "failed", failure: this.failure() };
+    return { kind: "reply", bytes: kind === 0 ? undefined : this.bytes() };
+  }
+
   row(name: string): RowRecord {
     return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
   }
@@ -466,10 +507,10 @@ export class OutputReader {
   }
 
   facts(): Facts {
-    const [exists, hasRun] = [this.flag(), this.flag()];
+    const [exists, destroyed, hasRun] = [this.flag(), this.flag(), this.flag()];
     const outcome = this.flag() ? this.outcome() : undefined;
     const state = this.flag() ? { version: this.number(), head: this.number() } : undefined;
-    return { exists, hasRun, outcome, state, seq: this.number() };
+    return { exists, destroyed, hasRun, outcome, state, seq: this.number() };
   }
 
   was(): WasRecord {

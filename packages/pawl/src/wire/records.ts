@@ -23,7 +23,7 @@ export const STATE = "state";
 
 export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
-export const PURPOSES = ["plain", "create", "cancel"] as const;
+export const PURPOSES = ["plain", "create", "cancel", "destroy"] as const;
 
 export interface Send {
   /** The receiver's `type/key`; none: the actor itself. */
@@ -50,7 +50,53 @@ export interface CreateRecord {
   readonly version: number;
   /** Whether an embedding host keeps it: the call is answered at once. */
   readonly hosted?: boolean;
+  /** Whether it is made as another actor has ordered. */
+  readonly ordered?: boolean;
 }
+
+/** Under what a call is remembered. */
+export interface KeepRecord {
+  readonly key: string;
+  /** For how long, in milliseconds. */
+  readonly ms: number;
+  /** Whether that it changed nothing is remembered, too. */
+  readonly always: boolean;
+}
+
+/** Messages that have handlers. */
+export interface ReceivesRecord {
+  readonly names: readonly string[];
+  /** Those of them that are answered. */
+  readonly answered: readonly string[];
+  readonly policy: StepPolicyRecord;
+  readonly reports: boolean;
+}
+
+/** What a workflow asks of another actor. */
+export interface CallRecord {
+  readonly kind: "child" | "ask";
+  readonly name: string;
+  readonly to: string;
+  /** Of a child none. */
+  readonly message: string;
+  /** Empty: none. */
+  readonly body: Uint8Array;
+  readonly timeout: number | undefined;
+}
+
+/** A message that is to be handled; `attempt` is the number of the try, from 1. */
+export interface ReceiveRecord {
+  readonly receipt: number;
+  readonly attempt: number;
+  readonly id: string;
+  readonly name: string;
+  readonly body: Uint8Array;
+}
+
+/** What whoever asked a message is told. */
+export type AnswerRecord =
+  | { readonly kind: "reply"; readonly bytes: Uint8Array | undefined }
+  | { readonly kind: "failed"; readonly failure: FailureRecord };
 
 /** How an embedding host runs a workflow: `patience` is how long it waits in memory, in milliseconds. */
 export interface EmbeddedRecord {
@@ -190,7 +236,16 @@ export type Verdict =
   | { readonly kind: "clean" | "stale" }
   | { readonly kind: "conflict"; readonly path: string; readonly alone: boolean };
 
-export const REFUSALS = ["exists", "run_ended", "inbox_full", "busy", "broken", "lost", "nothing"] as const;
+export const REFUSALS = [
+  "exists",
+  "run_ended",
+  "inbox_full",
+  "busy",
+  "broken",
+  "lost",
+  "nothing",
+  "destroyed",
+] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 export type RunOutcome =
@@ -240,7 +295,7 @@ export interface MovedRecord {
   readonly at: number;
 }
 
-export const FAILED_PARTS = ["step", "rollback", "workflow"] as const;
+export const FAILED_PARTS = ["step", "rollback", "workflow", "receive"] as const;
 
 export interface EventRecord {
   readonly part: (typeof FAILED_PARTS)[number];
@@ -272,6 +327,8 @@ export type Looked =
 
 export interface Facts {
   readonly exists: boolean;
+  /** Whether it was destroyed, and not made again. */
+  readonly destroyed: boolean;
   readonly hasRun: boolean;
   readonly outcome: RunOutcome | undefined;
   readonly state: { readonly version: number; readonly head: number } | undefined;

@@ -1,6 +1,7 @@
 /** Who is told what came out. */
 import type { FailureRecord } from "../failure.ts";
 import type {
+  AnswerRecord,
   DivergenceRecord,
   DriverCall,
   EventRecord,
@@ -8,6 +9,7 @@ import type {
   Halt,
   Looked,
   PastRecord,
+  ReceiveRecord,
   Refusal,
   ResolvedValue,
   RunOutcome,
@@ -49,6 +51,17 @@ export interface ActorSink {
   stepVerdict(op: number, attempt: number, verdict: Verdict): void;
   actionVerdict(call: number, verdict: Verdict): void;
   reportVerdict(report: number, verdict: Verdict): void;
+  receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void;
+  /** Run the handler of a message. */
+  receive(message: ReceiveRecord): void;
+  /** The handler has taken too long: its attempt is dead. */
+  abortReceipt(receipt: number, attempt: number, timeout: number): void;
+  /** What became of a message, and what its handler did, is durable. */
+  received(receipt: number): void;
+  /** Another actor has ordered that this one be made. */
+  ordered(input: Uint8Array | undefined): void;
+  /** The actor is no more, durably. */
+  destroyed(): void;
   runWorkflow(call: WorkflowCall): void;
   execute(op: number, attempt: number): void;
   /** Run the handler that undoes a step; `attempted`: the one for a step that never committed. */
@@ -69,7 +82,7 @@ export interface ActorSink {
   reject(op: number, terminal: Terminal, attempts: number, failure: FailureRecord, told: Told): void;
   rethrow(op: number): void;
   sent(call: number, messageId: string): void;
-  answered(messageId: string, reply: Uint8Array | undefined): void;
+  answered(messageId: string, answer: AnswerRecord): void;
   /** Ask an embedding host's queue for these messages, once. */
   want(op: number, names: readonly string[], count: number): void;
   /** Of a step whose outcome was told before it was durable. */

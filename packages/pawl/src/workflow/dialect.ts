@@ -40,6 +40,8 @@ export interface Dialect {
     actor: string,
     step: StepFailure,
   ): Error;
+  /** The error of a child or an ask that has failed. */
+  callError?(kind: "child" | "ask", to: string, failure: FailureRecord, actor: string): Error;
   /** Records what user code threw. */
   toRecord(error: unknown, kind?: "critical"): FailureRecord;
   toBranchRecord(error: unknown): FailureRecord;

@@ -71,6 +71,14 @@ export interface WaitOperation extends Settler {
   readonly read: ((value: unknown) => unknown) | undefined;
 }
 
+/** Waits for another actor. */
+export interface CallOperation extends Settler {
+  readonly kind: "child" | "ask";
+  readonly name: string;
+  /** The other's `type/key`. */
+  readonly to: string;
+}
+
 export interface LoopOperation extends Settler {
   readonly kind: "loop";
   readonly name: string;
@@ -106,4 +114,4 @@ export interface TryOperation extends Settler {
   thrown: unknown;
 }
 
-export type Operation = StepOperation | WaitOperation | LoopOperation | ForkOperation | TryOperation;
+export type Operation = StepOperation | WaitOperation | CallOperation | LoopOperation | ForkOperation | TryOperation;

@@ -1,44 +1,24 @@
 /** What a workflow's function, and each callback in it, is given: named entries, one at a time. */
-import { checkPolicy, isShortText } from "../actor.ts";
+import { type AnyDefinition, checkPolicy, isShortText, POLICY_MEMBERS, refuseUnknown } from "../actor.ts";
 import { encodeGiven } from "../attempt.ts";
 import { CallersContext } from "../callers-context.ts";
 import { type Duration, milliseconds, pointInTime, type Time } from "../duration.ts";
 import { attributed, toFailure, toRecord } from "../failure.ts";
 import type { Logger } from "../log.ts";
 import * as say from "../messages.ts";
+import type { Peers } from "../peers.ts";
 import type { Body, Wait } from "../seam.ts";
-import type { EntryKind, StepOptions, Types } from "../types.ts";
-import type { ForkRule } from "../wire.ts";
+import { encodeAtOnce, messagesOf } from "../sends.ts";
+import type { Actor, EntryKind, StepOptions, Types } from "../types.ts";
+import { type CallRecord, EPHEMERAL, EXCLUSIVE, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
 import {
   type CaughtFailure,
   type ForkOperation,
+  type Handlers,
   type LoopOperation,
   NOTHING,
   type StepOperation,
 } from "./operation.ts";
-import {
-  applyOf,
-  BATCH_OPTIONS,
-  type BatchArguments,
-  type Each,
-  ENTRY_KINDS,
-  handlersOf,
-  known,
-  LOOP_OPTIONS,
-  type LoopArguments,
-  MAP_OPTIONS,
-  type MapArguments,
-  MOST,
-  MOST_ITEMS,
-  MOST_MESSAGES,
-  mustRun,
-  NEXT_OPTIONS,
-  type NextArguments,
-  type Queue,
-  STEP_OPTIONS,
-  traitsOf,
-  WAIT_ROWS,
-} from "./pawl-arguments.ts";
 import type { RunOwner } from "./run.ts";
 import { type Begun, NO_ROWS, refused, type ScopeContext } from "./scope-context.ts";
 
@@ -181,6 +161,56 @@ export class PawlContext {
       const at = pointInTime(time, `the time of sleep "${name}"`, this.#owner.pump.now());
       return (op) => this.#input.sleepUntil(this.#owner.handle, this.#context.scope, op, name, at);
     });
+  }
+
+  /** Makes another actor, and waits for the output of its workflow. */
+  child(name: string, actor: Actor, key: string, input?: unknown): Promise<unknown> {
+    return this.#context.enter("child", name, () => {
+      const { peers, to, definition } = this.#other(actor, key, `child "${name}"`);
+      const body = peers.inputOf(to, definition, input) ?? NO_BYTES;
+      return this.#call({ kind: "child", name, to, message: "", body, timeout: undefined });
+    });
+  }
+
+  /** Sends another actor a message, and waits for the answer. */
+  ask(name: string, question: QuestionArguments): Promise<unknown> {
+    return this.#context.enter("ask", name, () => {
+      const what = `ask "${name}"`;
+      if (typeof question !== "object" || question === null)
+        throw say.badArgument(`${what} was not told whom to ask.
+  found     ${say.shown(question)}
+  expected  { actor, key, message, body }`);
+      const { actor, key, message, body, timeout } = known(question, ASK_OPTIONS, what);
+      const { to, definition } = this.#other(actor, key, what);
+      const kinds = messagesOf(definition);
+      const kind = kinds.get(message);
+      if (kind === undefined) throw say.unknownMember("message", String(message), actor.name, [...kinds.keys()]);
+      if (kind.reply === undefined)
+        throw say.badArgument(`message "${message}" of "${actor.name}" is not answered.
+  found     a message without a reply
+  expected  one that is declared so:  messages: { ${message}: ask(body, reply) }; or send it in a step: c.get(...).send("${message}", ...)`);
+      const ms = timeout === undefined ? undefined : milliseconds(timeout, `the timeout of ${what}`);
+      const encoded = encodeAtOnce(kind.body, body, `message "${message}" to ${to}`, this.#owner.limits.messageBytes);
+      return this.#call({ kind: "ask", name, to, message, body: encoded, timeout: ms });
+    });
+  }
+
+  /** Another actor of the runtime. */
+  #other(actor: Actor, key: string, what: string): { peers: Peers; to: string; definition: AnyDefinition } {
+    const { peers, name } = this.#owner;
+    if (peers === undefined) throw say.badArgument(`${what} cannot be: this actor's host knows of no other actors.`);
+    const { type, definition } = peers.find(actor, key);
+    const to = `${type}/${key}`;
+    if (to === name) throw say.selfWait(name, what);
+    return { peers, to, definition };
+  }
+
+  #call(call: CallRecord): Begun {
+    const { kind, name, to } = call;
+    return this.#context.run.begin(
+      (settler) => ({ resolve: settler.resolve, reject: settler.reject, kind, name, to, context: this.#context }),
+      (op) => this.#input.request(this.#owner.handle, this.#context.scope, op, call),
+    );
   }
 
   /** Made on first access: most rounds of a loop take no message. */
@@ -430,6 +460,11 @@ export class PawlContext {
   expected  a list of at least one of ${[...messages.keys()].join(", ")} in \`names\``);
     for (const wanted of names)
       if (!messages.has(wanted)) throw say.unknownMember("message", String(wanted), type, [...messages.keys()]);
+    const handled = names.find((wanted) => this.#owner.handles?.(wanted));
+    if (handled !== undefined)
+      throw say.badArgument(`${what} waits for a message that never reaches it.
+  found     a handler of "${handled}" in \`receive\` of "${type}"
+  expected  one or the other: a message that is handled is taken by its handler`);
     const ms = timeout === undefined ? undefined : milliseconds(timeout, `the timeout of ${what}`);
     const completable = names.some((wanted) => messages.get(wanted)?.reply !== undefined);
     return (op) => this.#input.next(handle, this.#context.scope, op, { name, names, timeout: ms, count, completable });
@@ -444,6 +479,10 @@ function loggerOf(context: ScopeContext): Logger {
       if (!context.replaying) log[level]({ actor: name, ...o }, m);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+function mustRun(what: string, run: unknown): void {
+  if (typeof run !== "function") throw say.noFunction(what, run);
 }
 
 function succeeded(value: unknown): unknown {
@@ -464,4 +503,109 @@ function caughtByBlock(block: string, error: unknown): unknown {
   }
   if (record.kind !== "rollback") return undefined;
   return { ok: false, failure: { kind: "rollback", name: block, attempts: 0, error: toFailure(record) } };
+}
+
+function handlersOf(options: StepOptions<Types, unknown>, name: string): Handlers | undefined {
+  const { rollback, rollbackAttempted } = options;
+  if (rollback === undefined && rollbackAttempted === undefined) return undefined;
+  for (const handler of [rollback, rollbackAttempted])
+    if (handler !== undefined) mustRun(`a handler that undoes step "${name}"`, handler);
+  return { committed: rollback, attempted: rollbackAttempted } as unknown as Handlers;
+}
+
+function applyOf({ apply }: StepOptions<Types, unknown>, name: string): StepOperation["apply"] {
+  if (apply !== undefined) mustRun(`apply of step "${name}"`, apply);
+  return apply as unknown as StepOperation["apply"];
+}
+
+function traitsOf(options: StepOptions<Types, unknown> | undefined, handlers: Handlers | undefined): number {
+  if (options === undefined) return 0;
+  const { ephemeral = false, exclusive = false } = options;
+  for (const [name, value] of Object.entries({ ephemeral, exclusive }))
+    if (typeof value !== "boolean")
+      throw say.badArgument(`${name} of step "${options.name}" is neither true nor false.
+  found     ${say.shown(value)}
+  expected  true or false`);
+  const undo = handlers?.committed === undefined ? 0 : UNDO;
+  const attempted = handlers?.attempted === undefined ? 0 : UNDO_ATTEMPTED;
+  return (ephemeral ? EPHEMERAL : 0) | undo | attempted | (exclusive ? EXCLUSIVE : 0);
+}
+
+type Each = (ctx: unknown, item: unknown, index: number) => unknown;
+
+interface MapArguments {
+  readonly concurrency?: number;
+}
+
+interface Queue {
+  next(name: string, options?: NextArguments): Promise<unknown>;
+  nextBatch(name: string, options: BatchArguments): Promise<unknown>;
+}
+
+interface LoopArguments {
+  readonly name: string;
+  readonly state?: unknown;
+  readonly keep?: number;
+  readonly run: LoopOperation["body"] | undefined;
+}
+
+interface NextArguments {
+  readonly names?: readonly string[];
+  readonly timeout?: Duration;
+}
+
+interface QuestionArguments {
+  readonly actor: Actor;
+  readonly key: string;
+  readonly message: string;
+  readonly body: unknown;
+  readonly timeout?: Duration;
+}
+
+interface BatchArguments extends NextArguments {
+  readonly count?: number;
+}
+
+const MOST = 0xffff_ffff;
+/** As many operations as a run may have pending. */
+const MOST_ITEMS = 100_000;
+/** As many as an inbox holds. */
+const MOST_MESSAGES = 10_000;
+const LOOP_OPTIONS = ["name", "state", "keep", "run"];
+const MAP_OPTIONS = ["concurrency"];
+const NEXT_OPTIONS = ["names", "timeout"];
+const ASK_OPTIONS = ["actor", "key", "message", "body", "timeout"];
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+const BATCH_OPTIONS = ["names", "timeout", "count"];
+/** A wait's rows (engine behaviour 4.4.7): the first message, how many there were, and the deadline. */
+const WAIT_ROWS = [":0", ":count", ":deadline"];
+const STEP_OPTIONS = [
+  "name",
+  "run",
+  "exclusive",
+  "ephemeral",
+  "apply",
+  "rollback",
+  "rollbackAttempted",
+  ...POLICY_MEMBERS,
+];
+const ENTRY_KINDS: readonly EntryKind[] = [
+  "step",
+  "loop",
+  "sleep",
+  "message",
+  "join",
+  "race",
+  "map",
+  "try",
+  "child",
+  "ask",
+  "rollback",
+  "version_check",
+];
+
+/** The options, if there is none that is not known. */
+function known<T extends object>(options: T, names: readonly string[], what: string): T {
+  refuseUnknown(options, names, what);
+  return options;
 }

@@ -69,6 +69,13 @@ export class PawlDialect implements Dialect {
     return new PawlError("step_exhausted", message, { cause: error, data });
   }
 
+  callError(kind: "child" | "ask", to: string, failure: FailureRecord, actor: string): Error {
+    const error = toError(failure);
+    return kind === "ask"
+      ? error
+      : say.childFailed(to, actor, failure.message, { child: to, error: toFailure(failure) }, error);
+  }
+
   toRecord(error: unknown, kind?: "critical"): FailureRecord {
     return toRecord(error, kind);
   }

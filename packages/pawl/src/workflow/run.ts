@@ -8,7 +8,7 @@ import type { AnyDefinition, Policy } from "../actor.ts";
 import { Attempt, type AttemptOwner, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
 import { PawlError } from "../errors.ts";
-import { attribute, attributed, type FailureRecord, toFailure } from "../failure.ts";
+import { attribute, attributed, type FailureRecord, toError, toFailure } from "../failure.ts";
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
@@ -28,6 +28,7 @@ import { Chance } from "./chance.ts";
 import type { Branches, Dialect } from "./dialect.ts";
 import { readNext } from "./loop.ts";
 import {
+  type CallOperation,
   type ForkOperation,
   type Handlers,
   type Kept,
@@ -649,6 +650,9 @@ export class Run {
         return operation.resolve(this.#read(value, operation.kept, operation.context));
       case "try":
         return operation.resolve(operation.wrap(operation.value));
+      case "child":
+      case "ask":
+        return operation.resolve(this.#read(value, NOTHING, operation.context));
       default: {
         return this.#waitResolved(operation, this.#read(value, NOTHING, operation.context));
       }
@@ -700,6 +704,7 @@ export class Run {
       return;
     }
     const operation = this.#take(op);
+    if (operation?.kind === "child" || operation?.kind === "ask") return this.#callFailed(op, operation, failure, told);
     if (operation?.kind !== "step") return;
     this.heard(operation.context, told);
     this.#settled(operation.attempt);
@@ -710,6 +715,17 @@ export class Run {
     const { dialect } = this.owner;
     const error = dialect.stepError(name, terminal, attempts, failure, this.owner.name, operation);
     operation.reject(attribute(error, { kind: terminal, name, attempts, failure }, op));
+  }
+
+  #callFailed(
+    op: number,
+    { kind, name, to, context, reject }: CallOperation,
+    failure: FailureRecord,
+    told: Told,
+  ): void {
+    this.heard(context, told);
+    const error = this.owner.dialect.callError?.(kind, to, failure, this.owner.name) ?? toError(failure);
+    reject(attribute(error, { kind, name, attempts: 0, failure }, op));
   }
 
   #forkResolved(op: number, operation: ForkOperation, value: ResolvedValue): void {

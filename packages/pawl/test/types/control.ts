@@ -55,7 +55,7 @@ const judge = actor("judge", {
     expectTypeOf(tried).toEqualTypeOf<Tried<Date>>();
     if (!tried.ok)
       expectTypeOf(tried.failure.kind).toEqualTypeOf<
-        "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "error"
+        "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "child" | "ask" | "error"
       >();
 
     await ctx.step({
