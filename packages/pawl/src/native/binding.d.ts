@@ -43,9 +43,18 @@ export declare class Engine {
   waiting(name: string): number
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
+  /** The key of what is done for a message that is being handled; none if the actor is not loaded. */
+  messageKey(handle: number, messageId: string): string | null
+  /** The key of what is done for a call under a caller's own key; none if the actor is not loaded. */
+  callKey(handle: number, own: string): string | null
   /**
-   * The encoded reply to a message that a loaded actor has answered: empty for none yet, otherwise a byte 0 (`undefined`)
-   * or a byte 1 and the value.
+   * What an action under a caller's key has returned, if that is remembered at `now`: empty for nothing; otherwise as
+   * `answer` has it.
+   */
+  remembered(handle: number, key: string, now: number): Uint8Array
+  /**
+   * What whoever asked a message is told, if a loaded actor has answered it: empty for not yet; otherwise a byte 0
+   * (`undefined`), a byte 1 and the value, or a byte 2 and a failure.
    */
   answer(handle: number, messageId: string): Uint8Array
   /** How many batches were handed to the store, if a fault was asked for. */
