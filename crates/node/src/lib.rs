@@ -3,7 +3,7 @@
 //! JavaScript calls in through one hot function, `advance`, and a few rare ones; it is called in one place only, the wake
 //! callback, by which a store's own thread says that commits have finished.
 
-mod backup;
+pub mod backup;
 mod engine;
 mod wire;
 
