@@ -132,6 +132,45 @@ forEachEngine("a step", (engine) => {
     );
   });
 
+  test("with a name that is taken in a branch, a round or a try block says in which", async () => {
+    const twice = async (ctx: Ctx) => {
+      await ctx.step("twice", async () => 1);
+      await ctx.step("twice", async () => 1);
+    };
+    const places: [string, (ctx: Ctx) => Promise<unknown>][] = [
+      ["rounds/~0", (ctx) => ctx.loop("rounds", async (ctx) => void (await twice(ctx)))],
+      ["block", (ctx) => ctx.try("block", twice)],
+      ["both/left", (ctx) => ctx.join("both", { left: { run: twice } })],
+      ["l/~0/t", (ctx) => ctx.loop("l", async (ctx) => void (await ctx.try("t", twice)))],
+    ];
+    for (const [place, workflow] of places) {
+      const error = await rejection(new Case(engine).run(workflow));
+      expect(error.message, place).toContain(`Duplicate entry name "twice" at location "${place}".`);
+    }
+  });
+
+  test("that is misused in a branch ends the run, and the branch has not failed", async () => {
+    const misuses: [string, (ctx: Ctx) => Promise<unknown>][] = [
+      [
+        "EntryInProgressError",
+        (ctx) => {
+          void ctx.step("a", async () => 1);
+          return ctx.step("b", async () => 2);
+        },
+      ],
+      ["RollbackCheckpointError", (ctx) => ctx.step({ name: "a", run: async () => 1, rollback: async () => {} })],
+    ];
+    for (const [name, misuse] of misuses) {
+      const the = new Case(engine);
+      const join = (run: (ctx: Ctx) => Promise<unknown>) => (ctx: Ctx) =>
+        ctx.join("both", { left: { run }, right: { run: async () => "right" } });
+      expect((await rejection(the.run(join(misuse)))).name, name).toBe(name);
+      expect((await the.run(join((ctx) => ctx.step("a", async () => 1)))).output).toEqual({ left: 1, right: "right" });
+      const race = new Case(engine).run((ctx) => ctx.race("first", [{ name: "one", run: misuse }]));
+      expect((await rejection(race)).name, name).toBe(name);
+    }
+  });
+
   test("where history has something else diverges", async () => {
     const the = new Case(engine);
     await the.run(async (ctx) => ctx.sleep("x", 1000));

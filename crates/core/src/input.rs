@@ -162,6 +162,11 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
     },
+    /// The body of a step, or of a handler that undoes it, begins: its time counts from now. Only where [`Embedded::guarded`] says so.
+    Begun {
+        op: OpId,
+        attempt: u32,
+    },
     /// The handler of a message has ended.
     Received {
         receipt: u64,
@@ -340,6 +345,8 @@ pub struct Embedded {
     pub controlled: bool,
     /// Whether the run goes on in memory after it has waited: the adapter is asked first, for somebody else may have written.
     pub asks: bool,
+    /// Whether the adapter keeps bodies waiting, and says when each begins.
+    pub guarded: bool,
 }
 
 /// What is special about a step.

@@ -133,8 +133,8 @@ struct Branches {
     state: Fork,
     concurrency: u32,
     rows: Vec<BranchRow>,
-    /// Of the branches that run, by place.
-    scopes: BTreeMap<u32, ScopeId>,
+    /// The branches that run: their places among `rows`. Scopes are numbered as they open, so this is the code's order.
+    scopes: BTreeMap<ScopeId, u32>,
     /// Those that have settled since the run was loaded.
     kept: BTreeSet<u32>,
     /// How many have settled since the fork was last written.
@@ -559,6 +559,7 @@ impl Run {
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::Call { scope, op, name, call } => self.call(overlay, (scope, op), name, call),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
+            Input::Begun { op, attempt } => self.begun(overlay, op, attempt),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
             Input::Alone { op, attempt } => self.alone(overlay, op, attempt),
             Input::Reported { report, outcome } => self.reported(overlay, report, outcome),

@@ -292,6 +292,8 @@ impl Kept {
         if let Some((first, row)) = row_of(&mut self.rows, number) {
             row.uses += 1;
             if row.uses == 1 {
+                self.head.rows += 1;
+                self.head.row_sum = self.head.row_sum.wrapping_add(first);
                 self.dead.remove(&first);
             }
         }
@@ -299,8 +301,14 @@ impl Kept {
 
     fn release(&mut self, number: u64) {
         if let Some((first, row)) = row_of(&mut self.rows, number) {
-            row.uses = row.uses.saturating_sub(1);
+            // Nothing points at a row that is dead.
             if row.uses == 0 {
+                return;
+            }
+            row.uses -= 1;
+            if row.uses == 0 {
+                self.head.rows -= 1;
+                self.head.row_sum = self.head.row_sum.wrapping_sub(first);
                 self.dead.insert(first);
             }
         }

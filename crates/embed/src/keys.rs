@@ -9,6 +9,7 @@ const HEAD: u64 = 0;
 const CHANGE: u64 = 1;
 const CHUNK: u64 = 2;
 const PART: u64 = 3;
+const SUMS: u64 = 6;
 
 /// What a key below `(9)` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Own {
     Chunk(String, u64),
     /// `(9,3,number,i)`: what did not fit the change's row.
     Part(u64, u64),
+    /// `(9,6,block)`: checksums of names.
+    Sums(u64),
     /// A row that something else of Pawl's keeps there.
     Other,
 }
@@ -46,6 +49,10 @@ pub fn part(number: u64, index: u64) -> Bytes {
     Tuple::new().uint(OWN).uint(PART).uint(number).uint(index).into()
 }
 
+pub fn sums(block: u64) -> Bytes {
+    Tuple::new().uint(OWN).uint(SUMS).uint(block).into()
+}
+
 /// Takes a key below `(9)` apart.
 pub fn parse(key: &[u8]) -> Result<Own, CodecError> {
     let mut reader = TupleReader::new(key);
@@ -55,6 +62,7 @@ pub fn parse(key: &[u8]) -> Result<Own, CodecError> {
         CHANGE => Own::Change(reader.uint("the number of a change")?),
         CHUNK => Own::Chunk(reader.text("a cell's name")?, reader.uint("the number of a chunk")?),
         PART => Own::Part(reader.uint("the number of a change")?, reader.uint("the number of a part")?),
+        SUMS => Own::Sums(reader.uint("the number of a block of names")?),
         _ => return Ok(Own::Other),
     };
     reader.end("a key of Pawl's own")?;
@@ -76,6 +84,7 @@ mod tests {
         assert_eq!(parse(&change(300)), Ok(Own::Change(300)));
         assert_eq!(parse(&chunk("state", 7)), Ok(Own::Chunk("state".into(), 7)));
         assert_eq!(parse(&part(1, 2)), Ok(Own::Part(1, 2)));
+        assert_eq!(parse(&sums(3)), Ok(Own::Sums(3)));
         assert_eq!(parse(&Bytes::from_static(&[0x15, 9, 0x15, 4])), Ok(Own::Other));
         assert!(parse(&[0x15, 9]).is_err());
         assert_eq!(hex(&change(300)), "15091501".to_owned() + "16012c");

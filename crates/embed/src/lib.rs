@@ -33,6 +33,8 @@ mod kept;
 mod keys;
 mod life;
 mod load;
+mod missing;
+mod names;
 mod open;
 mod plan;
 mod rows;

@@ -14,6 +14,7 @@ use crate::error::Damage;
 use crate::failure;
 use crate::kept::{UNLISTED, covers, entry_hash};
 use crate::keys::{self, Own};
+use crate::names::{self, Sums};
 use crate::rows::{Base, ChangeRow, Head, Page, unseal_changes, unseal_piece};
 use crate::translate::counted_as;
 use crate::work::Rows;
@@ -56,6 +57,7 @@ struct OwnRows {
     changes: BTreeMap<u64, (u32, Vec<Bytes>, Bytes)>,
     chunks: BTreeMap<(String, u64), Bytes>,
     parts: BTreeMap<(u64, u64), Bytes>,
+    sums: Sums,
 }
 
 /// Reads every row.
@@ -77,11 +79,15 @@ pub fn read(rows: &Rows) -> Result<Stored, Damage> {
                 }
                 Own::Chunk(cell, index) => drop(own.chunks.insert((cell, index), value.clone())),
                 Own::Part(number, index) => drop(own.parts.insert((number, index), value.clone())),
+                Own::Sums(block) => {
+                    drop(own.sums.insert(block, names::read_sums(key, value).map_err(damage)?));
+                }
                 Own::Other => {}
             },
             Space::Foreign => {}
         }
     }
+    names::check(&stored.names, &own.sums)?;
     stored.put_together(own)?;
     stored.drop_unreachable();
     // Rows of entries that are gone stay unread: another engine leaves them behind.
@@ -141,6 +147,10 @@ impl Stored {
         if !key::is_history(key, &entry.location).map_err(damage)? {
             return Err(Damage::new(key.clone(), "the entry of another location"));
         }
+        // An entry's own segment is a name; those of rounds are on the way to others.
+        if !matches!(entry.location.last(), Some(Segment::Name(_))) {
+            return Err(Damage::new(key.clone(), "an entry without a name of its own"));
+        }
         let unknown = |segment: &&Segment| match segment {
             Segment::Name(name) | Segment::Iteration { loop_name: name, .. } => *name as usize >= self.names.len(),
         };
@@ -181,9 +191,6 @@ impl Stored {
             if parts == 0 && last == newest {
                 self.page = Page::read(first, last, &value);
             }
-        }
-        if newest > 0 && !self.changes.contains_key(&newest) {
-            return Err(Damage::new(keys::change(newest), "nothing, where the head has its newest change"));
         }
         for base in self.head.iter().flat_map(|head| &head.cells) {
             self.cells.insert(base.cell.clone(), read_cell(base, &mut own.chunks)?);

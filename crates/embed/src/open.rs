@@ -20,6 +20,7 @@ use crate::kept::{Kept, UNLISTED};
 use crate::keys;
 use crate::life::{Life, life};
 use crate::load::{Stored, StoredEntry};
+use crate::missing;
 use crate::rows::{Base, ChangeRow, Head, ROW_BYTES};
 use crate::split::{Class, Pile};
 use crate::sweep::delete_chunks;
@@ -46,7 +47,7 @@ pub fn open(mut stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, e
     let mut kept = keep(&mut stored);
     let head = stored.head.as_ref();
     let swapped = head.is_some_and(|head| (head.count, head.hash) != (kept.head.count, kept.head.hash));
-    check_change_rows(&stored, &kept, swapped)?;
+    missing::check_change_rows(&stored, &kept, swapped)?;
     let found = Found { ours: head.is_some(), swapped, cells: !stored.cells.is_empty() };
     let mut opening =
         Opening { kept: Kept::default(), row: None, changes: Vec::new(), found, calls: Vec::new(), after: Vec::new() };
@@ -72,29 +73,12 @@ pub fn open(mut stored: Stored, in_doubt: &BTreeMap<u64, u64>, limits: Limits, e
     Ok(opening)
 }
 
-/// Rows of changes that are gone, as far as the others tell. Where nobody else has written, every entry was listed by the row of
-/// its change; where somebody has, that cannot be told from an entry of theirs.
-fn check_change_rows(stored: &Stored, kept: &Kept, swapped: bool) -> Result<(), Damage> {
-    let Some(head) = &stored.head else { return Ok(()) };
-    if let Some(number) = head.pending.iter().find(|number| !stored.changes.contains_key(number)) {
-        let what = "nothing, where the head has a change of which not all calls were made";
-        return Err(Damage::new(keys::change(*number), what));
-    }
-    match kept.unlisted.first().filter(|_| !swapped) {
-        Some(id) => {
-            let what = "an entry that no change lists, though nobody else has written: the row of its change is gone";
-            Err(Damage::new(key::history(&stored.entries[id].entry.location), what))
-        }
-        None => Ok(()),
-    }
-}
-
 fn keep(stored: &mut Stored) -> Kept {
     let exists = stored.head.is_some() || stored.input.is_some() || !stored.names.is_empty() || stored.word.is_some();
     let by_default = Head { incarnation: 1, workflow: true, state_version: 0, ..Head::default() };
     let head = stored.head.clone().unwrap_or(by_default);
     let (pending, bases) = (head.pending.clone(), head.cells.clone());
-    let head = Head { count: 0, hash: 0, ..head };
+    let head = Head { count: 0, hash: 0, rows: 0, row_sum: 0, ..head };
     let mut kept = Kept::default();
     (kept.names, kept.word, kept.head, kept.exists) = (stored.names.clone(), stored.word.clone(), head, exists);
     stored.rows.iter().for_each(|(changes, parts)| kept.add_row(*changes, *parts));

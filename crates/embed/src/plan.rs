@@ -16,6 +16,7 @@ use crate::error;
 use crate::failure;
 use crate::kept::{Kept, entry_hash};
 use crate::keys;
+use crate::names::put_sums;
 use crate::rows::{Ack, Base, ChangeRow, Sent, status_byte};
 use crate::split::{Class, Pile};
 use crate::sweep::{self, Drop};
@@ -152,6 +153,9 @@ impl Planner<'_> {
         self.now = record.at;
         let names = self.register_names(&record.records)?;
         let mut pile = Pile::default();
+        if let Some((first, _)) = names.first() {
+            put_sums(&mut pile, &self.kept.names, *first as usize);
+        }
         names.into_iter().for_each(|(index, name)| pile.put(Class::Name, key::name(index), name.into()));
         let mut row = ChangeRow {
             id: record.id,

@@ -55,6 +55,9 @@ pub struct Head {
     pub alarm: Option<i64>,
     /// Whether the driver was to be told of the alarm after the commit: that may not have happened.
     pub alarm_due: bool,
+    /// How many rows of changes are needed, and the sum of their numbers: if one is gone, that is its number.
+    pub rows: u64,
+    pub row_sum: u64,
     /// The changes whose calls after the commit have not all been made.
     pub pending: Vec<u64>,
     pub cells: Vec<Base>,
@@ -169,6 +172,8 @@ impl Head {
             writer.u8(self.status);
             writer.optional(self.alarm.as_ref(), |w, alarm| w.u64(*alarm as u64));
             writer.u8(self.alarm_due.into());
+            writer.u64(self.rows);
+            writer.u64(self.row_sum);
             writer.count(self.pending.len());
             self.pending.iter().for_each(|number| writer.u64(*number));
             writer.count(self.cells.len());
@@ -189,6 +194,8 @@ impl Head {
                 status: reader.u8("a status")?,
                 alarm: reader.optional("an alarm", |r| Ok(r.u64("an alarm")? as i64))?,
                 alarm_due: reader.u8("whether an alarm is due")? == 1,
+                rows: reader.u64("a count of rows")?,
+                row_sum: reader.u64("a sum of numbers of rows")?,
                 pending: many(reader, 8, "pending changes", |r| r.u64("the number of a change"))?,
                 cells: many(reader, 37, "cells", Base::read)?,
             })
@@ -360,7 +367,7 @@ pub fn unseal_piece(key: &[u8], value: &Bytes) -> Result<Bytes, CodecError> {
     unseal(key, value, |reader| reader.data("a piece"))
 }
 
-fn many<T>(
+pub fn many<T>(
     reader: &mut Reader,
     item_bytes: u64,
     expected: &'static str,

@@ -9,7 +9,7 @@ use model::{Driver, Process, actor, bytes, code, hex, is_yes};
 use pawl_core::codec::change::Record;
 use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
-use pawl_core::key;
+use pawl_core::key::{self, Location};
 use pawl_embed::{Limits, Rows, Work};
 use pawl_store::{ActorId, Code, Completion, Outcome, Request, Scopes, Status, Store};
 
@@ -143,7 +143,7 @@ fn what_another_engine_wrote_since_is_found_and_comes_after_ours() {
 fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
     let good = one_step().driver.clone();
     for (key, value) in &good.rows {
-        let text = *key == key::INPUT || *key == key::OUTPUT || *key == key::name(0);
+        let text = *key == key::INPUT || *key == key::OUTPUT;
         for at in 0..value.len() {
             let mut damaged = good.clone();
             damaged.rows.insert(key.clone(), value.slice(..at));
@@ -157,11 +157,64 @@ fn a_row_that_cannot_be_read_is_named_and_the_run_is_refused_untouched() {
             assert_eq!(process.driver, damaged);
         }
     }
+    for name in [&b"chargf"[..], b"", b"charge twice"] {
+        let mut renamed = good.clone();
+        renamed.rows.insert(key::name(0), Bytes::copy_from_slice(name));
+        refused(renamed, &key::name(0));
+    }
     let mut newer = good.clone();
     newer.rows.insert(key::history(&at(0)), bytes("020002696401000000000000010362686900"));
     let error = Process::new(newer, Limits::NONE).open().unwrap().unwrap_err();
     assert_eq!(error.code, Code::RecordNewer);
     assert!(error.message.contains("version 2") && error.message.contains("150214"), "{error}");
+}
+
+/// Asserts that nothing is read of these rows, that the error names this one, and that nothing was written.
+fn refused(driver: Driver, key: &Bytes) {
+    let mut process = Process::new(driver.clone(), Limits::NONE);
+    let error = process.open().unwrap().unwrap_err();
+    assert_eq!(error.code, Code::RecordCorrupt);
+    assert!(error.data.contains(&("key", hex(key))), "{error}");
+    assert_eq!(process.driver, driver);
+}
+
+#[test]
+fn any_name_and_any_row_of_ours_that_is_needed_and_gone_is_named() {
+    let mut process = one_step();
+    let opened = process.open().unwrap().unwrap();
+    let next = opened.row.unwrap().seq + 1;
+    let names = change(next, Status::Completed, |writer| {
+        (1..70).for_each(|index| writer.name(index, &format!("name {index}")));
+    });
+    let base = change(next + 1, Status::Completed, |writer| writer.base("cell", &Bytes::from_static(&[0xa0]), 1));
+    // Too long to share a row.
+    let long = Bytes::from(vec![1; 1_300]);
+    let delta = |seq| change(seq, Status::Completed, |writer| writer.delta("cell", &long));
+    let changes = vec![names, base, delta(next + 2), delta(next + 3), delta(next + 4)];
+    assert!(is_yes(process.commit(opened.epoch, changes)));
+    let good = process.driver.clone();
+    // Entries and the rows of the run may be taken away by another engine; checksums of names are only looked at.
+    let own = good.rows.keys().filter(|key| key[1] == 1 || (key[1] == 9 && key.get(3) != Some(&6)));
+    let whole = reopened(&good).changes;
+    for key in own {
+        let mut damaged = good.clone();
+        damaged.rows.remove(key);
+        match Process::new(damaged.clone(), Limits::NONE).open().unwrap() {
+            // A row of which nothing is needed any more waits to be deleted.
+            Ok(opened) => assert_eq!(opened.changes, whole, "without {}", hex(key)),
+            Err(_) => refused(damaged, key),
+        }
+    }
+}
+
+#[test]
+fn an_entry_without_a_name_of_its_own_is_refused() {
+    for location in [Location::root(), at(0).iteration(0, 3)] {
+        let mut driver = one_step().driver.clone();
+        let key = key::history(&location);
+        driver.rows.insert(key.clone(), step("other", location, 1).encode());
+        refused(driver, &key);
+    }
 }
 
 #[test]

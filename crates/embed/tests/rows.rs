@@ -23,7 +23,7 @@ fn a_durable_step_is_the_calls_of_trace_b1() {
     let own = "150914 150915011501";
     let expected = [
         "set 15031504".to_owned(),
-        format!("batch 150114 150214 150402696400 15031501 {own}"),
+        format!("batch 150114 1509150614 150214 150402696400 15031501 {own}"),
         format!("batch 15031501 15031502 {own}"),
         "clearAlarm".to_owned(),
     ];
@@ -238,7 +238,7 @@ fn a_change_that_does_not_fit_one_batch_has_what_readers_reach_in_its_last_one()
     });
     assert!(is_yes(process.commit(epoch, vec![change])));
     let expected = "batch 150114 15011501 15011502 15011503 15011504 15011505 15011506 15091502027374617465 0014|\
-                    batch 150214 15021501 15021502 15021503 15021504 15021505|\
+                    batch 1509150614 150214 15021501 15021502 15021503 15021504 15021505|\
                     batch 15021506 15031501 15031504 150914 1509150115 01";
     assert_eq!(process.log.join("|").replace(' ', ""), expected.replace(' ', ""));
 }

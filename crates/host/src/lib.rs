@@ -232,6 +232,11 @@ impl Host {
         self.key_at(handle, &path)
     }
 
+    /// The names on the way to a scope that is running, as `both/left`; a round of a loop is `#3`.
+    pub fn scope_path(&self, handle: Handle, scope: ScopeId) -> Option<String> {
+        Some(self.actor(handle)?.path_of_scope(scope)?.join("/"))
+    }
+
     /// How many messages wait in an actor's inbox, as far as is known.
     pub fn waiting(&self, name: &str) -> usize {
         match self.table.handle(name).and_then(|handle| self.actor(handle)) {
@@ -324,8 +329,9 @@ impl Host {
         if actor.wants_pulse() {
             self.pulsing.insert(handle);
         }
-        if let Some(deadline) = actor.deadline() {
-            self.timers.call_at(deadline, handle);
+        match actor.deadline() {
+            Some(deadline) => self.timers.call_at(deadline, handle),
+            None => self.timers.call_off(handle),
         }
         if !unsure.is_empty() {
             self.keep_unsure(handle, unsure);

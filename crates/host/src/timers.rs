@@ -16,30 +16,64 @@ pub enum Due {
     Wake(Arc<str>),
 }
 
-/// A call that was noted earlier than needed is harmless: whoever is called looks again.
+/// A deadline that moves on, such as that of one step after another, is looked at when it comes first, and not before.
 #[derive(Default)]
 pub struct Timers {
     calls: BTreeSet<(Time, Handle)>,
-    /// When each loaded actor is called: once, at the earliest time it asked for.
-    noted: FxHashMap<Handle, Time>,
+    noted: FxHashMap<Handle, Note>,
     wakes: BTreeSet<(Time, Arc<str>)>,
     /// When each sleeping actor is woken.
     sleeping: FxHashMap<Arc<str>, Time>,
 }
 
+/// When a loaded actor is called.
+struct Note {
+    /// Its place among the calls; never later than what it wants.
+    at: Time,
+    /// The time that it asked for last; none: it is not to be called.
+    wanted: Option<Time>,
+}
+
 impl Timers {
+    /// An actor is to be called then, and at no time that it asked for before.
     pub fn call_at(&mut self, at: Time, handle: Handle) {
-        if self.noted.get(&handle).is_none_or(|noted| at < *noted) {
-            self.forget(handle);
-            self.noted.insert(handle, at);
-            self.calls.insert((at, handle));
+        match self.noted.get_mut(&handle) {
+            Some(note) if note.at <= at => note.wanted = Some(at),
+            _ => {
+                self.forget(handle);
+                self.noted.insert(handle, Note { at, wanted: Some(at) });
+                self.calls.insert((at, handle));
+            }
         }
     }
 
-    /// An actor is not called any more.
+    /// A loaded actor waits for no time.
+    pub fn call_off(&mut self, handle: Handle) {
+        if let Some(note) = self.noted.get_mut(&handle) {
+            note.wanted = None;
+        }
+    }
+
+    /// An actor is gone.
     pub fn forget(&mut self, handle: Handle) {
-        if let Some(at) = self.noted.remove(&handle) {
-            self.calls.remove(&(at, handle));
+        if let Some(note) = self.noted.remove(&handle) {
+            self.calls.remove(&(note.at, handle));
+        }
+    }
+
+    /// The first call that is still wanted.
+    fn first_call(&mut self) -> Option<(Time, Handle)> {
+        loop {
+            let (at, handle) = self.calls.first().copied()?;
+            match self.noted.get(&handle).and_then(|note| note.wanted) {
+                Some(wanted) if wanted == at => return Some((at, handle)),
+                wanted => {
+                    self.forget(handle);
+                    if let Some(wanted) = wanted {
+                        self.call_at(wanted, handle);
+                    }
+                }
+            }
         }
     }
 
@@ -58,8 +92,8 @@ impl Timers {
     }
 
     /// When the next call is due.
-    pub fn next(&self) -> Option<Time> {
-        let call = self.calls.first().map(|(at, _)| *at);
+    pub fn next(&mut self) -> Option<Time> {
+        let call = self.first_call().map(|(at, _)| at);
         let wake = self.wakes.first().map(|(at, _)| *at);
         call.into_iter().chain(wake).min()
     }
@@ -67,7 +101,7 @@ impl Timers {
     /// Everything that is due, earliest first.
     pub fn due(&mut self, now: Time) -> Vec<Due> {
         let mut due = Vec::new();
-        while let Some((at, handle)) = self.calls.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((at, handle)) = self.first_call().filter(|(at, _)| *at <= now) {
             self.forget(handle);
             due.push((at, Due::Call(handle)));
         }
@@ -98,14 +132,29 @@ mod tests {
     }
 
     #[test]
-    fn an_actor_is_called_once_at_its_earliest_time() {
+    fn an_actor_is_called_once_at_the_time_that_it_asked_for_last() {
         let mut timers = Timers::default();
-        for at in [30, 20, 25, 20] {
+        for at in [30, 20, 25] {
             timers.call_at(at, 1);
+            assert_eq!(timers.next(), Some(at));
         }
+        assert!(timers.due(24).is_empty());
         assert_eq!(timers.due(40), [Due::Call(1)]);
         timers.call_at(50, 1);
         assert_eq!(timers.due(50), [Due::Call(1)]);
+    }
+
+    #[test]
+    fn the_timeout_of_a_step_that_has_ended_calls_nobody() {
+        let mut timers = Timers::default();
+        timers.call_at(30_000, 1);
+        timers.call_at(40_000, 2);
+        timers.call_off(1);
+        assert_eq!(timers.next(), Some(40_000));
+        timers.call_off(2);
+        assert_eq!(timers.next(), None);
+        timers.call_at(50_000, 1);
+        assert_eq!(timers.next(), Some(50_000));
     }
 
     #[test]

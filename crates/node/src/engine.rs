@@ -223,6 +223,12 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.scope_seed(handle as u64, scope as u64)))
     }
 
+    /// The names on the way to a scope, as `both/left`, a round of a loop as `#3`; none if it is not running.
+    #[napi(catch_unwind)]
+    pub fn scope_path(&self, handle: f64, scope: f64) -> Result<Option<String>> {
+        with(&self.slot, |inner| Ok(inner.host.scope_path(handle as u64, scope as u64)))
+    }
+
     /// The key of what is done for a message that is being handled; none if the actor is not loaded.
     #[napi(catch_unwind)]
     pub fn message_key(&self, handle: f64, message_id: String) -> Result<Option<String>> {

@@ -9,7 +9,7 @@ import {
   type WorkflowFunction,
 } from "pawl/engine";
 import type { Database } from "./database.ts";
-import { addMessage, SqliteDriver } from "./driver.ts";
+import { addMessage, SqliteDriver, waiting } from "./driver.ts";
 
 const POLL_MS = 5;
 const RETRY_MS = 200;
@@ -74,9 +74,8 @@ export class ActorHost<I, C extends Cells> {
   #isDue(id: string, names: readonly string[] | undefined): boolean {
     const alarm = this.#database.prepare("SELECT 1 FROM alarm WHERE actor = ? AND at <= ?").get(id, Date.now());
     if (alarm !== undefined || names === undefined) return alarm !== undefined;
-    const named = names.length === 0 ? "" : `AND name IN (${names.map(() => "?").join()})`;
-    const query = `SELECT 1 FROM message WHERE actor = ? AND completed = 0 ${named} LIMIT 1`;
-    return this.#database.prepare(query).get(id, ...names) !== undefined;
+    const message = this.#database.prepare(`SELECT 1 FROM message WHERE ${waiting(names)} LIMIT 1`).get(id, ...names);
+    return message !== undefined;
   }
 
   #end(id: string, outcome: string): "ended" {

@@ -74,6 +74,8 @@ export class Attempt {
   readonly context: AttemptContext<Types>;
   readonly #keyOf: () => string | undefined;
   #key: string | undefined;
+  /** Called once it has succeeded or failed. */
+  whenOver: (() => void) | undefined;
   #phase: Phase = "running";
   #draft: Draft | undefined;
   #vars: AttemptVars | undefined;
@@ -431,6 +433,7 @@ export class Attempt {
 
   #succeed(): void {
     this.#phase = "succeeded";
+    this.whenOver?.();
     this.#vars?.succeed();
   }
 
@@ -438,6 +441,7 @@ export class Attempt {
   fail(reason: unknown): void {
     if (this.#phase === "failed" || this.#phase === "succeeded") return;
     this.#phase = "failed";
+    this.whenOver?.();
     this.#each((draft) => draft.drop());
     this.#vars?.fail();
     this.#afterCommit = undefined;

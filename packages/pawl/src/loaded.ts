@@ -8,11 +8,12 @@ import { type AnyDefinition, checkPolicy, type Policy } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
 import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
+import { deferred } from "./deferred.ts";
+import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
 import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
-import { deferred } from "./loaded/deferred.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
@@ -50,7 +51,6 @@ import type {
   WorkflowCall,
 } from "./wire.ts";
 import { STATE } from "./wire.ts";
-import type { Dialect } from "./workflow/dialect.ts";
 import { PawlDialect } from "./workflow/pawl-dialect.ts";
 import { Run, type RunOwner } from "./workflow/run.ts";
 
@@ -68,7 +68,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
   readonly events: ReadonlyMap<string, Schema>;
-  readonly dialect: Dialect;
+  readonly dialect: PawlDialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
   vars: unknown;
@@ -488,7 +488,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   runWorkflow(call: WorkflowCall): void {
     const { workflow } = this.definition;
     if (workflow === undefined) return;
-    this.#parked = undefined;
+    this.#unpark();
+    this.dialect.sites.clear();
     this.#outcome = undefined;
     // A rebuild finds handlers again: those of the run that is known stay.
     if (!call.rebuild || this.#run === undefined) {
@@ -655,6 +656,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   runEnded(outcome: RunOutcome): void {
+    this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
     this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
@@ -665,12 +667,25 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {
-    const error = say.diverged(this.name, divergence);
+    const error = diverged(this.name, divergence, this.#whereabouts(divergence));
     this.#run?.drop(error);
     this.#run = undefined;
     this.#parked = error;
+    this.#options.parked.add(this.key);
     this.log.error({ actor: this.name, code: error.code }, error.message);
     this.#waiters.failResults(error);
+  }
+
+  #whereabouts({ mismatch }: DivergenceRecord): Whereabouts {
+    const { parked, file } = this.#options;
+    const culprit = mismatch.kind === "new" || mismatch.kind === "other" ? mismatch.code : undefined;
+    const site = culprit === undefined ? undefined : this.dialect.sites.of(culprit.kind, nameOf(culprit));
+    return { site, others: parked.has(this.key) ? parked.size - 1 : parked.size, file };
+  }
+
+  #unpark(): void {
+    this.#parked = undefined;
+    this.#options.parked.delete(this.key);
   }
 
   misuse(op: number | undefined, misuse: Misuse, name: string): void {

@@ -3,29 +3,13 @@
  *
  * Errors that are made at a user's call end with the place of that call.
  */
+import { callSite } from "./call-site.ts";
 import { PawlError } from "./errors.ts";
 import type { ValueError } from "./values/index.ts";
-import type { DivergenceRecord, MovedRecord, OperationRecord, Refusal, StoreProblem } from "./wire.ts";
-
-/** The first line of a stack that is neither Pawl's nor Node's: where the user's code is. */
-export function callSite(): string | undefined {
-  const holder: { stack?: string } = {};
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 30;
-  Error.captureStackTrace(holder, callSite);
-  Error.stackTraceLimit = stackTraceLimit;
-  const lines = (holder.stack ?? "").split("\n").slice(1);
-  const own = /[\\/]pawl[\\/](?:src|dist)[\\/]/;
-  const users = lines.find((line) => !own.test(line) && !line.includes("node:") && /:\d+:\d+\)?$/.test(line));
-  return users
-    ?.replace(/^\s*at /, "")
-    .replace(/^.*\((.*)\)$/, "$1")
-    .replace(/^file:\/\//, "")
-    .replace(/:\d+$/, "");
-}
+import type { MovedRecord, Refusal, StoreProblem } from "./wire.ts";
 
 function at(): string {
-  const site = callSite();
+  const site = callSite()();
   return site === undefined ? "" : `\n  at        ${site}`;
 }
 
@@ -53,7 +37,7 @@ export function noName(what: string, name: unknown): PawlError {
 }
 
 /** How an entry is called. */
-function callOf(kind: string): string {
+export function callOf(kind: string): string {
   if (kind === "message") return "queue.next";
   return kind === "version_check" ? "getVersion" : kind;
 }
@@ -161,9 +145,15 @@ export function notStorable(what: string, error: ValueError, effect: string | un
     `${what} that cannot be stored.
   found     ${error.found}${place}
   storable  ${storable}${effect === undefined ? "" : `\n  effect    ${effect}`}
-  do        ${limits ? "store less at once, or raise the limit" : "keep the fields you need, as plain data"}${at()}`,
+  do        ${limits ? "store less at once, or raise the limit" : `keep the fields you need, as plain data${example(error.path)}`}${at()}`,
     { data: { path: error.path, found: error.found } },
   );
+}
+
+/** A line to paste, if what cannot be stored is a field of the value itself. */
+function example(path: string): string {
+  const field = /^\.([A-Za-z_$][\w$]*)$/.exec(path)?.[1];
+  return field === undefined ? "" : `:  { ...value, ${field}: String(value.${field}) }`;
 }
 
 export function noState(actor: string): PawlError {
@@ -408,70 +398,4 @@ export function noStateThen(actor: string, entry: string): PawlError {
     "state_unavailable",
     `${actor} had no state before entry ${entry}: there is nothing to go back to.`,
   );
-}
-
-export function diverged(actor: string, divergence: DivergenceRecord): PawlError {
-  const { scope, recorded, code, mismatch } = divergence;
-  const type = actor.split("/")[0];
-  if (mismatch.kind === "no_handler") return noHandler(actor, type ?? actor, mismatch.recorded, divergence);
-  const listed = (operations: readonly OperationRecord[]) =>
-    operations.map((operation, i) => `${i + 1} ${describe(operation)}`).join("    ");
-  const culprit = mismatch.kind === "ends" ? undefined : mismatch.code;
-  // Of branches that differ, both lists name the entry alone.
-  const differs = mismatch.kind === "other" && isOf(mismatch.code, mismatch.recorded) ? mismatch : undefined;
-  const history = recorded.map((operation) =>
-    differs !== undefined && isOf(differs.recorded, operation) ? differs.recorded : operation,
-  );
-  const visited = code.filter((operation) => differs === undefined || !isOf(differs.code, operation));
-  const found = listed([...visited, ...(culprit === undefined ? [] : [culprit])]);
-  const note =
-    mismatch.kind === "ends"
-      ? "<- ends here, before entries that are recorded"
-      : newness(mismatch.kind, differs !== undefined);
-  return new PawlError(
-    "history_diverged",
-    `the code of "${type}" does not match what ${actor} has recorded. The actor is parked, undamaged.
-  recorded  ${listed(history)}${scope === "" ? "" : `    (in ${scope})`}
-  code      ${found === "" ? "nothing" : found}    ${note}
-  do        ${culprit === undefined ? "bring back the entries that were dropped, or say so: await ctx.removed(name, kind)" : wayOut(culprit)}
-            a development database?  delete it and start again
-  then      it goes on by itself as soon as matching code is loaded`,
-    { data: divergence },
-  );
-}
-
-/** How the engine names the branches of an entry in its name. */
-const BRANCHES = '" of "';
-
-/** Whether one of them is the other, with its branches or without. */
-function isOf(one: OperationRecord, other: OperationRecord): boolean {
-  return one.kind === other.kind && one.name.split(BRANCHES)[0] === other.name.split(BRANCHES)[0];
-}
-
-function wayOut(culprit: OperationRecord): string {
-  const [name = "", branches] = culprit.name.split(BRANCHES);
-  const change = branches === undefined ? `with ${name}` : `branches of ${name}`;
-  return `leave old runs on the old path:  if (await ctx.getVersion("${change}", 2) >= 2) ...
-            renamed or dropped something?    await ctx.removed(name, kind)   before the new code`;
-}
-
-function noHandler(actor: string, type: string, step: OperationRecord, divergence: DivergenceRecord): PawlError {
-  return new PawlError(
-    "history_diverged",
-    `the code of "${type}" does not say how ${describe(step)} of ${actor} is undone. The actor is parked, undamaged.
-  recorded  ${describe(step)}${divergence.scope === "" ? "" : `    (in ${divergence.scope})`}, which had a handler
-  code      does not come to that step, or it has no \`rollback\` there
-  do        bring the step back, with its handler
-  then      it goes on by itself as soon as matching code is loaded`,
-    { data: divergence },
-  );
-}
-
-function newness(kind: "new" | "other", isBranches: boolean): string {
-  if (kind === "new") return "<- new, before entries that are already recorded; it has not run";
-  return `<- ${isBranches ? "other branches" : "another kind"} than recorded; it has not run`;
-}
-
-function describe(operation: OperationRecord): string {
-  return `${operation.kind} "${operation.name}"${operation.status === "" ? "" : ` (${operation.status})`}`;
 }

@@ -79,7 +79,7 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
 }
 
 export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
-  readonly #definitions = new Map<string, { readonly actor: Actor; readonly definition: AnyDefinition }>();
+  readonly #definitions = new Map<string, Defined>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
   readonly limits: Limits;
@@ -128,7 +128,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
         throw say.badArgument(
           `two actors of one runtime are called "${actor.name}".\n  expected  each name once: it is stored with the actor's data`,
         );
-      this.#definitions.set(actor.name, { actor, definition });
+      this.#definitions.set(actor.name, { actor, definition, parked: new Set() });
     }
   }
 
@@ -347,7 +347,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       known.touch();
       return known;
     }
-    const { definition } = this.#definitions.get(type) as { definition: AnyDefinition };
+    const { definition, parked } = this.#definitions.get(type) as Defined;
     const loaded = new LoadedActor({
       pump: this.#pump as Pump,
       definition,
@@ -358,6 +358,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       limits: this.limits,
       codeVersion: this.#codeVersion,
       peers: this,
+      parked,
+      file: fileOf(this.#options.store),
       forget: () => {
         if (this.#loaded.get(name) === loaded) this.#loaded.delete(name);
       },
@@ -497,6 +499,19 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       pump?.release(why);
     }
   }
+}
+
+/** A type of actors. */
+interface Defined {
+  readonly actor: Actor;
+  readonly definition: AnyDefinition;
+  /** The keys of those of which it is known that their runs are parked. */
+  readonly parked: Set<string>;
+}
+
+/** The file of a store, if it has one. */
+function fileOf(store: string): string | undefined {
+  return store.startsWith("sqlite:") ? store.slice("sqlite:".length) : undefined;
 }
 
 function afterRealTime(ms: number, run: () => void): () => void {

@@ -46,8 +46,13 @@ impl History {
     pub fn diverged(&self, at: NodeId, scope: ScopeId, mismatch: Mismatch) -> Divergence {
         let mut entries: Vec<_> = self.recorded_in(at).filter(|(child, _)| self.is_listed(*child)).collect();
         entries.sort_by_key(|(_, recorded)| recorded.commit);
-        entries.truncate(LISTED);
         let used = |at: NodeId| self.node(at).used_in == scope;
+        // However much is recorded, what the code has not come to is shown.
+        let missed = entries.iter().position(|(child, _)| !used(*child)).filter(|missed| *missed >= LISTED);
+        if let Some(missed) = missed {
+            entries.swap(LISTED - 1, missed);
+        }
+        entries.truncate(LISTED);
         let operation = |at: NodeId| self.operation(at);
         let is_culprit = |operation: &Operation| match &mismatch {
             Mismatch::OtherKind { recorded, .. } => operation.name == recorded.name,

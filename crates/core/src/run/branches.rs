@@ -184,7 +184,7 @@ impl Run {
         let scope = self.open_scope(node, Some(op));
         let replaying = self.is_replaying(scope);
         if let Some(Kind::Fork(branches)) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
-            branches.scopes.insert(index, scope);
+            branches.scopes.insert(scope, index);
         }
         overlay.outputs.push_back(Output::Branch { op, scope, index, replaying });
     }
@@ -276,8 +276,7 @@ impl Run {
     fn take_branch(&mut self, op: OpId, id: ScopeId) -> Option<(NodeId, u32, BranchRow)> {
         let pending = self.ops.get_mut(&op)?;
         let Kind::Fork(branches) = &mut pending.kind else { return None };
-        let index = branches.scopes.iter().find(|(_, scope)| **scope == id).map(|(index, _)| *index)?;
-        branches.scopes.remove(&index);
+        let index = branches.scopes.remove(&id)?;
         branches.kept.insert(index);
         branches.unwritten += 1;
         Some((pending.place, index, branches.rows.get(index as usize).copied()?))
@@ -330,7 +329,7 @@ impl Run {
         let (scopes, rows, winner) = (std::mem::take(&mut branches.scopes), branches.rows.clone(), branches.winner);
         let is_race = branches.rule == ForkRule::Race;
         let mut closed = Vec::new();
-        scopes.values().for_each(|scope| self.close_scope(overlay, *scope, &mut closed));
+        scopes.keys().for_each(|scope| self.close_scope(overlay, *scope, &mut closed));
         if let Some(Kind::Fork(branches)) = self.ops.get_mut(&op).map(|pending| &mut pending.kind) {
             branches.cancelled = closed;
         }

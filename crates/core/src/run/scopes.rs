@@ -102,7 +102,7 @@ impl Run {
         let inner: Vec<ScopeId> = match self.ops.get(&op).map(|pending| &pending.kind) {
             Some(Kind::Loop { scope, .. }) => scope.iter().copied().collect(),
             Some(Kind::Try { scope }) => vec![*scope],
-            Some(Kind::Fork(branches)) => branches.scopes.values().copied().collect(),
+            Some(Kind::Fork(branches)) => branches.scopes.keys().copied().collect(),
             _ => Vec::new(),
         };
         inner.into_iter().for_each(|scope| self.close_scope(overlay, scope, closed));

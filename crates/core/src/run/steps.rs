@@ -114,9 +114,24 @@ impl Run {
             Output::Execute { op, attempt: attempts }
         });
         self.set_wake(op, Wake::Now);
-        match timeout {
+        let waits = self.start.embedded.is_some_and(|embedded| embedded.guarded);
+        match timeout.filter(|_| !waits) {
             Some(timeout) => self.arm(op, overlay.now.saturating_add(timeout)),
             None => self.disarm(op),
+        }
+    }
+
+    /// The body of an attempt was kept waiting, and begins.
+    pub(super) fn begun(&mut self, overlay: &Overlay, op: OpId, attempt: u32) {
+        if !self.is_executing(op, attempt) {
+            return;
+        }
+        let timeout = self.ops.get(&op).and_then(|pending| match &pending.kind {
+            Kind::Step { policy, .. } => policy.timeout_ms,
+            _ => None,
+        });
+        if let Some(timeout) = timeout {
+            self.arm(op, overlay.now.saturating_add(timeout));
         }
     }
 

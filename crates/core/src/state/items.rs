@@ -12,7 +12,7 @@ use super::StateError;
 use super::tree::Node;
 use crate::codec::cbor::{self, Writer};
 
-/// A chunk is full with so many bytes, or so many items.
+/// A chunk has no more bytes, unless they are of one item, and no more items. Allocators have a size for it.
 const CHUNK_BYTES: usize = 1024;
 const CHUNK_ITEMS: usize = 256;
 /// So many chunks may be open, and one more for each `OPEN_SHARE` that there are.
@@ -61,12 +61,12 @@ impl Items {
         let mut held = 0..0;
         let mut count = 0;
         while let Some(span) = children.next_span()? {
-            held = if count == 0 { span } else { held.start..span.end };
-            count += 1;
-            if held.len() >= CHUNK_BYTES || count == CHUNK_ITEMS {
+            if count == CHUNK_ITEMS || (count > 0 && span.end - held.start > CHUNK_BYTES) {
                 items.push_packed(&value[held.clone()], count);
                 count = 0;
             }
+            held = if count == 0 { span } else { held.start..span.end };
+            count += 1;
         }
         if count > 0 {
             items.push_packed(&value[held], count);
@@ -374,7 +374,8 @@ fn grouped(nodes: Vec<Node>, bytes: usize) -> Vec<Held> {
     while let Some(node) = rest.next() {
         held += weight(&node);
         group.push(node);
-        if held >= CHUNK_BYTES || group.len() == CHUNK_ITEMS || rest.peek().is_none() {
+        let is_full = rest.peek().is_none_or(|next| held + weight(next) > CHUNK_BYTES);
+        if is_full || group.len() == CHUNK_ITEMS {
             let open = Held::Open { nodes: std::mem::take(&mut group), bytes: std::mem::take(&mut held) };
             let packed = if rest.peek().is_some() { open.packed() } else { None };
             groups.push(packed.unwrap_or(open));

@@ -206,6 +206,7 @@ impl<'a> Reader<'a> {
                 writes: self.writes()?,
             },
             45 => return Ok(Input::Look { handle, call: self.number()?, query: self.query()? }),
+            72 => ActorInput::Begun { op: self.number()?, attempt: self.small()? },
             68 => return Ok(Input::Call { name: self.text()?, id: self.text()?, body: self.copied()? }),
             69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
             70 => return Ok(Input::Watch { name: self.text()? }),
@@ -332,7 +333,13 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
+        Ok(Embedded {
+            frontier: self.flag()?,
+            patience_ms: self.time()?,
+            controlled: self.flag()?,
+            asks: self.flag()?,
+            guarded: self.flag()?,
+        })
     }
 
     fn fork(&mut self) -> Result<Fork> {

@@ -1,7 +1,9 @@
 /** What a host asks of a workflow from outside of its code: to end it, or to let it try again. */
 import { isOurs, type Target, tell } from "./control-run.ts";
+import { DriverPort } from "./driver-port.ts";
 import { stateKey } from "./keys.ts";
 import { decodeState } from "./load.ts";
+import { clearMarks } from "./poison-guard.ts";
 import { inRow } from "./record-error.ts";
 import { recoverWorkflow } from "./recover.ts";
 import { bounded, runsOn } from "./under-way.ts";
@@ -32,6 +34,11 @@ export async function recover(target: Target, scheduleAlarm: boolean): Promise<v
   }
   await tell(target, unchecked, (input, handle, call) => input.retry(handle, call));
   if (!scheduleAlarm) await driver.clearAlarm(workflowId);
+}
+
+/** Lets steps run again that were quarantined (`poisonGuard`). */
+export async function release({ driver, workflowId, epoch }: Target): Promise<void> {
+  await bounded(clearMarks(new DriverPort(driver, workflowId, { epoch })));
 }
 
 function unchecked(): void {}

@@ -1,9 +1,10 @@
 /** Divergence in the words of the embedding API (engine behaviour 4.11). */
 import type { DivergenceRecord, OperationRecord } from "../wire.ts";
 import { HistoryDivergedError } from "./errors.ts";
+import { withRounds } from "./location.ts";
 
 export function divergedError({ scope, recorded, code, mismatch }: DivergenceRecord): HistoryDivergedError {
-  const at = (name: string) => [...(scope === "" ? [] : [keyOf(scope)]), name].join("/");
+  const at = (name: string) => [...(scope === "" ? [] : [withRounds(scope)]), name].join("/");
   switch (mismatch.kind) {
     case "other":
       return new HistoryDivergedError(otherKind(mismatch.recorded, mismatch.code, at));
@@ -19,11 +20,6 @@ export function divergedError({ scope, recorded, code, mismatch }: DivergenceRec
       );
     }
   }
-}
-
-/** Iterations are shown as `~3`. */
-function keyOf(scope: string): string {
-  return scope.replaceAll(/(^|\/)#(\d+)(?=\/|$)/g, "$1~$2");
 }
 
 function otherKind(recorded: OperationRecord, code: OperationRecord, at: (name: string) => string): string {

@@ -40,6 +40,7 @@ export class DriverPort {
   /** What the last failed call threw. */
   error: unknown;
   #after: Promise<void> = Promise.resolve();
+  #committed: Promise<void> = Promise.resolve();
   readonly #completions = new Map<string, Promise<unknown>>();
   /** The rows that every writer writes, as they were when they were read or written last. */
   #head: Uint8Array | undefined;
@@ -157,7 +158,21 @@ export class DriverPort {
     return { failed: undefined, settled: after.length === 0 ? undefined : this.#follow(after, [...after.keys()]) };
   }
 
-  async #commit(commits: Commits, calls: readonly DriverCall[], after: readonly DriverCall[]): Promise<PortWritten> {
+  /** One after another: what became of one is found out by asking for the newest. */
+  #commit(commits: Commits, calls: readonly DriverCall[], after: readonly DriverCall[]): Promise<PortWritten> {
+    const written = this.#committed.then(() => this.#commitNext(commits, calls, after));
+    this.#committed = written.then(
+      () => {},
+      () => {},
+    );
+    return written;
+  }
+
+  async #commitNext(
+    commits: Commits,
+    calls: readonly DriverCall[],
+    after: readonly DriverCall[],
+  ): Promise<PortWritten> {
     const { changes, later } = wholeChanges(calls, after);
     for (const change of changes) {
       try {
@@ -171,6 +186,22 @@ export class DriverPort {
       for (const id of change.consumed) this.#complete(id, Promise.resolve());
     }
     return { failed: undefined, settled: after.length === 0 ? undefined : this.#follow(after, later) };
+  }
+
+  /** Writes one row, apart from changes. Rejects as the driver does. */
+  async put(key: Uint8Array, value: Uint8Array): Promise<void> {
+    await this.#beside([{ kind: "batch", writes: [{ key, value }] }], []);
+  }
+
+  /** Takes one row away, apart from changes. */
+  async remove(key: Uint8Array): Promise<void> {
+    await this.#beside([], [{ kind: "delete", key }]);
+  }
+
+  async #beside(calls: readonly DriverCall[], after: readonly DriverCall[]): Promise<void> {
+    const { failed, ...written } = await this.write(calls, after);
+    if (failed !== undefined) throw this.error;
+    if ("settled" in written) await written.settled;
   }
 
   /** Makes the calls at these places, every one. Resolves to the places of those that failed. */

@@ -26,15 +26,19 @@ import { Run, type RunOwner } from "../workflow/run.ts";
 import { divergedError } from "./diverged-error.ts";
 import { DriverPort } from "./driver-port.ts";
 import { engineAttempt } from "./engine-attempt.ts";
+import { EngineContext } from "./engine-context.ts";
 import { EngineDialect } from "./engine-dialect.ts";
 import { errorEvent } from "./error-event.ts";
 import { EvictedError } from "./errors.ts";
+import { GuardedBodies, type GuardedRun } from "./guarded-bodies.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
 import { inputKey, outputKey, stateKey } from "./keys.ts";
+import { LiveWait } from "./live-wait.ts";
 import { decodeState } from "./load.ts";
 import { Pauses } from "./pauses.ts";
+import { PoisonGuard } from "./poison-guard.ts";
 import { inRow } from "./record-error.ts";
 import { rebuild } from "./recorded-error.ts";
 import { RunSink } from "./run-sink.ts";
@@ -95,10 +99,11 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   #nextOp = 1;
   /** What the workflow's function threw in this run. */
   #thrown: unknown;
-  /** In live mode, while the run waits. */
-  #waiter: AbortController | undefined;
-  /** Whether the queue was asked and the run has not got anywhere since. */
-  #askedInVain = false;
+  readonly #wait: LiveWait;
+  readonly #guard: PoisonGuard | undefined;
+  readonly #bodies: GuardedBodies | undefined;
+  /** The newest that a body was given. */
+  #newest: Attempt | undefined;
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
 
@@ -114,6 +119,13 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     this.#options = options;
     this.log = options.logger ?? silentLogger;
     this.#port = actor?.port ?? new DriverPort(driver, workflowId, { epoch: options.epoch });
+    this.#wait = new LiveWait(driver, {
+      isCurrent: () => this.#isCurrent(),
+      take: (names) => this.#poll(0, names, MOST_MESSAGES),
+      fail: (error) => this.fail(error),
+    });
+    this.#guard = options.poisonGuard === true ? new PoisonGuard(this.#port, workflowId) : undefined;
+    this.#bodies = this.#guard && new GuardedBodies(this.#guard, this.#asGuarded());
     const { handle, name } = actor ?? host.open(workflowId, this.#port, () => this.notify());
     this.handle = handle;
     this.name = name;
@@ -123,6 +135,9 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
       attempt: (attempt) => this.#given(attempt),
       isEvicted: () => this.#evicted,
       completed: (id, response) => this.#port.completed(id, response),
+      escaped: (error) => {
+        this.#thrown = error;
+      },
       flattened: (what, path, found) => this.#flattened(what, path, found),
     });
     this.result = new Promise((resolve, reject) => {
@@ -139,6 +154,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     const earlier = this.#port.quiet();
     this.#port.begins(this);
     await earlier;
+    await this.#guard?.open();
     if (this.#actor !== undefined) return this.#actor.attach(this);
     this.pump.add(this.handle, this);
     this.#open();
@@ -152,6 +168,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   /** What the body of a step is given: what the host makes of its attempt, if it does. */
   #given(attempt: Attempt): unknown {
     const { context } = this.#options;
+    this.#newest = attempt;
     return context === undefined ? undefined : context(engineAttempt(attempt, this.#actor));
   }
 
@@ -161,7 +178,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
 
   /** Whether it waits in memory, and looks again at what is stored before it goes on. */
   get isWaiting(): boolean {
-    return this.#waiter !== undefined;
+    return this.#wait.isOn;
   }
 
   nextOp(): number {
@@ -183,7 +200,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     if (this.#evicted || this.#over) return;
     this.#evicted = true;
     this.#port.watch((error) => this.fail(error));
-    this.#stopWaiting();
+    this.#wait.stop();
     const run = this.run;
     if (run === undefined) return;
     if (run.isHalted) {
@@ -272,6 +289,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
       patience,
       controlled: false,
       asks: mode === "live",
+      guarded: this.#guard !== undefined,
     });
     this.pump.schedule();
   }
@@ -280,7 +298,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   override halted(reason: Halt): void {
     super.halted(reason);
     if (reason !== "restarted") return;
-    this.#stopWaiting();
+    this.#wait.stop();
     this.#start();
   }
 
@@ -337,7 +355,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   }
 
   override resolve(op: number, value: ResolvedValue, told: Told): void {
-    this.#askedInVain = false;
+    this.#wait.wentOn();
     super.resolve(op, value, told);
   }
 
@@ -356,6 +374,39 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   refuse(call: number, _reason: Refusal, why: string): void {
     this.#calls.get(call)?.reject(new Error(why));
     this.#calls.delete(call);
+  }
+
+  override execute(op: number, attempt: number): void {
+    const step = this.run?.step(op);
+    if (this.#bodies === undefined || step === undefined) return super.execute(op, attempt);
+    const around = step.context === undefined ? "" : EngineContext.pathOf(step.context);
+    const name = around === "" ? step.name : `${around}/${step.name}`;
+    void this.#bodies.begin(name, op, attempt, () => this.#attemptOf(() => super.execute(op, attempt)));
+  }
+
+  override undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
+    const step = this.run?.undoneStep(op);
+    const call = () => super.undo(op, attempt, attempted, output);
+    if (this.#bodies === undefined || step === undefined) return call();
+    void this.#bodies.begin(`undo of ${step}`, op, attempt, () => this.#attemptOf(call));
+  }
+
+  /** The attempt that the body gets which `call` calls. */
+  #attemptOf(call: () => void): Attempt | undefined {
+    this.#newest = undefined;
+    call();
+    return this.#newest;
+  }
+
+  #asGuarded(): GuardedRun {
+    return {
+      isOver: () => this.#over || this.#evicted,
+      begins: (op, attempt) => {
+        this.pump.input.begun(this.handle, op, attempt);
+        this.pump.schedule();
+      },
+      fail: (error) => this.fail(error),
+    };
   }
 
   report(id: number, event: EventRecord): void {
@@ -392,40 +443,12 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
 
   suspended(alarm: number | undefined, names: readonly string[] | undefined): void {
     if (this.#over || this.#evicted) return;
-    if (this.#options.mode === "live") return void this.#wait(names);
+    if (this.#options.mode === "live") return void this.#wait.begin(names);
     this.#finish({
       state: "sleeping",
       ...(alarm === undefined ? {} : { sleepUntil: alarm }),
       ...(names === undefined ? {} : { waitingForMessages: [...names] }),
     });
-  }
-
-  /** In live mode: until a message comes that someone waits for, if anyone does, or the run goes on without. */
-  async #wait(names: readonly string[] | undefined): Promise<void> {
-    this.#stopWaiting();
-    const waiter = new AbortController();
-    this.#waiter = waiter;
-    if (names === undefined) return;
-    try {
-      if (this.#askedInVain) await new Promise((resolve) => setTimeout(resolve, this.#patience()));
-      if (waiter.signal.aborted) return;
-      await this.#driver.waitForMessages([...names], waiter.signal);
-      if (waiter.signal.aborted || !(await this.#isCurrent())) return;
-      this.#askedInVain = true;
-      await this.#poll(0, names, MOST_MESSAGES);
-    } catch (error) {
-      if (!waiter.signal.aborted) this.fail(error);
-    }
-  }
-
-  /** How long a driver is left in peace that wakes for messages which nobody can take. */
-  #patience(): number {
-    return Math.max(1, this.#driver.workerPollInterval);
-  }
-
-  #stopWaiting(): void {
-    this.#waiter?.abort(new EvictedError());
-    this.#waiter = undefined;
   }
 
   look(): void {
@@ -438,7 +461,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
 
   async #goOn(): Promise<void> {
     if (!(await this.#isCurrent())) return;
-    this.#stopWaiting();
+    this.#wait.stop();
     this.pump.input.goOn(this.handle);
     this.pump.schedule();
   }
@@ -454,7 +477,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   }
 
   #reload(): void {
-    this.#stopWaiting();
+    this.#wait.stop();
     this.run?.drop(undefined);
     this.run = undefined;
     if (this.#actor !== undefined) return this.#actor.reload();
@@ -506,12 +529,15 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     if (this.#over) return;
     this.#over = true;
     this.#isReady();
-    this.#stopWaiting();
+    this.#wait.stop();
     this.#history.keep();
     this.run?.drop(undefined);
     for (const call of this.#calls.values()) call.reject(new EvictedError());
     this.#leave();
-    void this.#port.settled().then(() => {
+    // A driver that has failed is not waited for.
+    const closed = this.#guard?.close().catch(() => {});
+    const left = Promise.all([this.#port.settled(), this.#error === undefined && closed]);
+    void left.then(() => {
       if (this.#actor === undefined) engineHost().forget(this.name);
       this.pump.release("wait");
       settle();

@@ -21,6 +21,7 @@ import {
 } from "./constants.ts";
 import { EvictedError, RollbackCheckpointError, RollbackError } from "./errors.ts";
 import { extractErrorInfo } from "./extract-error.ts";
+import { withRounds } from "./location.ts";
 import { completable, holdsUncompleted } from "./queue-message.ts";
 import { infoOf } from "./recorded-error.ts";
 import type {
@@ -53,8 +54,7 @@ export interface EngineRun {
 
 /** Contexts under which a checkpoint was reached. */
 const checkpoints = new WeakSet<ScopeContext>();
-/** The paths of contexts, and how many messages each has sent. */
-const paths = new WeakMap<ScopeContext, string>();
+/** How many messages each context has sent. */
 const sends = new WeakMap<ScopeContext, Map<string, number>>();
 /** Messages whose completion is durable. */
 const recorded = new WeakMap<ScopeContext, Set<string>>();
@@ -70,8 +70,9 @@ export class EngineContext {
   }
 
   /** The names on the way to a context, as locations are shown; empty for the workflow itself. */
-  static pathOf(context: ScopeContext): string {
-    return paths.get(context) ?? "";
+  static pathOf({ run, scope }: ScopeContext): string {
+    const { pump, handle } = run.owner;
+    return withRounds(pump.engine.scopePath(handle, scope) ?? "");
   }
 
   get workflowId(): string {

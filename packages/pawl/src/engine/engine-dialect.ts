@@ -14,6 +14,7 @@ import {
   HistoryDivergedError,
   JoinError,
   RaceError,
+  RollbackCheckpointError,
   RollbackError,
   StepExhaustedError,
 } from "./errors.ts";
@@ -29,6 +30,8 @@ export interface EngineDialectOptions {
   readonly isEvicted: () => boolean;
   /** Resolves when the host has been told that a message is completed; tells it again if that had failed. */
   readonly completed: (id: string, response: unknown) => Promise<void>;
+  /** An error that left a branch and is to leave the workflow. */
+  readonly escaped: (error: unknown) => void;
   /** A value that does not come back as it went in. */
   readonly flattened: (what: string, path: string, found: string) => void;
 }
@@ -96,6 +99,15 @@ export class EngineDialect implements Dialect {
 
   toBranchRecord(error: unknown): FailureRecord {
     return toBranchRecord(error, this.toRecord(error));
+  }
+
+  /** Misuse and divergence end the run, and no branch is recorded as failed for them (engine behaviour 4.5.3). */
+  escapes(error: unknown): boolean {
+    const isControl = [HistoryDivergedError, EntryInProgressError, RollbackCheckpointError].some(
+      (control) => error instanceof control,
+    );
+    if (isControl) this.#options.escaped(error);
+    return isControl;
   }
 
   retryAt(): undefined {

@@ -2,14 +2,13 @@
  * An embedding host's actor: its cells on a driver, transactions on them, and the workflow that runs beside. Everything that an
  * attempt does to cells, of a transaction or of a step, is part of one change.
  */
-import { Attempt, type AttemptOwner, callUser } from "../attempt.ts";
+import type { AttemptOwner } from "../attempt.ts";
+import { type Deferred, deferred } from "../deferred.ts";
 import { PawlError } from "../errors.ts";
-import { toRecord } from "../failure.ts";
 import { silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
-import { type Mirror, raw } from "../state/index.ts";
-import { nodeOf } from "../state/place.ts";
-import type { ActorSink, EmbeddedRecord, Facts, InputWriter, StoreProblem, Verdict } from "../wire.ts";
+import type { Mirror } from "../state/index.ts";
+import type { ActorSink, EmbeddedRecord, Facts, InputWriter, StoreProblem } from "../wire.ts";
 import { ActorCells, type FirstValue } from "./actor-cells.ts";
 import type { DriverPort } from "./driver-port.ts";
 import type { EmbeddedRun } from "./embedded-run.ts";
@@ -17,11 +16,18 @@ import { engineAttempt } from "./engine-attempt.ts";
 import { HistoryView } from "./history-view.ts";
 import type { Host } from "./host.ts";
 import { lostError, storeError } from "./store-error.ts";
+import { Transactions } from "./transactions.ts";
 import type { EngineAttempt, EngineDriver, WorkflowHistorySnapshot } from "./types.ts";
 
 const CREATION = 1;
 /** Opened only to be told something. */
-export const CONTROLLED: EmbeddedRecord = { frontier: false, patience: 0, controlled: true, asks: false };
+export const CONTROLLED: EmbeddedRecord = {
+  frontier: false,
+  patience: 0,
+  controlled: true,
+  asks: false,
+  guarded: false,
+};
 
 /** Writes what the engine is told, as the call of this number. */
 export type Telling = (input: InputWriter, handle: number, call: number) => void;
@@ -30,15 +36,6 @@ const open = new WeakMap<EngineDriver, HostedActor>();
 /** The actor that is open on a driver. */
 export function actorOn(driver: EngineDriver): HostedActor | undefined {
   return open.get(driver);
-}
-
-interface Transaction {
-  attempt: Attempt | undefined;
-  readonly run: (attempt: Attempt) => unknown;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  readonly idempotencyKey: string;
-  result: { readonly value: unknown } | { readonly error: unknown } | undefined;
 }
 
 export class HostedActor implements AttemptOwner {
@@ -59,7 +56,7 @@ export class HostedActor implements AttemptOwner {
   readonly #host: Host;
   readonly #driver: EngineDriver;
   readonly #cells: ActorCells;
-  readonly #transactions = new Map<number, Transaction>();
+  readonly #transactions: Transactions = new Transactions(this);
   readonly #told = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
   #facts: Facts | undefined;
@@ -67,7 +64,7 @@ export class HostedActor implements AttemptOwner {
   #closed = false;
   /** Whether its rows could not be read when they were read last. */
   #failed = false;
-  #opened: Deferred = deferred();
+  #opened: Deferred<void> = opening();
 
   constructor(host: Host, driver: EngineDriver, port: DriverPort, id: string, cells: Record<string, FirstValue>) {
     this.#host = host;
@@ -111,7 +108,7 @@ export class HostedActor implements AttemptOwner {
   /** When the rows have been read; tries again if they could not be. */
   #ready(): Promise<void> {
     if (this.#failed) {
-      this.#opened = deferred();
+      this.#opened = opening();
       this.#read();
     }
     return this.#opened.promise;
@@ -121,7 +118,7 @@ export class HostedActor implements AttemptOwner {
   reload(): void {
     const why = `the rows of the actor "${this.key}" were written by somebody else, and are read anew: call again`;
     this.#fail(new PawlError("store_unavailable", why, { retryable: true }));
-    this.#opened = deferred();
+    this.#opened = opening();
     this.pump.input.close(this.handle);
     this.#read();
     const run = this.#run;
@@ -201,49 +198,7 @@ export class HostedActor implements AttemptOwner {
   async transact<R>(run: (attempt: EngineAttempt<Record<string, unknown>>) => R | Promise<R>): Promise<R> {
     if (this.#closed) throw new Error(`the actor "${this.key}" is closed`);
     await this.#ready();
-    return new Promise<R>((resolve, reject) => {
-      const call = this.nextCall();
-      const transaction: Transaction = {
-        run: (attempt) => run(engineAttempt(attempt, this)),
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        idempotencyKey: crypto.randomUUID().replaceAll("-", ""),
-        attempt: undefined,
-        result: undefined,
-      };
-      this.#transactions.set(call, transaction);
-      this.#attempt(call, transaction);
-    });
-  }
-
-  #attempt(call: number, transaction: Transaction): void {
-    const attempt = new Attempt(this, 1, () => transaction.idempotencyKey);
-    transaction.attempt = attempt;
-    const settle = () => {
-      const writes = attempt.seal(() => this.pump.settling(this.handle));
-      this.pump.input.acted(this.handle, call, undefined, writes);
-      this.pump.schedule();
-    };
-    const returned = (value: unknown) => {
-      if (!attempt.isRunning) return;
-      try {
-        // A proxy of a cell is of no use after the attempt.
-        transaction.result = { value: nodeOf(value) === undefined ? value : raw(value) };
-        settle();
-      } catch (error) {
-        threw(error);
-      }
-    };
-    const threw = (error: unknown) => {
-      if (!attempt.isRunning) return;
-      if (attempt.isDoomed) return settle();
-      const { pin } = attempt;
-      attempt.fail(undefined);
-      transaction.result = { error };
-      this.pump.input.actionThrew(this.handle, call, toRecord(error), pin);
-      this.pump.schedule();
-    };
-    callUser(() => transaction.run(attempt), returned, threw);
+    return (await this.#transactions.run(this.nextCall(), (attempt) => run(engineAttempt(attempt, this)))) as R;
   }
 
   /** The workflow that runs beside: it hears of everything that is a run's. */
@@ -293,7 +248,7 @@ export class HostedActor implements AttemptOwner {
       reopened: (facts) => this.#begin(facts),
       openFailed: (problem) => this.#openFailed(problem),
       lost: (problem) => this.#lost(problem),
-      actionVerdict: (call, verdict) => this.#verdict(call, verdict),
+      actionVerdict: (call, verdict) => this.#transactions.verdict(call, verdict),
       reply: (call) => this.#reply(call),
       refuse: (call, reason, why) => this.#refuse(call, why === "" ? reason : why),
     };
@@ -322,51 +277,25 @@ export class HostedActor implements AttemptOwner {
 
   #lost(problem: StoreProblem): void {
     const error = lostError(problem, this.port.error, this.name, this.key);
-    this.#opened = deferred();
+    this.#opened = opening();
     this.#fail(error);
     this.#run?.lost(problem);
   }
 
   #fail(error: unknown): void {
-    for (const transaction of this.#transactions.values()) {
-      transaction.attempt?.fail(error);
-      transaction.reject(error);
-    }
-    this.#transactions.clear();
+    this.#transactions.failAll(error);
     for (const told of this.#told.values()) told.reject(error);
     this.#told.clear();
   }
 
-  #verdict(call: number, verdict: Verdict): void {
-    const transaction = this.#transactions.get(call);
-    if (transaction?.attempt?.verdict(verdict) !== true) return;
-    // Another attempt came between: again, on what is there now.
-    queueMicrotask(() => {
-      if (this.#transactions.has(call)) this.#attempt(call, transaction);
-    });
-  }
-
   #reply(call: number): void {
     this.#told.get(call)?.resolve();
-    if (this.#told.delete(call)) return;
-    const transaction = this.#transactions.get(call);
-    if (transaction === undefined) return this.#run?.reply(call);
-    this.#transactions.delete(call);
-    transaction.attempt?.committed();
-    const { result } = transaction;
-    if (result !== undefined && "error" in result) transaction.reject(result.error);
-    else transaction.resolve(result?.value);
+    if (!this.#told.delete(call) && !this.#transactions.durable(call)) this.#run?.reply(call);
   }
 
   #refuse(call: number, why: string): void {
     this.#told.get(call)?.reject(new Error(why));
-    if (this.#told.delete(call)) return;
-    const transaction = this.#transactions.get(call);
-    if (transaction === undefined) return this.#run?.refuse(call, "nothing", why);
-    this.#transactions.delete(call);
-    const error = new Error(`a transaction of the actor "${this.key}" was refused: ${why}`);
-    transaction.attempt?.fail(error);
-    transaction.reject(error);
+    if (!this.#told.delete(call) && !this.#transactions.refused(call, why)) this.#run?.refuse(call, "nothing", why);
   }
 }
 
@@ -374,19 +303,9 @@ function ignored(): undefined {
   return undefined;
 }
 
-interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-function deferred(): Deferred {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  promise.catch(() => {});
-  return { promise, resolve, reject };
+/** One that may reject before anybody looks. */
+function opening(): Deferred<void> {
+  const opening = deferred<void>();
+  opening.promise.catch(ignored);
+  return opening;
 }

@@ -84,3 +84,8 @@ function hintsOf(names: readonly string[]): Map<string, NameIndex> {
   }
   return hint;
 }
+
+/** A path as the engine shows it, where a round of a loop is `#3`, as keys show it: `~3`. */
+export function withRounds(path: string): string {
+  return path.replaceAll(/(^|\/)#(\d+)(?=\/|$)/g, "$1~$2");
+}

@@ -1,5 +1,5 @@
 /** Running a workflow on a host's driver: `runWorkflow`, and the handle that it gives. */
-import { cancelWorkflow, recover } from "./control.ts";
+import { cancelWorkflow, recover, release } from "./control.ts";
 import { EmbeddedRun } from "./embedded-run.ts";
 import { actorOn } from "./hosted-actor.ts";
 import { outputKey, stateKey } from "./keys.ts";
@@ -45,6 +45,7 @@ export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = un
     },
     recover: async () => {
       if (!run.isOver) await run.result.catch(() => {});
+      await release(target);
       await recover(target, options.mode !== "live");
     },
     evict: () => run.evict(),

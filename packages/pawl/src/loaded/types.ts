@@ -22,6 +22,10 @@ export interface LoadedOptions {
   readonly limits: Limits;
   readonly codeVersion: number;
   readonly peers: Peers;
+  /** The runs of its type that the runtime knows to be parked, by the keys of their actors. */
+  readonly parked: Set<string>;
+  /** The file of the store; none: it has none. */
+  readonly file: string | undefined;
   /** Called when the actor cannot be used any more and a later call has to load it anew. */
   readonly forget: () => void;
 }

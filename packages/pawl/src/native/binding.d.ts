@@ -43,6 +43,8 @@ export declare class Engine {
   waiting(name: string): number
   /** What a scope's chance is drawn from, as 32 hex digits: the same on every replay; none if it is not running. */
   scopeSeed(handle: number, scope: number): string | null
+  /** The names on the way to a scope, as `both/left`, a round of a loop as `#3`; none if it is not running. */
+  scopePath(handle: number, scope: number): string | null
   /** The key of what is done for a message that is being handled; none if the actor is not loaded. */
   messageKey(handle: number, messageId: string): string | null
   /** The key of what is done for a call under a caller's own key; none if the actor is not loaded. */

@@ -79,7 +79,7 @@ export class ObjectNode extends StateNode {
   /** Sets a slot to a copy of `value`; changes nothing if it is refused. */
   write(key: string, value: unknown): void {
     const { tree } = this;
-    const old = this.slot(key);
+    const old = this.#found(key);
     if (tree.holds(old, value)) {
       this.#saw(key);
       return;
@@ -91,14 +91,14 @@ export class ObjectNode extends StateNode {
   put(key: string, raw: unknown): void {
     const { tree } = this;
     tree.delta.set(this, key, raw);
-    this.detach(this.slot(key));
+    this.detach(this.#found(key));
     this.replace(key, raw);
   }
 
   /** Removes a slot. */
   remove(key: string): void {
     const { tree } = this;
-    const old = this.slot(key);
+    const old = this.#found(key);
     if (old === ABSENT) {
       this.#saw(key);
       return;

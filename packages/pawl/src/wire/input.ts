@@ -83,6 +83,7 @@ export class InputWriter {
     this.out.f64(embedded.patience);
     this.#flag(embedded.controlled);
     this.#flag(embedded.asks);
+    this.#flag(embedded.guarded);
   }
 
   send(handle: number, call: number, name: string, body: Uint8Array, delay: number, keep?: KeepRecord): void {
@@ -178,6 +179,13 @@ export class InputWriter {
     this.#optionalBytes(loop.state);
     this.out.varint(loop.keep);
     this.out.varint(loop.every);
+  }
+
+  /** The body of an attempt was kept waiting, and begins. */
+  begun(handle: number, op: number, attempt: number): void {
+    this.#record(72, handle);
+    this.out.varint(op);
+    this.out.varint(attempt);
   }
 
   settled(handle: number, op: number, attempt: number, output: Uint8Array | undefined, writes: Writes): void {

@@ -106,6 +106,8 @@ export interface EmbeddedRecord {
   readonly controlled: boolean;
   /** Whether it goes on in memory after a wait, once `goOn` says so. */
   readonly asks: boolean;
+  /** Whether bodies are kept waiting until `begun` says that they begin. */
+  readonly guarded: boolean;
 }
 
 /** A step's traits, as bits. */

@@ -23,6 +23,8 @@ export interface StepFailure {
 export interface Dialect {
   /** What user code is given in the place of a scope. */
   facade(context: ScopeContext): unknown;
+  /** The code calls something of which the engine may find that it does not match the history. */
+  called?(kind: Operation["kind"], name: string): void;
   /** What a step's body is given. */
   attempt(attempt: Attempt): unknown;
   /** What a handler that undoes a step is given. */
@@ -43,6 +45,8 @@ export interface Dialect {
   /** Records what user code threw. */
   toRecord(error: unknown, kind?: "critical"): FailureRecord;
   toBranchRecord(error: unknown): FailureRecord;
+  /** Whether an error that leaves a branch is none of the branch's: it leaves the workflow, and the branch has not settled. */
+  escapes?(error: unknown): boolean;
   /** When a body that threw asks to be tried again, in milliseconds since the epoch. */
   retryAt(error: unknown, now: number): number | undefined;
   /** Encodes what user code returned. Throws what is to be thrown to it. */

@@ -9,12 +9,14 @@ import * as say from "../messages.ts";
 import type { Failed } from "../types.ts";
 import { decode, encode, isImmutable, ValueError } from "../values/index.ts";
 import type { Terminal } from "../wire.ts";
+import { CallSites } from "./call-sites.ts";
 import type { Branches, Dialect } from "./dialect.ts";
 import type { ForkOperation, Kept, Operation } from "./operation.ts";
 import { PawlContext } from "./pawl-context.ts";
 import type { PendingEntry, ScopeContext } from "./scope-context.ts";
 
 export class PawlDialect implements Dialect {
+  readonly sites: CallSites = new CallSites();
   readonly #maxBytes: number;
 
   /** `maxBytes`: the size of one encoded value at most. */
@@ -24,6 +26,10 @@ export class PawlDialect implements Dialect {
 
   facade(context: ScopeContext): unknown {
     return new PawlContext(context);
+  }
+
+  called(kind: Operation["kind"], name: string): void {
+    this.sites.note(kind, name);
   }
 
   attempt(attempt: Attempt): unknown {

@@ -96,6 +96,8 @@ export class Run {
   /** Whether the function still counts: no operation starts or settles otherwise. */
   #halted = false;
   #dropped = false;
+  /** What the workflow's function is taken to have thrown. */
+  #throwOut: (error: unknown) => void = () => {};
   #draining = false;
   /** Whether the engine may have been asked to end it: nothing begins before it has been told. */
   #asksFirst = false;
@@ -144,6 +146,7 @@ export class Run {
       this.#ended(context, () =>
         pump.input.workflowThrew(handle, call.scope, dialect.toRecord(error), attributed(error)?.op),
       );
+    this.#throwOut = threw;
     const returned = (output: unknown) => {
       if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
       const encoded = this.#encode(output, () => `the workflow of ${name} returned something`);
@@ -572,10 +575,12 @@ export class Run {
     if (!isFork(operation)) return;
     const context = this.#open(scope, operation.context, true, replaying);
     const { pump, handle, dialect, name } = this.owner;
-    const threw = (error: unknown) =>
+    const threw = (error: unknown) => {
+      if (dialect.escapes?.(error) === true) return this.#throwOut(error);
       this.#ended(context, () =>
         pump.input.branchThrew(handle, scope, dialect.toBranchRecord(error), attributed(error)?.op),
       );
+    };
     const returned = (output: unknown) => {
       if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
       const branch = operation.branches[index] ?? String(index);

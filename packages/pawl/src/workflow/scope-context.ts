@@ -130,7 +130,7 @@ export class ScopeContext {
       this.run.heard(this, answer.told);
       return wrap === undefined ? answer.value : wrap(answer.value);
     };
-    return { op: 0, promise: RESOLVED.then(hear) };
+    return { op: AT_HAND, promise: RESOLVED.then(hear) };
   }
 
   /** Throws unless an entry of this name may start here and now. */
@@ -146,6 +146,8 @@ export class ScopeContext {
     for (const row of rows) this.#used.add(name + row);
     if (rows.length > 0) this.#hasRows = true;
     this.#pending = { kind, name, op };
+    // What is at hand already is known to match.
+    if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
     promise.catch(ignored);
     if (fresh !== undefined) this.run.beginAttempt(op, fresh);
     return promise;
@@ -169,6 +171,8 @@ export class ScopeContext {
   }
 }
 
+/** In the place of the number of an operation that the engine was not asked for. */
+const AT_HAND = 0;
 const RESOLVED = Promise.resolve();
 const NEVER = new Promise<never>(() => {});
 

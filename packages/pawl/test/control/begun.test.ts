@@ -218,19 +218,27 @@ test("nothing begins once somebody has asked to cancel", async () => {
   expect(ran).toEqual([]);
 });
 
-test("what a loser of a race would begin does not run", async () => {
+test("what a branch would begin when the race has been decided does not run, although nobody has told it yet", async () => {
   const ran: string[] = [];
-  const result = await passing(async (ctx) => {
-    const won = await ctx.race("r", {
-      first: (ctx) => ctx.step("a", () => "a"),
+  let decide = () => {};
+  const decided = new Promise<void>((resolve) => {
+    decide = resolve;
+  });
+  const result = await resultOf((ctx) =>
+    ctx.race("r", {
+      first: async (ctx) => {
+        await ctx.step("a", () => "a");
+        decide();
+        return "a";
+      },
       second: async (ctx) => {
-        await ctx.sleep("nap", 1_000);
+        await decided;
+        // By now the first has returned, in the same turn.
+        await null;
         await ctx.step("b", () => ran.push("b"));
       },
-    });
-    await ctx.sleep("later", 5_000);
-    return won;
-  });
+    }),
+  );
   expect(result).toMatchObject({ winner: "first" });
   expect(ran).toEqual([]);
 });

@@ -240,10 +240,9 @@ test("a state whose shape has changed since is migrated again", async () => {
     },
   });
   await using second = createRuntime({ actors: [young], store });
-  const { history, actorState } = await second.admin.show("job", "1");
-  expect(actorState).toEqual({ total: 20 });
-  const entry = history[0]?.id ?? "";
+  const entry = (await second.admin.show("job", "1")).history[0]?.id ?? "";
   expect(await second.admin.stateAt("job", "1", entry), "in the shape that it had then").toEqual({ count: 2 });
+  await expect.poll(async () => (await second.admin.show("job", "1")).actorState).toEqual({ total: 20 });
   await second.admin.replay("job", "1", { entry, state: "rewind" });
   await expect.poll(async () => (await second.admin.show("job", "1")).actorState).toEqual({ total: 11 });
 });

@@ -341,3 +341,33 @@ test("names are free in each scope of its own, also beside a removed one's", asy
   });
   expect(result).toBe("fine");
 });
+
+test("a run that is parked says where the code differs, what to write, and how many more wait like it", async () => {
+  const { t, code, job, handle } = playing(async (ctx) => {
+    await step(ctx, "reserve");
+    await step(ctx, "charge");
+    await ctx.queue.next("go");
+  });
+  for (const key of ["1", "2", "3"]) {
+    await t.create(job, key);
+    await t.until("job", key, { message: "go" });
+  }
+  code.flow = async (ctx) => {
+    await step(ctx, "reserve");
+    await ctx.step("fraud check", () => 1);
+  };
+  await t.crash();
+  for (const key of ["2", "3"]) await rejection(t.get(job, key).result());
+  const { message, data } = (await rejection(handle.result())) as Error & { data: { others: number } };
+  expect(message).toMatch(/^ {2}recorded {2}1 step "reserve" {4}2 step "charge"/m);
+  expect(message).toMatch(/^ {2}code {6}1 step "reserve" {4}2 step "fraud check" {4}<- new, before entries/m);
+  says(message, {
+    do: /if \(await ctx\.getVersion\("with fraud check", 2\) >= 2\) await ctx\.step\("fraud check", \.\.\.\)[\s\S]*await ctx\.removed\("charge", "step"\) {3}before the new code/,
+  });
+  expect(message).toMatch(/it goes on by itself as soon as matching code is loaded(\. [12] more waits? like this)?\n/);
+  expect(message).toMatch(/\n {2}at {8}\/.*versions\.test\.ts:\d+$/);
+  expect(data.others).toBeLessThanOrEqual(2);
+  // Whoever is parked last knows of all the others.
+  await t.advance("2m");
+  expect(t.logs.map((line) => line.message).join("\n")).toMatch(/2 more wait like this/);
+});

@@ -326,6 +326,11 @@ export interface RunWorkflowOptions<S = Record<string, unknown>, C = unknown> {
   epoch?: bigint;
   /** Whether new code is refused at the end of its scope (the default), or at its first new entry. */
   divergence?: "scope" | "frontier";
+  /**
+   * Whether each attempt is marked before its body begins, with a write of its own, so that a step which takes its process down is
+   * found, run alone, and in the end quarantined. Default: false.
+   */
+  poisonGuard?: boolean;
 }
 /** How a run ended. */
 export interface WorkflowResult<TOutput = unknown> {

@@ -1,0 +1,27 @@
+/** Where in the user's code a call comes from. */
+
+/** Says where, as `file:line`; the stack is only put into words then. */
+export type CallSite = () => string | undefined;
+
+/** The first line of the stack that is neither Pawl's nor Node's. */
+export function callSite(): CallSite {
+  const holder: { stack?: string } = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 30;
+  Error.captureStackTrace(holder, callSite);
+  Error.stackTraceLimit = stackTraceLimit;
+  return () => usersLine(holder.stack ?? "");
+}
+
+function usersLine(stack: string): string | undefined {
+  const own = /[\\/]pawl[\\/](?:src|dist)[\\/]/;
+  const users = stack
+    .split("\n")
+    .slice(1)
+    .find((line) => !own.test(line) && !line.includes("node:") && /:\d+:\d+\)?$/.test(line));
+  return users
+    ?.replace(/^\s*at /, "")
+    .replace(/^.*\((.*)\)$/, "$1")
+    .replace(/^file:\/\//, "")
+    .replace(/:\d+$/, "");
+}

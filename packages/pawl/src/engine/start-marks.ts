@@ -1,0 +1,85 @@
+/**
+ * `(9,4)`: which attempts were at work, and what is known of earlier ends in the midst of them. Its value is the version 1 (two
+ * bytes), CBOR, and a CRC-32C of the key and all before it.
+ */
+import { recordError } from "./record-error.ts";
+import { decodeValue, encodeValue } from "./values.ts";
+
+export const MARKS_KEY: Uint8Array = Uint8Array.of(0x15, 0x09, 0x15, 0x04);
+const VERSION = 1;
+/** Milliseconds within which a second death puts what was at work under suspicion. */
+const SUSPICIOUS_MS = 600_000;
+/** So often a suspect has to have been alone with a death. */
+const MOST_DEATHS = 3;
+
+export interface Marks {
+  /** The names of the attempts at work. */
+  readonly working: Set<string>;
+  /** How often each suspect was the only one at work when the process died. */
+  readonly suspects: Map<string, number>;
+  /** When the process died with attempts at work, in milliseconds since the epoch: those of the last ten minutes. */
+  deaths: number[];
+}
+
+export function noMarks(): Marks {
+  return { working: new Set(), suspects: new Map(), deaths: [] };
+}
+
+/** What marks say that are found at a start: the process that wrote them died, if anything was at work. */
+export function afterDeath({ working, suspects, deaths }: Marks, now: number): Marks {
+  if (working.size === 0) return { working: new Set(), suspects, deaths };
+  const counted = new Map(suspects);
+  const [suspect, ...others] = [...working].filter((name) => suspects.has(name));
+  if (suspect !== undefined && others.length === 0) counted.set(suspect, (counted.get(suspect) ?? 0) + 1);
+  const recent = [...deaths.filter((at) => now - at <= SUSPICIOUS_MS), now];
+  if (recent.length > 1) for (const name of working) counted.set(name, counted.get(name) ?? 0);
+  return { working: new Set(), suspects: counted, deaths: recent };
+}
+
+export function isQuarantined(marks: Marks, name: string): boolean {
+  return (marks.suspects.get(name) ?? 0) >= MOST_DEATHS;
+}
+
+export function encodeMarks({ working, suspects, deaths }: Marks): Uint8Array {
+  const content = encodeValue({ working: [...working], suspects: [...suspects], deaths });
+  const value = new Uint8Array(2 + content.length + 4);
+  const view = new DataView(value.buffer);
+  view.setUint16(0, VERSION, true);
+  value.set(content, 2);
+  view.setUint32(2 + content.length, checksum(value.subarray(0, -4)), true);
+  return value;
+}
+
+/** Throws `record_newer` or `record_corrupt`, with the key and the offset. */
+export function decodeMarks(value: Uint8Array): Marks {
+  const end = value.length - 4;
+  if (end < 2) throw recordError("record_corrupt", "found no version and checksum", 0, MARKS_KEY);
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const version = view.getUint16(0, true);
+  if (version > VERSION)
+    throw recordError("record_newer", `found version ${version}, expected row version 1`, 0, MARKS_KEY);
+  if (view.getUint32(end, true) !== checksum(value.subarray(0, end)))
+    throw recordError("record_corrupt", "found a row whose checksum does not match its bytes and key", end, MARKS_KEY);
+  const content = decodeValue(value.subarray(2, end)) as Stored;
+  return { working: new Set(content.working), suspects: new Map(content.suspects), deaths: content.deaths };
+}
+
+interface Stored {
+  readonly working: string[];
+  readonly suspects: [string, number][];
+  readonly deaths: number[];
+}
+
+function checksum(value: Uint8Array): number {
+  return (crc32c(value, crc32c(MARKS_KEY, 0xffff_ffff)) ^ 0xffff_ffff) >>> 0;
+}
+
+/** Castagnoli's, bit by bit: rows of marks are short. */
+function crc32c(bytes: Uint8Array, seed: number): number {
+  let crc = seed;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1;
+  }
+  return crc;
+}
