@@ -8,7 +8,7 @@ import type { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
-import type { CallKey } from "../runtime/call.ts";
+import { type CallKey, ofAction } from "../runtime/call.ts";
 import { packed } from "../runtime/reply.ts";
 import { watched } from "../stall.ts";
 import type { ActionContext, Types } from "../types.ts";
@@ -218,7 +218,7 @@ export class Calls {
     if (call.action?.called !== undefined)
       call.resolve(answer !== undefined && "failure" in answer ? answer.failure : undefined);
     else if (answer === undefined) call.resolve(undefined);
-    else if ("failure" in answer) call.reject(toError(answer.failure));
+    else if ("failure" in answer) call.reject(ofAction(toError(answer.failure)));
     else call.resolve(answer.bytes === undefined ? undefined : decode(answer.bytes));
   }
 

@@ -109,6 +109,18 @@ export function ownedElsewhere(error: PawlError): PawlError {
   return error;
 }
 
+/** What actions have thrown: whatever it looks like, it is their answer, and not trouble of this process. */
+const thrown = new WeakSet<Error>();
+
+export function ofAction(error: Error): Error {
+  thrown.add(error);
+  return error;
+}
+
+export function isOfAction(error: unknown): boolean {
+  return error instanceof Error && thrown.has(error);
+}
+
 export function isOwnedElsewhere(error: unknown): boolean {
   return error instanceof Error && owned.has(error);
 }

@@ -16,7 +16,7 @@ import * as say from "../messages.ts";
 import type { Pump } from "../pump.ts";
 import { decode, encode } from "../values/index.ts";
 import type { RunOutcome, StoreProblem } from "../wire.ts";
-import { type ActorCall, callTimeout, isOwnedElsewhere } from "./call.ts";
+import { type ActorCall, callTimeout, isOfAction, isOwnedElsewhere } from "./call.ts";
 import { packed, packedValue, unpacked } from "./reply.ts";
 
 /** How long it is believed that another process owns an actor. */
@@ -212,6 +212,7 @@ async function replyOf(actor: LoadedActor, id: string, call: ActorCall): Promise
 
 /** Whether an error is about this process, its store or what it owns, and not about the call. */
 function isPassing(error: unknown): boolean {
+  if (isOfAction(error)) return false;
   if (isOwnedElsewhere(error)) return true;
   const passing = ["store_unavailable", "runtime_closed", "fenced", "conflict"];
   return error instanceof PawlError && (passing.includes(error.code) || error.outcome === "unknown");

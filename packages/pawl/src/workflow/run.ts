@@ -353,7 +353,7 @@ export class Run {
   beginAttempt(op: number, operation: StepOperation): void {
     const attempt = this.#attemptAt(op, operation, 1);
     callUser(
-      () => operation.body(this.owner.dialect.attempt(attempt)),
+      () => watched(attempt, "step", operation.name, () => operation.body(this.owner.dialect.attempt(attempt))),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );

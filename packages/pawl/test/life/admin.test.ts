@@ -155,6 +155,7 @@ test("npx pawl looks into a store beside the process that has it, and changes it
   expect(pawl("retry", "hopeless", "h", ...store).status).toBe(0);
   const next = world.open(actors);
   expect((await rejection(next.get(order, "o 1").result())).code).toBe("cancelled");
+  expect((await rejection(next.get(hopeless, "h").result())).code, "it was tried again").toBe("workflow_failed");
   expect((await next.admin.show("hopeless", "h")).history[0]?.attempts).toBeGreaterThan(0);
 }, 60_000);
 

@@ -83,6 +83,7 @@ test("a message wakes an actor that sleeps, and it goes on from its wait", async
   await runtime.get(writer, "w").actions.write("a", "from an actor");
   await world.pass(10);
   await runtime.get(clerk, "a").send("note", "from outside");
+  await world.pass(10);
   expect(await runtime.get(clerk, "a").actions.notes()).toEqual(["from an actor", "from outside"]);
 });
 
