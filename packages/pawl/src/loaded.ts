@@ -409,9 +409,12 @@ export class LoadedActor implements PumpedActor, RunOwner {
   // What the engine says.
 
   opened(facts: Facts): void {
+    const opened = this.#opened;
     const arrived = () => {
+      // What it began with may have been lost meanwhile: then it is there when it has been read back.
+      if (this.#opened !== opened) return;
       this.#presence.arrive(this.pump.turnedAt);
-      this.#opened.resolve();
+      opened.resolve();
     };
     this.#begin(facts).then(arrived, (error: unknown) => this.#giveUp(error));
   }
@@ -440,8 +443,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     );
     this.#problem = problem;
     this.#presence.leave();
+    const before = this.#opened;
     this.#opened = deferred();
-    this.#opened.promise.catch(ignored);
+    // Who waited for it already goes on waiting.
+    this.#opened.promise.then(before.resolve, before.reject);
     const error = say.lost(this.name, problem);
     this.#stopRun(error);
     this.#calls.failUnsubmitted(error);

@@ -117,7 +117,7 @@ fn a_record_that_is_not_one_is_refused_with_what_was_found_and_where() {
         refused("01000269640100000000000000ff"),
         "found byte 0xff, expected 0 or 1 before an optional, at offset 13"
     );
-    assert_eq!(refused("010002696401000000000009"), "found tag 9, expected an entry kind (0 to 8), at offset 11");
+    assert_eq!(refused("010002696401000000000009"), "found tag 9, expected an entry kind (0 to 8, 52), at offset 11");
     assert_eq!(refused("01000269640102"), "found 1 bytes, expected 5 for the segments of a location, at offset 5");
     assert_eq!(
         refused("0100026964010200000000000000"),
