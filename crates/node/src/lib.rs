@@ -9,10 +9,6 @@ mod wire;
 
 use napi_derive::napi;
 
-/// Rust's own: what Node, V8 and SQLite allocate is not touched.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The version of the boundary. The loader refuses a binary whose number differs from its own; it rises with every
 /// change of an exported function or of a transfer record's bytes.
 pub const ABI: u32 = 1;
