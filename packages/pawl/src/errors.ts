@@ -18,10 +18,15 @@ const BRAND = "pawl.error";
  * where, and what to do. `instanceof` works across copies and bundles of the package.
  */
 export class PawlError extends Error {
+  /** What `instanceof` goes by. */
   static readonly brand: symbol = Symbol.for(BRAND);
+  /** Stable: compare this. */
   readonly code: string;
+  /** Whether the same call may succeed later. */
   readonly retryable: boolean;
+  /** Whether nothing has happened, or nobody knows. */
   readonly outcome: "no" | "unknown";
+  /** The parts of the message, for programs. */
   readonly data: unknown;
 
   constructor(code: string, message: string, options?: PawlErrorOptions) {
@@ -40,6 +45,7 @@ export class PawlError extends Error {
 
 /** Your own error: reaches a caller unchanged, with its code and data. */
 export class AppError extends PawlError {
+  /** What `instanceof` goes by. */
   static override readonly brand: symbol = Symbol.for(`${BRAND}.app`);
 
   constructor(code: string, message: string, data?: unknown) {
@@ -49,6 +55,7 @@ export class AppError extends PawlError {
 
 /** Thrown in a step: trying again is useless. */
 export class CriticalError extends PawlError {
+  /** What `instanceof` goes by. */
   static override readonly brand: symbol = Symbol.for(`${BRAND}.critical`);
   /** The code of its instances. */
   protected static readonly word: string = "critical";
@@ -60,13 +67,16 @@ export class CriticalError extends PawlError {
 
 /** Thrown anywhere in a workflow: undo what it did, and fail. */
 export class RollbackError extends CriticalError {
+  /** What `instanceof` goes by. */
   static override readonly brand: symbol = Symbol.for(`${BRAND}.rollback`);
   protected static override readonly word: string = "rollback";
 }
 
 /** Thrown in a step: try again, but not before then. It uses up an attempt like any failure. */
 export class RetryAfterError extends PawlError {
+  /** What `instanceof` goes by. */
   static override readonly brand: symbol = Symbol.for(`${BRAND}.retry_after`);
+  /** How long from now, or when. */
   readonly after: Duration | Date;
 
   /** `after`: how long from now, or when. */

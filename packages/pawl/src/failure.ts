@@ -29,10 +29,15 @@ export interface FailureRecord {
 
 /** A failure as users see it in events, results of `tryStep`, and `data`. */
 export interface Failure {
+  /** Of its class. */
   name: string;
+  /** Its message. */
   message: string;
+  /** Of one of Pawl's errors, or an error that has a `code`. */
   code?: string;
+  /** What the error carried. */
   data?: unknown;
+  /** Where it was thrown, if that is known. */
   stack?: string;
 }
 

@@ -29,12 +29,15 @@ export interface Standing {
 
 /** One row of the history. */
 export interface EntryRecord {
+  /** Unique; what `admin.replay` and `admin.stateAt` take. */
   readonly id: string;
   /** The names on the way to it, joined by `/`; an iteration is `#3`. */
   readonly path: string;
+  /** As `ctx.removed` names it. */
   readonly kind: string;
   /** `pending`, `running`, `completed`, `failed` (to be tried again), `exhausted` or `interrupted`. */
   readonly status: string;
+  /** How many there were. */
   readonly attempts: number;
   /** When it was made, in milliseconds since the epoch; `undefined` where none is kept. */
   readonly at: number | undefined;
@@ -52,9 +55,13 @@ export interface EntryRecord {
 
 /** A message that nobody has taken yet. */
 export interface MessageRecord {
+  /** Unique in the inbox. */
   readonly id: string;
+  /** As declared in `messages`. */
   readonly name: string;
+  /** What was sent. */
   readonly body: unknown;
+  /** Milliseconds since the epoch. */
   readonly sentAt: number;
   /** Of one that no handler could be made to take: why. It is set aside until somebody says `retry`. */
   readonly undeliverable?: Failure;

@@ -2,9 +2,13 @@
 
 /** What Pawl and user code log with; pino fits. The object first, then the words. */
 export interface Logger {
+  /** What helps to follow a run. */
   debug(o: object, m: string): void;
+  /** What happens now and then. */
   info(o: object, m: string): void;
+  /** What went wrong and goes on. */
   warn(o: object, m: string): void;
+  /** What somebody has to look at. */
   error(o: object, m: string): void;
 }
 

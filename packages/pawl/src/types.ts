@@ -7,20 +7,33 @@ import type { RAW_STATE } from "./symbols.ts";
 
 /** What an actor's contexts depend on. Never on its actions or output, so that helpers in other files can be typed. */
 export interface Types {
+  /** What the workflow and the first state are given. */
   input: unknown;
+  /** What a creator gives. */
   given: unknown;
+  /** Its state. */
   state: unknown;
+  /** What is made at each load. */
   vars: unknown;
+  /** Its messages, by name. */
   messages: object;
+  /** Its events, by name. */
   events: object;
 }
 
+/** A {@link Types} of its parts: what `actor()` infers. */
 export interface Bag<I, G, S, V, M, E = {}> extends Types {
+  /** What the workflow and the first state are given. */
   input: I;
+  /** What a creator gives. */
   given: G;
+  /** Its state. */
   state: S;
+  /** What is made at each load. */
   vars: V;
+  /** Its messages, by name. */
   messages: M & object;
+  /** Its events, by name. */
   events: E & object;
 }
 
@@ -34,16 +47,22 @@ export declare const TYPES: unique symbol;
 
 /** An actor's definition, as `actor()` returns it. */
 export interface Actor<out N extends string = string, out T extends Types = Types, out A = unknown, out O = unknown> {
+  /** The type under which actors of this definition are stored. */
   readonly name: N;
   readonly [TYPES]: { bag: T; actions: A; output: O };
 }
 
+/** The names of messages, events or actions. */
 export type Names<X> = keyof X & string;
+/** An actor's types. */
 export type TypesOf<D extends Actor> = D[typeof TYPES]["bag"];
+/** What an actor's workflow returns. */
 export type OutputOf<D extends Actor> = D[typeof TYPES]["output"];
 /** A message that is answered: what `ask()` makes. */
 export interface Ask<In = unknown, Out = unknown, R = unknown> {
+  /** What is asked. */
   readonly body: Schema<In, Out>;
+  /** What it is answered with. */
   readonly reply: Schema<unknown, R>;
 }
 
@@ -61,6 +80,7 @@ export type Asks<D extends Actor, M = TypesOf<D>["messages"]> = {
 
 /** An event that leaves at once, also from attempts that fail: what `live()` makes. */
 export interface Live<In = unknown, Out = In> extends Schema<In, Out> {
+  /** Marks the event. */
   readonly live: true;
 }
 
@@ -72,6 +92,7 @@ export interface EventMeta {
   readonly at: number;
   /** Of a live event: the step, if it was one, and the attempt, from 1. */
   readonly step?: string;
+  /** Of a `live` event: the attempt that said it, from 1. */
   readonly attempt?: number;
 }
 
@@ -104,8 +125,11 @@ export interface StepPolicy {
   retryOnTimeout?: boolean;
 }
 
+/** A step, and how it is tried. */
 export interface StepOptions<T extends Types, R> extends StepPolicy {
+  /** Unique in its scope. */
   name: string;
+  /** The body. */
   run: (c: AttemptContext<T>) => R | Promise<R>;
   /** Whether its result may be used before it is durable: it becomes so with the next entry. Default: false. */
   ephemeral?: boolean;
@@ -133,14 +157,17 @@ export interface RollbackContext<T extends Types> extends AttemptContext<T> {
 
 /** A failure, as `onError` hears of it. */
 export interface ErrorEvent {
+  /** What has failed. */
   kind: "step" | "receive" | "rollback" | "workflow";
   /** The step's or message's name; for the workflow, the actor's type. */
   name: string;
   /** From 1. */
   attempt: number;
+  /** Whether there will be another attempt. */
   willRetry: boolean;
   /** Milliseconds since the epoch. */
   retryAt?: number;
+  /** What was thrown. */
   error: Failure;
 }
 
@@ -149,22 +176,27 @@ export type Tried<R> = { ok: true; value: R } | { ok: false; failure: Failed };
 
 /** Whose failure it was. `error`: of code that is part of no entry. */
 export interface Failed {
+  /** What has failed, or why a step is not tried again. */
   kind: "critical" | "timeout" | "exhausted" | "rollback" | "join" | "race" | "map" | "child" | "ask" | "error";
   /** The step's, join's, race's, map's, child's or ask's name. */
   name: string;
   /** Of a step; 0 for what has none. */
   attempts: number;
+  /** What it failed with. */
   error: Failure;
 }
 
 /** One attempt: of a step, an action, or the failure hook. All that it does commits together, or none of it. */
 export interface AttemptContext<T extends Types> {
+  /** The actor's type. */
   readonly type: string;
+  /** The actor's key. */
   readonly key: string;
   /** From 1. */
   readonly attempt: number;
   /** Aborted when the attempt is given up: timed out, or its actor is evicted. */
   readonly abortSignal: AbortSignal;
+  /** Names the actor, the entry and the attempt in each line. */
   readonly log: Logger;
   /** 32 hex digits, the same for every attempt of this step or call: pass it to the outside, so that an effect happens once. */
   readonly idempotencyKey: string;
@@ -199,7 +231,9 @@ export interface Sender<T extends Types> {
 
 /** Another actor, as an attempt sees it. */
 export interface Ref<D extends Actor> extends Sender<TypesOf<D>> {
+  /** The actor's type. */
   readonly type: string;
+  /** The actor's key. */
   readonly key: string;
   /**
    * Its actions: not part of the attempt, but called at once, each a transaction of its own. The same call of a later attempt at
@@ -222,12 +256,14 @@ export type Message<T extends Types, K extends keyof T["messages"]> = {
 
 type TimedOut<W> = W extends { timeout: Duration } ? undefined : never;
 
+/** How a loop goes on: with the next round's state, or not, with a value. */
 export type LoopNext<L, R> =
   | { readonly continue: true; readonly state: L }
   | { readonly break: true; readonly value: R };
 
 /** The branches of a join or a race, by name. */
 export type Branches<T extends Types> = Record<string, (ctx: WorkflowContext<T>) => Promise<unknown>>;
+/** What `map` and `mapSettled` run for an item, on a context of its own. */
 export type Each<T extends Types, X, R> = (ctx: WorkflowContext<T>, item: X, index: number) => Promise<R>;
 /** What `removed` can name. */
 export type EntryKind =
@@ -246,9 +282,13 @@ export type EntryKind =
 
 /** A message that another actor is asked. */
 export interface Question<D extends Actor, K extends Asks<D>> {
+  /** The type of whom is asked. */
   actor: D;
+  /** The key of whom is asked. */
   key: string;
+  /** One that is answered. */
   message: K;
+  /** What is asked. */
   body: BodyIn<TypesOf<D>["messages"][K]>;
   /** How long to wait for the answer. Default: for ever. */
   timeout?: Duration;
@@ -259,7 +299,9 @@ export interface Question<D extends Actor, K extends Asks<D>> {
  * callback is given a context of its own.
  */
 export interface WorkflowContext<T extends Types> {
+  /** The actor's type. */
   readonly type: string;
+  /** The actor's key. */
   readonly key: string;
   /** Aborted when the actor is evicted, the run cancelled, or this branch has lost. */
   readonly abortSignal: AbortSignal;
@@ -308,6 +350,7 @@ export interface WorkflowContext<T extends Types> {
   ): Promise<Tried<R>[]>;
   /** Waits, across restarts. */
   sleep(name: string, duration: Duration): Promise<void>;
+  /** Waits until a time, across restarts. */
   sleepUntil(name: string, time: Time): Promise<void>;
   /**
    * Makes another actor and waits for the output of its workflow. One that exists already is waited for as it is. Rejects with
@@ -320,6 +363,7 @@ export interface WorkflowContext<T extends Types> {
     name: string,
     to: Question<D, K>,
   ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
+  /** Messages to this actor. */
   readonly queue: Queue<T>;
   /** `return ctx.rollback(output)`: undoes everything, newest first, and completes with `output`. Nothing runs after it. */
   rollback<R>(output: R): Promise<R>;
@@ -329,15 +373,19 @@ export interface WorkflowContext<T extends Types> {
   removed(name: string, kind: EntryKind): Promise<void>;
 }
 
+/** A loop with state. */
 export interface LoopOptions<T extends Types, L, R> {
+  /** Unique in its scope. */
   name: string;
   /** What the first iteration is called with. */
   state: L;
   /** How many past iterations stay in the history. Default: 20. */
   keep?: number;
+  /** One round, on a context of its own. */
   run: (ctx: WorkflowContext<T>, state: L) => Promise<LoopNext<L, R>>;
 }
 
+/** A workflow's inbox. */
 export interface Queue<T extends Types> {
   /** The next message `name`, or `undefined` when `timeout` has passed. The wait is named after it. */
   next<K extends Names<T["messages"]>, const W extends { timeout?: Duration } = Record<never, never>>(

@@ -4,6 +4,7 @@ import type { Logger } from "../log.ts";
 import type { Peers } from "../peers.ts";
 import type { Pump } from "../pump.ts";
 
+/** The sizes that are refused above. */
 export interface Limits {
   /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
   readonly valueBytes: number;

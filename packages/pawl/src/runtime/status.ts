@@ -22,12 +22,17 @@ export type Wait =
   | { readonly kind: "step"; readonly step: string; readonly since: number | undefined }
   | { readonly kind: "retry"; readonly step: string; readonly attempt: number; readonly error: Failure };
 
+/** An actor in a few words. */
 export interface Status {
+  /** The actor's type. */
   readonly type: string;
+  /** The actor's key. */
   readonly key: string;
+  /** How far its workflow has come. */
   readonly state: RunState;
   /** When it last changed, or was sent something. */
   readonly since: number;
+  /** What its workflow waits for. */
   readonly waitingFor: readonly Wait[];
   /** What ended it, or what failed last of what is tried again. */
   readonly error?: Failure;

@@ -20,7 +20,9 @@ import type {
 import type { Events } from "./events.ts";
 import type { RunState, Status } from "./status.ts";
 
+/** What a runtime is made of. */
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
+  /** The definitions that it knows. One of each name. */
   actors: A;
   /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
   store: string;
@@ -42,7 +44,9 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
    * Default: 60 s.
    */
   stallLimit?: Duration;
+  /** Sizes above which values are refused. */
   limits?: Partial<Limits>;
+  /** How long, and how much, is kept of what is over. */
   retention?: Partial<Retention>;
 }
 
@@ -56,12 +60,15 @@ export interface Retention {
   readonly keys: Duration;
 }
 
+/** How long somebody waits. */
 export interface WaitOptions {
   /** How long to wait for an answer. Default: 30 s for calls, for ever for results. */
   timeout?: Duration;
+  /** Gives up the wait, not what is waited for. */
   signal?: AbortSignal;
 }
 
+/** How a call is made. */
 export interface CallOptions extends WaitOptions {
   /**
    * Text of 1 to 512 bytes that names the call: another one under it is the same call, does nothing, and gets the same reply.
@@ -72,10 +79,12 @@ export interface CallOptions extends WaitOptions {
 
 /** What makes an actor reachable. `get` does no IO and creates nothing. */
 export interface Client<A extends readonly Actor[]> {
+  /** One actor, by definition or type, and key. Nothing is asked of the store. */
   get<D extends A[number]>(actor: D, key: string): Handle<D>;
   get<N extends A[number]["name"]>(name: N, key: string): Handle<Extract<A[number], { name: N }>>;
 }
 
+/** Actors on a store, in this process. */
 export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends Client<A>, AsyncDisposable {
   /** Makes an actor; resolves when it is durable. One that exists is kept as it is, unless `ifExists` is `"throw"`. */
   create<D extends A[number]>(
@@ -87,6 +96,7 @@ export interface Runtime<A extends readonly Actor[] = readonly Actor[]> extends 
   start(): Promise<void>;
   /** Lets running bodies end, writes what is queued, releases the store. */
   close(options?: { grace?: Duration }): Promise<void>;
+  /** What operators do. */
   readonly admin: Admin;
 }
 
@@ -98,6 +108,7 @@ export interface Admin {
   show(type: string, key: string): Promise<Shown>;
   /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
   retry(type: string, key: string): Promise<void>;
+  /** As `handle.cancel()`: ends the workflow between two commits, and undoes what it did. */
   cancel(type: string, key: string): Promise<void>;
   /**
    * Goes back to before a step (in a loop: to before the loop), and on from there. Resolves to what is taken away. Earlier
@@ -113,6 +124,7 @@ export interface Admin {
   backup(file: string): Promise<void>;
 }
 
+/** Where a replay goes back to, and what becomes of the state. */
 export interface ReplayOptions {
   /** The id of a step, as `show` lists it. */
   readonly entry: string;
@@ -130,9 +142,11 @@ export interface ReplayOptions {
 
 /** Which actors are listed: those that are all of it. */
 export interface ListFilter {
+  /** Of that type alone. */
   readonly type?: string;
   /** What the key begins with. */
   readonly prefix?: string;
+  /** How far their workflow has come. */
   readonly state?: RunState;
   /** The name of a message, timer or step. */
   readonly waitingFor?: string;
@@ -144,15 +158,21 @@ export interface ListFilter {
   readonly after?: string;
 }
 
+/** All that is recorded of an actor. */
 export interface Shown extends Status {
+  /** The entries of its workflow. */
   readonly history: readonly EntryRecord[];
+  /** A plain copy of its state. */
   readonly actorState: unknown;
+  /** Messages that it has not taken. */
   readonly inbox: readonly MessageRecord[];
 }
 
 /** One actor, from outside. */
 export interface Handle<D extends Actor> {
+  /** The actor's type. */
   readonly type: string;
+  /** The actor's key. */
   readonly key: string;
   /** Each call is a transaction; its reply leaves when all that it changed is durable. */
   readonly actions: Calls<D>;

@@ -4,6 +4,7 @@ import type { EntryRecord, MessageRecord } from "../inspection.ts";
 
 /** One row of a run's history, in the order in which the rows were made. */
 export interface HistoryEntry {
+  /** Unique. */
   readonly id: string;
   /** The names on the way to it, joined by `/`; a round of a loop is `#3`. A wait for messages has rows `NAME:count`, `NAME:0`. */
   readonly path: string;
@@ -23,8 +24,11 @@ export interface HistoryEntry {
 
 /** A message that nobody has taken yet. */
 export interface InboxEntry {
+  /** Unique in the inbox. */
   readonly id: string;
+  /** As declared in `messages`. */
   readonly name: string;
+  /** What was sent. */
   readonly body: unknown;
   /** Milliseconds since the epoch. */
   readonly sentAt: number;

@@ -1,9 +1,13 @@
 /** The log of a test runtime: kept, not shown. */
 import type { Logger } from "../log.ts";
 
+/** A line that would have been logged. */
 export interface LogLine {
+  /** Which method was called. */
   readonly level: keyof Logger;
+  /** What was logged beside the message. */
   readonly fields: object;
+  /** The text. */
   readonly message: string;
 }
 

@@ -6,7 +6,9 @@ import { badArgument, shown } from "../messages.ts";
 import type { Body } from "../seam.ts";
 import type { Actor, AttemptContext, TypesOf } from "../types.ts";
 
+/** What a runtime for tests is made of. */
 export interface TestOptions<A extends readonly Actor[] = readonly Actor[]> {
+  /** The definitions that it knows. */
   actors: A;
   /** What the ids of history entries are drawn from. Idempotency keys belong to the store, which is a new one. Default: 1. */
   seed?: number;
