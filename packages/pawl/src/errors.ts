@@ -86,6 +86,12 @@ export class RetryAfterError extends PawlError {
   }
 }
 
+/** An error that is made where it is delivered: the place of that says nothing, and is another one on a replay. */
+export function withoutFrames(error: PawlError): PawlError {
+  define(error, "stack", `PawlError [${error.code}]: ${error.message}`);
+  return error;
+}
+
 /** By the name under which each is recorded, a derived class before its base. Not `type.name`: bundlers change that. */
 type ClassName = "RollbackError" | "CriticalError" | "RetryAfterError" | "AppError" | "PawlError";
 const CLASSES: Readonly<

@@ -333,6 +333,8 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     if (!call.rebuild || this.run === undefined) {
       this.run?.drop(undefined);
       this.run = new Run(this);
+      // A guarded body begins when its mark is written, which the engine asks for.
+      if (this.#guard !== undefined) this.run.askFirst();
     }
     const stored = call.input;
     const input = stored === undefined ? undefined : inRow(inputKey(), () => decodeValue(stored));

@@ -3,7 +3,7 @@
 import { isShortText } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
 import { milliseconds } from "../duration.ts";
-import { PawlError, RetryAfterError } from "../errors.ts";
+import { PawlError, RetryAfterError, withoutFrames } from "../errors.ts";
 import { type FailureRecord, partOf, toBranchRecord, toError, toFailure, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
 import type { Failed } from "../types.ts";
@@ -59,21 +59,23 @@ export class PawlDialect implements Dialect {
     if (terminal === "critical" || terminal === "rollback") return error;
     const data = { step, attempts, error: toFailure(failure) };
     if (terminal === "timeout")
-      return new PawlError(
-        "step_timeout",
-        `step "${step}" of ${actor} has timed out, and is not tried again: ${failure.message}`,
-        { data },
+      return withoutFrames(
+        new PawlError(
+          "step_timeout",
+          `step "${step}" of ${actor} has timed out, and is not tried again: ${failure.message}`,
+          { data },
+        ),
       );
     const times = `${attempts} ${attempts === 1 ? "time" : "times"}`;
     const message = `step "${step}" of ${actor} has failed ${times}, and is not tried again: ${failure.message}`;
-    return new PawlError("step_exhausted", message, { cause: error, data });
+    return withoutFrames(new PawlError("step_exhausted", message, { cause: error, data }));
   }
 
   callError(kind: "child" | "ask", to: string, failure: FailureRecord, actor: string): Error {
     const error = toError(failure);
     return kind === "ask"
       ? error
-      : say.childFailed(to, actor, failure.message, { child: to, error: toFailure(failure) }, error);
+      : withoutFrames(say.childFailed(to, actor, failure.message, { child: to, error: toFailure(failure) }, error));
   }
 
   toRecord(error: unknown, kind?: "critical"): FailureRecord {
@@ -228,8 +230,7 @@ function forkFailed(
   const [first] = failures.values();
   const because = first === undefined ? "" : `: ${first.message}`;
   const cause = first === undefined ? {} : { cause: toError(first) };
-  return new PawlError(code, `${operation.kind} "${operation.name}" has failed in ${shown}${because}`, {
-    data,
-    ...cause,
-  });
+  return withoutFrames(
+    new PawlError(code, `${operation.kind} "${operation.name}" has failed in ${shown}${because}`, { data, ...cause }),
+  );
 }
