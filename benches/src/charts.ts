@@ -3,7 +3,7 @@ import type { Section } from "./section.ts";
 
 const WIDTH = 720;
 const ROW = 28;
-const LEFT = 250;
+const LEFT = 300;
 const RIGHT = 90;
 
 /** One line of a growth chart: what one thing costs at sizes from small to large. */
