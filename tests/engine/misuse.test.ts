@@ -1,5 +1,6 @@
 /** Misuse, and rows that cannot be read: each with its exact error (engine behaviour 1.5, 3.1), on both engines where both have it. */
 import { expect, test } from "vitest";
+import { pawl } from "./engines.ts";
 import { Case, type Ctx, forEachEngine, gate, rejection } from "./harness.ts";
 
 const IN_PROGRESS =
@@ -206,4 +207,32 @@ forEachEngine("branches that the code has no more, or has new", (engine) => {
     const error = await rejection(the.run(forked(kind, ["a", "b", "c"])));
     expect([error.name, error.message]).toEqual(["HistoryDivergedError", `Expected ${kind} branch "c" in "f"`]);
   });
+});
+
+test("pawl: what is no value is refused where it is given, and no other run of the thread notices", async () => {
+  const wrong: Readonly<Record<string, (ctx: Ctx) => Promise<unknown>>> = {
+    "a branch's name": (ctx) => ctx.race("r", [{ name: 5 as never, run: async () => 1 }]),
+    "a message's name": (ctx) => ctx.queue.nextBatch("w", { names: [5 as never] }),
+    "a message's name that is nothing": (ctx) => ctx.queue.nextBatch("w", { names: [null as never] }),
+    "a list of names": (ctx) => ctx.queue.nextBatch("w", { names: 5 as never }),
+    "a backoff": (ctx) => ctx.step({ name: "s", retryBackoffBase: 5n as never, run: async () => 1 }),
+    "a number of retries": (ctx) => ctx.step({ name: "s", maxRetries: Symbol("m") as never, run: async () => 1 }),
+    "a kind that is no text": (ctx) => ctx.removed("n", 5 as never),
+    "a duration": (ctx) => ctx.sleep("n", "5" as never),
+    branches: (ctx) => ctx.join("j", null as never),
+    "a name": (ctx) => ctx.sleep(undefined as never, 5),
+  };
+  for (const [what, misuse] of Object.entries(wrong)) {
+    const outcome = await rejection(new Case(pawl).run(misuse)).then(
+      () => "refused",
+      (error: unknown) => String(error),
+    );
+    expect([what, outcome]).toEqual([what, "refused"]);
+    expect(await new Case(pawl).finish(async (ctx) => ctx.step("fine", async () => 1))).toBe(1);
+  }
+  const counts = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1.5, 2 ** 40];
+  for (const count of counts) {
+    const waiting = new Case(pawl).run(async (ctx) => ctx.queue.nextBatch("w", { count, timeout: 0 }));
+    expect(await waiting).toMatchObject({ state: "completed", output: [] });
+  }
 });
