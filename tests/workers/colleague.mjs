@@ -35,7 +35,7 @@ const desk = actor("desk", {
       c.state.notes.push(id);
       if (c.state.threads.at(-1) !== threadId) c.state.threads.push(threadId);
     },
-    question: (c, text) => `${text}, said thread ${threadId}`,
+    question: (_c, text) => `${text}, said thread ${threadId}`,
   },
 });
 
@@ -93,7 +93,9 @@ const verbs = {
   result: ({ on, key }) => runtime.get(actors[on], key).result(),
   listen: ({ key }) => {
     for (const event of ["noted", "typing"])
-      runtime.get(desk, key).on(event, (payload, meta) => parentPort.postMessage({ heard: { event, payload, seq: meta.seq } }));
+      runtime
+        .get(desk, key)
+        .on(event, (payload, meta) => parentPort.postMessage({ heard: { event, payload, seq: meta.seq } }));
   },
   list: async () => {
     const found = [];
@@ -101,7 +103,10 @@ const verbs = {
     return found;
   },
   close: () => runtime.close(),
-  throw: () => setImmediate(() => { throw new Error("on purpose"); }),
+  throw: () =>
+    setImmediate(() => {
+      throw new Error("on purpose");
+    }),
   exit: () => process.exit(7),
 };
 

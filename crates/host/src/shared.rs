@@ -139,10 +139,10 @@ impl Host {
                     self.give(now, receiver.name, message, turn);
                 }
             }
-            (_, News::Wanted(actor)) if *actor.namespace == *self.namespace => {
-                if self.table.handle(&actor.name).is_none() {
-                    turn.others.push(Output::Wake { name: actor.name.to_string() });
-                }
+            (_, News::Wanted(actor))
+                if *actor.namespace == *self.namespace && self.table.handle(&actor.name).is_none() =>
+            {
+                turn.others.push(Output::Wake { name: actor.name.to_string() });
             }
             (_, News::Left) => self.list(None),
             (_, News::Listened { actor, listens }) if *actor.namespace == *self.namespace => {

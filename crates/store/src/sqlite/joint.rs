@@ -67,7 +67,10 @@ fn followed(path: &Path) -> PathBuf {
     let there = path.ancestors().find_map(|part| Some((part, std::fs::canonicalize(part).ok()?)));
     let Some((part, real)) = there else { return path.to_owned() };
     // Joining an empty path would end in a slash.
-    path.strip_prefix(part).ok().filter(|rest| !rest.as_os_str().is_empty()).map_or(real.clone(), |rest| real.join(rest))
+    path.strip_prefix(part)
+        .ok()
+        .filter(|rest| !rest.as_os_str().is_empty())
+        .map_or(real.clone(), |rest| real.join(rest))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -175,8 +175,7 @@ impl Queue {
     }
 
     fn wait_while(&self, is_busy: impl Fn(&State) -> bool) {
-        let is_busy =
-            |state: &mut State| state.shut.is_none() && state.end != Some(End::Abandon) && is_busy(state);
+        let is_busy = |state: &mut State| state.shut.is_none() && state.end != Some(End::Abandon) && is_busy(state);
         drop(self.idle.wait_while(self.state(), is_busy).unwrap_or_else(PoisonError::into_inner));
     }
 

@@ -27,7 +27,12 @@ export class EventsElsewhere {
   tell(pump: Pump | undefined, name: string, { event, payload }: EventRecord, source: Source | undefined): void {
     if (this.#heard.size === 0 || pump === undefined || !this.#heard.has(name)) return;
     const { step, attempt } = source ?? {};
-    const packed = { event, payload, ...(step === undefined ? {} : { step }), ...(attempt === undefined ? {} : { attempt }) };
+    const packed = {
+      event,
+      payload,
+      ...(step === undefined ? {} : { step }),
+      ...(attempt === undefined ? {} : { attempt }),
+    };
     pump.input.event(name, encode(packed satisfies Packed, { maxBytes: ROOM }));
     pump.schedule();
   }
