@@ -270,6 +270,11 @@ function dispatchDealing(kind: number, reader: OutputReader, actor: ActorSink | 
     }
     case 56:
       return actor?.destroyed();
+    case 80: {
+      const [receipt, attempt, id] = [reader.number(), reader.number(), reader.text()];
+      const [name, spec, dueAt] = [reader.text(), reader.bytes(), reader.time()];
+      return actor?.tick({ receipt, attempt, id, name, spec, dueAt });
+    }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
   }

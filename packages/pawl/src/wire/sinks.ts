@@ -14,6 +14,7 @@ import type {
   ResolvedValue,
   RunOutcome,
   Terminal,
+  TickRecord,
   Told,
   Verdict,
 } from "./records.ts";
@@ -54,6 +55,7 @@ export interface ActorSink {
   receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void;
   /** Run the handler of a message. */
   receive(message: ReceiveRecord): void;
+  tick(tick: TickRecord): void;
   /** The handler has taken too long: its attempt is dead. */
   abortReceipt(receipt: number, attempt: number, timeout: number): void;
   /** What became of a message, and what its handler did, is durable. */
