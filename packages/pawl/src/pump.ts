@@ -51,6 +51,8 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
+  listened?(name: string, listens: boolean): void;
+  event?(name: string, body: Uint8Array): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -315,6 +317,15 @@ export class Pump implements EngineSink {
   outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
     this.#told += 1;
     this.#listener.outcome?.(...outcome);
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#listener.listened?.(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.event?.(name, body);
   }
 
   load(ticket: number, actor: string): void {

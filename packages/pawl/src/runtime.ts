@@ -15,6 +15,7 @@ import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
+import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -87,6 +88,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
+  readonly #eventsElsewhere: EventsElsewhere = new EventsElsewhere();
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
@@ -110,6 +112,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
+    this.events.changed = (name, listens) => this.#listen(name, listens);
     this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
@@ -323,7 +326,27 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
+  #listen(name: string, listens: boolean): void {
+    if (this.#opening?.done !== true || this.#hasClosed) return;
+    this.#pump?.input.listen(name, listens);
+    this.#pump?.schedule();
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#eventsElsewhere.note(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    const [record, source] = unpackedEvent(body);
+    this.#hear(name, record, source);
+  }
+
   emit(name: string, record: EventRecord, source: Source | undefined): void {
+    this.#eventsElsewhere.tell(this.#pump, name, record, source);
+    this.#hear(name, record, source);
+  }
+
+  #hear(name: string, record: EventRecord, source: Source | undefined): void {
     const failed = (error: unknown) =>
       this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
     this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
@@ -410,6 +433,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#opening.resolve();
     this.#pump?.release("wait");
     this.#pump?.input.resume();
+    for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
   }
 
