@@ -445,7 +445,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   lost(problem: StoreProblem): void {
     this.log.warn(
-      { actor: this.name, code: problem.code },
+      { actor: this.name, code: problem.code, because: problem.message },
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
