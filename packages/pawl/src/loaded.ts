@@ -719,7 +719,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       case "duplicate_name":
         return say.duplicateName(this.name, "entry", name);
       case "too_many_operations":
-        return say.tooManyOperations(this.name);
+        return say.tooManyOperations(this.name, this.limits.pendingOperations);
       case "not_completable":
         return say.notCompletable(this.name, name);
       default:

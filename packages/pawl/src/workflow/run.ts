@@ -70,8 +70,6 @@ type Encoded = Ran | { readonly error: unknown };
 
 /** What the engine has to be told of before the body begins: it may have to wait for its turn, or have to be undone once tried. */
 const ASKS = EXCLUSIVE | UNDO_ATTEMPTED;
-/** As many operations of a run as may be pending. */
-const MOST_OPERATIONS = 100_000;
 /** Rounds only begin by themselves while less than this waits to be told. */
 const MOST_UNTOLD_BYTES = 64 * 1024;
 
@@ -346,7 +344,7 @@ export class Run {
 
   /** Whether something new may begin before the engine says so. */
   get #mayBegin(): boolean {
-    return !this.#rebuilding && !this.#asksFirst && this.#operations.size <= MOST_OPERATIONS;
+    return !this.#rebuilding && !this.#asksFirst && this.#operations.size < this.owner.limits.pendingOperations;
   }
 
   /** Calls the body of a step that has begun, in the call: its caller's async context is that of the moment. */
