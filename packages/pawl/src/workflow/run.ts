@@ -252,8 +252,21 @@ export class Run {
     const begun = this.prepare();
     if (this.isOver) return begun;
     this.add(begun.op, operation({ resolve: begun.resolve, reject: begun.reject }));
-    write(begun.op);
+    this.#write(begun.op, () => write(begun.op));
     return begun;
+  }
+
+  /** Half a record would take every run of the thread down: of one that cannot be written, nothing is. */
+  #write(op: number, write: () => void): void {
+    const { out } = this.owner.pump.input;
+    const start = out.length;
+    try {
+      write();
+    } catch (error) {
+      out.length = start;
+      this.#operations.delete(op);
+      throw error;
+    }
   }
 
   /** The first half of `begin`, for what is frequent: an operation's number, and what settles it. 0: none starts any more. */
@@ -338,7 +351,16 @@ export class Run {
     if (isCertain) begun.fresh = operation;
     if (isCertain) pump.scheduleAfterMicrotasks();
     else pump.schedule();
-    pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    const { out } = pump.input;
+    const start = out.length;
+    try {
+      pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    } catch (error) {
+      // As `#write` does it, without a function: this is what workflows do most.
+      out.length = start;
+      this.#operations.delete(begun.op);
+      throw error;
+    }
     return begun;
   }
 
