@@ -679,6 +679,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#options.parked.add(this.key);
     this.log.error({ actor: this.name, code: error.code }, error.message);
     this.#waiters.failResults(error);
+    // Code of another version, in another process, may match: this one does not keep the actor from it.
+    if (this.#options.isShared) this.#presence.rest();
   }
 
   #whereabouts({ mismatch }: DivergenceRecord): Whereabouts {

@@ -11,13 +11,13 @@ import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
-import { adminIn } from "./runtime/admin.ts";
-import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
+import { adminIn, copied } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { checkLimits, checkOptions } from "./runtime/options.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
@@ -87,7 +87,6 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
-  readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
@@ -111,7 +110,6 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
     this.log = options.logger ?? consoleLogger;
-    this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
       this.#sweeper = new Sweeper({
@@ -225,9 +223,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   async seen(name: string): Promise<Inspection> {
+    const stored = readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
     const loaded = this.#loaded.get(name);
-    if (loaded !== undefined) return this.working(() => loaded.inspect());
-    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+    if (loaded === undefined) return stored;
+    try {
+      // What is in memory may be ahead of what is stored.
+      return { ...(await this.working(() => loaded.inspect())), stored: stored.stored };
+    } catch (error) {
+      if (isOwnedElsewhere(error)) return stored;
+      throw error;
+    }
+  }
+
+  copyTo(store: string): Promise<{ actors: number }> {
+    return this.working(() => copied(this.#pump?.engine.copyTo(this.#options.store, store)));
   }
 
   #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
@@ -356,7 +365,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       handle: this.#nextHandle++,
       log: this.log,
       limits: this.limits,
-      codeVersion: this.#codeVersion,
+      codeVersion: this.#options.codeVersion ?? "",
+      isShared: this.#options.store.startsWith("postgres"),
       peers: this,
       parked,
       file: fileOf(this.#options.store),
@@ -391,13 +401,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
+    const {
+      store,
+      namespace = "default",
+      codeVersion,
+      stallLimit,
+      retention: { deltas, deltaBytes } = {},
+    } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     return {
       url: store,
       namespace,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(codeVersion === undefined ? {} : { codeVersion }),
       ...(deltas === undefined ? {} : { deltas }),
       ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),

@@ -4,7 +4,7 @@
 //! `file` is one opening of the file under one epoch; `group` is one transaction in it; `rows` is its SQL, `past` what it
 //! does with snapshots; `lock` keeps
 //! other processes out; `trouble` says what an error of SQLite means; `reader` looks at a file
-//! that another process may have.
+//! that another process may have; `whole` is all of a file, for copies from one store to another.
 
 mod file;
 mod group;
@@ -14,6 +14,7 @@ mod queue;
 mod reader;
 mod rows;
 mod trouble;
+mod whole;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) struct Place {
 }
 
 pub(crate) use reader::{SqliteReader, copy};
+pub(crate) use whole::{EmptyFile, WholeFile};
 
 pub(crate) struct SqliteStore {
     queue: Arc<Queue>,

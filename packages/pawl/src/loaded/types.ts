@@ -21,7 +21,10 @@ export interface LoadedOptions {
   readonly handle: number;
   readonly log: Logger;
   readonly limits: Limits;
-  readonly codeVersion: number;
+  /** Empty: the code has no name. */
+  readonly codeVersion: string;
+  /** Whether other processes share the store. */
+  readonly isShared: boolean;
   readonly peers: Peers;
   /** The runs of its type that the runtime knows to be parked, by the keys of their actors. */
   readonly parked: Set<string>;
