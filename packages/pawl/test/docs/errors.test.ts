@@ -65,11 +65,13 @@ function run(...args: string[]): string {
 
 function codesOf(folder: string, extension: string, pattern: RegExp): string[] {
   const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" });
-  return files
-    // Codes are explained there, not made.
-    .filter((file) => file.endsWith(`.${extension}`) && !file.endsWith("codes.ts"))
-    .flatMap((file) => [...readFileSync(join(ROOT, folder, file), "utf8").matchAll(pattern)])
-    .map(([, code]) => code ?? "");
+  return (
+    files
+      // Codes are explained there, not made.
+      .filter((file) => file.endsWith(`.${extension}`) && !file.endsWith("codes.ts"))
+      .flatMap((file) => [...readFileSync(join(ROOT, folder, file), "utf8").matchAll(pattern)])
+      .map(([, code]) => code ?? "")
+  );
 }
 
 /** The words of the store's errors. */
