@@ -432,6 +432,7 @@ fn retention_of(options: &EngineOptions) -> Retention {
 
 fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dyn Store>, Option<Gauge>)> {
     let mut opening = OpenOptions::new(wake.clone());
+    opening.environment = Some(std::thread::current().id());
     if let Some(patience) = options.lock_patience {
         opening.lock_patience = Duration::from_millis(patience.max(0.0) as u64);
     }

@@ -51,6 +51,8 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
+  listened?(name: string, listens: boolean): void;
+  event?(name: string, body: Uint8Array): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -129,6 +131,11 @@ export class Pump implements EngineSink {
   /** The time of the newest turn. */
   get turnedAt(): number {
     return this.#turnedAt;
+  }
+
+  /** What the store has done since it was opened; none once it is closed. */
+  get counted(): { readonly commits: number; readonly transactions: number } | undefined {
+    return this.#closed ? undefined : this.#engine.stats();
   }
 
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
@@ -315,6 +322,15 @@ export class Pump implements EngineSink {
   outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
     this.#told += 1;
     this.#listener.outcome?.(...outcome);
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#listener.listened?.(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.event?.(name, body);
   }
 
   load(ticket: number, actor: string): void {

@@ -15,12 +15,15 @@ import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
+import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions } from "./runtime/options.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
+import { carrying } from "./telemetry/calls.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Actor } from "./types.ts";
 import type { Looked, RowRecord } from "./wire.ts";
 
@@ -87,6 +90,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
+  /** None: nothing was registered with OpenTelemetry when the runtime was made. */
+  readonly #telemetry: Telemetry | undefined = Telemetry.registered();
+  #unobserve: (() => void) | undefined;
+  readonly #eventsElsewhere: EventsElsewhere = new EventsElsewhere();
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
@@ -109,6 +116,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
+    this.events.changed = (name, listens) => this.#listen(name, listens);
     this.log = options.logger ?? consoleLogger;
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
@@ -265,6 +273,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   async #close(grace: number): Promise<void> {
+    this.#unobserve?.();
     this.#sweeper?.stop();
     const pump = this.#pump;
     if (pump === undefined) {
@@ -317,7 +326,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
   call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return this.#elsewhere.call(type, key, call);
+    const telemetry = this.#telemetry;
+    if (telemetry === undefined) return this.#elsewhere.call(type, key, call);
+    if (call.kind === "send" || call.kind === "ask") telemetry.sent(type, this.messagesWaiting(`${type}/${key}`));
+    return this.#elsewhere.call(type, key, carrying(telemetry, call));
   }
 
   called(name: string, id: string, body: Uint8Array): void {
@@ -332,7 +344,27 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
+  #listen(name: string, listens: boolean): void {
+    if (this.#opening?.done !== true || this.#hasClosed) return;
+    this.#pump?.input.listen(name, listens);
+    this.#pump?.schedule();
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#eventsElsewhere.note(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    const [record, source] = unpackedEvent(body);
+    this.#hear(name, record, source);
+  }
+
   emit(name: string, record: EventRecord, source: Source | undefined): void {
+    this.#eventsElsewhere.tell(this.#pump, name, record, source);
+    this.#hear(name, record, source);
+  }
+
+  #hear(name: string, record: EventRecord, source: Source | undefined): void {
     const failed = (error: unknown) =>
       this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
     this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
@@ -368,6 +400,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       codeVersion: this.#options.codeVersion ?? "",
       isShared: this.#options.store.startsWith("postgres"),
       peers: this,
+      telemetry: this.#telemetry,
       parked,
       file: fileOf(this.#options.store),
       forget: () => {
@@ -388,6 +421,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
         const { now = Date.now, after } = this.#hooks;
         this.#pump = new Pump(this.#engineOptions(), this, { now, wakes: after === undefined });
         this.#pump.hold("wait");
+        this.#unobserve = this.#telemetry?.observe(() => this.#pump?.counted);
       } catch (error) {
         const reason =
           error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
@@ -427,6 +461,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#opening.resolve();
     this.#pump?.release("wait");
     this.#pump?.input.resume();
+    for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
   }
 
