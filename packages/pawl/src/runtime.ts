@@ -19,6 +19,7 @@ import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions } from "./runtime/options.ts";
+import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
@@ -48,6 +49,7 @@ const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 const IDLE_MS = 30_000;
+const STALL_MS = 60_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -99,6 +101,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
   readonly #sweeper: Sweeper | undefined;
+  #stopWatching: (() => void) | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -265,6 +268,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   crash(): void {
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
@@ -275,6 +279,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   async #close(grace: number): Promise<void> {
     this.#unobserve?.();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -443,9 +448,13 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       retention: { deltas, deltaBytes } = {},
     } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
+    const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
       url: store,
       namespace,
+      inboxMessages,
+      pendingOperations,
+      stateBytes,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(codeVersion === undefined ? {} : { codeVersion }),
@@ -459,10 +468,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   ready(): void {
     if (this.#opening?.done !== false) return;
     this.#opening.resolve();
+    this.#watchForStalls();
     this.#pump?.release("wait");
     this.#pump?.input.resume();
     for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
+  }
+
+  /** A store with a lease has others who take over when the event loop is stuck. */
+  #watchForStalls(): void {
+    const { store, stallLimit } = this.#options;
+    if (!store.startsWith("postgres") || this.#pump?.isRealTime !== true) return;
+    const limit = stallLimit === undefined ? STALL_MS : milliseconds(stallLimit, "stallLimit");
+    const atWork = () => [...this.#loaded.values()].filter((it) => it.idleSince === undefined).map(({ name }) => name);
+    this.#stopWatching = watchForStalls({ limit, atWork, log: this.log });
   }
 
   storeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {

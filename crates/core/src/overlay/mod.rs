@@ -15,6 +15,7 @@ use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, Purpose, SELF};
 use crate::input::{Answer, CellWrites, Send, Time, Writes};
+use crate::limits::Limits;
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
@@ -82,6 +83,7 @@ pub struct Overlay {
     pub outputs: VecDeque<Output>,
     /// Whether an embedding host keeps the inbox: what is sent comes back through it.
     pub hosted: bool,
+    pub limits: Limits,
     cells: Vec<(String, Cell)>,
     state_version: u32,
     queued: u64,
@@ -108,6 +110,7 @@ impl Overlay {
             inbox: Inbox::default(),
             outputs: VecDeque::new(),
             hosted: false,
+            limits: Limits::default(),
             cells: Vec::new(),
             state_version: 0,
             queued: 0,
@@ -173,13 +176,21 @@ impl Overlay {
 
     /// Gives a cell a value as of change `seq`, whatever it was before.
     pub fn set_cell(&mut self, name: &str, value: Bytes, seq: u64, version: u32) -> Result<(), StateError> {
-        let cell = Cell::new(value, seq)?;
+        let cell = Cell::new(value, seq)?.with_limit(self.limits.state_bytes);
         self.state_version = version;
         match self.cell_mut(name) {
             Some(old) => *old = cell,
             None => self.cells.push((name.to_owned(), cell)),
         }
         Ok(())
+    }
+
+    /// From now on these hold, for the cells that are there, too.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        for (_, cell) in &mut self.cells {
+            cell.set_limit(limits.state_bytes);
+        }
     }
 
     /// The actor is no more, and neither are they.
@@ -255,7 +266,8 @@ impl Overlay {
             if let Err(error) = cell.apply(seq, delta) {
                 for (name, head) in applied {
                     if let Some(cell) = self.cell_mut(name) {
-                        *cell = Cell::new(cell.encode_at(head, None)?, head)?;
+                        let limit = cell.limit();
+                        *cell = Cell::new(cell.encode_at(head, None)?, head)?.with_limit(limit);
                     }
                 }
                 return Err(error);

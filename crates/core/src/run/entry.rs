@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::facts::fact_commit;
 use super::scopes::Scope;
-use super::{Kind, OPERATIONS_LIMIT, Pending, Run, Wake};
+use super::{Kind, Pending, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::change::Record;
 use crate::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
@@ -35,7 +35,7 @@ impl Run {
     ) -> Option<Place> {
         self.facts.asked();
         let pending = self.scopes.get(&scope)?.pending;
-        if self.ops.len() >= OPERATIONS_LIMIT {
+        if self.ops.len() >= overlay.limits.pending_operations {
             overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse: Misuse::TooManyOperations });
             return None;
         }
