@@ -567,7 +567,7 @@ impl Actor {
         self.overlay.became_durable(seq);
         while let Some(gated) = self.overlay.released() {
             match (gated, &mut self.run) {
-                (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
+                (Gated::Leave(output), _) => self.overlay.outputs.push_back(*output),
                 (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),
                 (Gated::End, Some(run)) => run.end(&mut self.overlay),
                 (Gated::Fact(_) | Gated::End, None) => {}
