@@ -237,6 +237,11 @@ impl Actor {
         self.overlay.conflict_count()
     }
 
+    /// The version of the code that parked its run, if it is parked and that version has a name.
+    pub fn parked_by(&self) -> Option<&str> {
+        self.run.as_ref().and_then(Run::parked_by)
+    }
+
     /// What an attempt that is still running has read or written and another change has written since its pin, for people.
     pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
         self.overlay.overtaken(touched)
@@ -562,7 +567,7 @@ impl Actor {
         self.overlay.became_durable(seq);
         while let Some(gated) = self.overlay.released() {
             match (gated, &mut self.run) {
-                (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
+                (Gated::Leave(output), _) => self.overlay.outputs.push_back(*output),
                 (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),
                 (Gated::End, Some(run)) => run.end(&mut self.overlay),
                 (Gated::Fact(_) | Gated::End, None) => {}

@@ -32,7 +32,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub enum Gated {
     /// An output that may leave then.
-    Leave(Output),
+    Leave(Box<Output>),
     /// An operation whose outcome is a fact then.
     Fact(crate::input::OpId),
     /// The run's end is a fact then.
@@ -449,8 +449,8 @@ impl Overlay {
 
     /// Keeps an output back until change `seq` is durable.
     pub fn leave_after(&mut self, seq: u64, output: Output) {
-        if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(output)) {
-            self.outputs.push_back(output);
+        if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(Box::new(output))) {
+            self.outputs.push_back(*output);
         }
     }
 
@@ -459,7 +459,7 @@ impl Overlay {
         if seq <= self.durable {
             self.outputs.push_back(output);
         } else {
-            self.keep(seq, Gated::Leave(output));
+            self.keep(seq, Gated::Leave(Box::new(output)));
         }
     }
 

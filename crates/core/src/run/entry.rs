@@ -155,7 +155,7 @@ impl Run {
         if let Some(metadata) = &recorded.metadata {
             writing.writer.metadata(&recorded.entry.id, metadata);
         }
-        if let Some((terminal, failure)) = &recorded.failure {
+        if let Some((terminal, failure)) = recorded.failure.as_deref() {
             writing.writer.failure(&recorded.entry.id, *terminal, failure);
         }
         if let Some(at) = recorded.retry_at {
@@ -197,7 +197,7 @@ pub(super) fn signed(time: u64) -> Time {
 /// The terminal failure that is recorded of a step; what another engine wrote has only a text.
 pub(super) fn recorded_failure(recorded: &Recorded) -> (Terminal, Failure) {
     let text = || recorded.metadata.as_ref().and_then(|metadata| metadata.error.as_deref()).unwrap_or("unknown error");
-    match &recorded.failure {
+    match recorded.failure.as_deref() {
         Some((terminal, failure)) => (terminal.unwrap_or(Terminal::Exhausted), failure.clone()),
         None => (Terminal::Exhausted, Failure::from_text(text())),
     }
