@@ -19,7 +19,9 @@ const counter = actor("counter", {
   },
 });
 
-const open = (store) => createRuntime({ actors: [counter], store: `sqlite:${store}` });
+/** Warnings are about time, and the machine may have little. */
+const logger = { debug() {}, info() {}, warn() {}, error: console.error };
+const open = (store) => createRuntime({ actors: [counter], store: `sqlite:${store}`, logger });
 
 async function write({ store, cycle }) {
   const { actions } = open(store).get(counter, "one");
