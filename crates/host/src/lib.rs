@@ -24,6 +24,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::limits::Limits;
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
@@ -61,6 +62,8 @@ pub enum Input {
     List { ticket: u64, after: Option<String>, limit: usize },
     /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
     See { ticket: u64, name: String },
+    /// The state of an actor after the change in which this entry committed.
+    SeeAt { ticket: u64, name: String, entry_id: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -86,6 +89,8 @@ pub(crate) enum Job {
     Past(past::Looking),
     /// Whoever asked knows it by the number.
     Look(u64, Arc<str>),
+    /// The same, and the entry that is asked about.
+    LookAt(u64, Arc<str>, String),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -116,6 +121,7 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    limits: Limits,
     /// None: whatever is appended stays.
     compactor: Option<Compactor>,
 }
@@ -138,6 +144,7 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            limits: Limits::default(),
             compactor: None,
         }
     }
@@ -145,6 +152,11 @@ impl Host {
     /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
     pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
         Host { compactor: Some(Compactor::new(retention, wake)), ..self }
+    }
+
+    /// The same, with other limits for each actor.
+    pub fn with_limits(self, limits: Limits) -> Host {
+        Host { limits, ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -249,7 +261,10 @@ impl Host {
     pub fn waiting(&self, name: &str) -> usize {
         match self.table.handle(name).and_then(|handle| self.actor(handle)) {
             Some(actor) => actor.waiting(),
-            None => self.waiting.get(name).copied().unwrap_or(0),
+            None => {
+                let elsewhere = self.store.waiting(&self.id_of(name));
+                elsewhere.unwrap_or_else(|| self.waiting.get(name).copied().unwrap_or(0))
+            }
         }
     }
 
@@ -288,6 +303,7 @@ impl Host {
             Input::Retire { handle } => self.retire(now, handle, turn),
             Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
             Input::See { ticket, name } => self.see(ticket, name),
+            Input::SeeAt { ticket, name, entry_id } => self.see_at(ticket, name, entry_id),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -441,6 +457,9 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::LookAt(ticket, name, entry_id)), completion) => {
+                turn.others.push(seeing::seen_at(ticket, &name, &entry_id, completion));
+            }
             (Some(Job::Look(ticket, name)), completion) => {
                 turn.others.push(seeing::seen(ticket, &name, completion));
             }

@@ -43,10 +43,10 @@ export function compensationLimit(actor: string, step: string, why: string): Paw
   );
 }
 
-export function tooManyOperations(actor: string): PawlError {
+export function tooManyOperations(actor: string, limit: number): PawlError {
   return new PawlError(
     "bad_argument",
-    `${actor} has 100000 operations at once, and may not have more.
+    `${actor} has ${limit} operations at once, and may not have more (limits.pendingOperations).
   do        wait for some of them first: ctx.map takes a list with a limit`,
   );
 }
@@ -262,7 +262,7 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
     case "inbox_full":
       return new PawlError(
         "inbox_full",
-        `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`,
+        `the inbox of ${actor} is full.\n  found     ${why} messages that wait, as many as limits.inboxMessages allows\n  do        send again later`,
         {
           retryable: true,
         },
@@ -274,7 +274,11 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
         { retryable: true },
       );
     case "broken":
-      return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
+      // What the engine says of a state that would be too large; anything else is a defect.
+      return new PawlError(
+        why.includes("limits.stateBytes") ? "value_too_large" : "poisoned",
+        `an attempt of ${actor} was refused: ${why}`,
+      );
     case "lost":
       return lost(actor, undefined);
     case "destroyed":

@@ -5,6 +5,7 @@
 import type { AnyDefinition, Policy } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
 import type { FailureRecord } from "../failure.ts";
+import type { Limits } from "../loaded/types.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
 import type {
@@ -23,6 +24,7 @@ import type {
 import { NOTHING_WRITTEN } from "../wire.ts";
 import type { Dialect } from "../workflow/dialect.ts";
 import { Run, type RunOwner } from "../workflow/run.ts";
+import { HOSTED_LIMITS } from "./constants.ts";
 import { divergedError } from "./diverged-error.ts";
 import { DriverPort } from "./driver-port.ts";
 import { engineAttempt } from "./engine-attempt.ts";
@@ -75,7 +77,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   readonly messages: RunOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
   readonly peers: undefined = undefined;
-  readonly limits: RunOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
+  readonly limits: Limits = HOSTED_LIMITS;
   readonly log: Logger;
   /** How the run ends. */
   readonly result: Promise<WorkflowResult>;
@@ -284,7 +286,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   #start(): void {
     const { mode = "yield", onError } = this.#options;
     const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
-    this.pump.input.start(this.handle, onError !== undefined, 0, {
+    this.pump.input.start(this.handle, onError !== undefined, "", {
       frontier: this.#options.divergence === "frontier",
       patience,
       controlled: false,

@@ -163,7 +163,6 @@ export class ScopeContext {
     this.#pending = { kind, name, op };
     // What is at hand already is known to match.
     if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
-    promise.catch(ignored);
     if (fresh !== undefined) this.run.beginAttempt(op, fresh);
     return promise;
   }
