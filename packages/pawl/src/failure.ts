@@ -90,10 +90,18 @@ function errorRecord(error: unknown, kind: FailureKind | undefined): FailureReco
   return {
     kind: kind ?? kindOf(error),
     name: nameOf(error),
-    message: String(error.message),
-    stack: typeof error.stack === "string" ? error.stack : undefined,
+    message: kept(String(error.message)),
+    stack: typeof error.stack === "string" ? kept(error.stack) : undefined,
     fields: encodeFields(fields),
   };
+}
+
+/** How much of a message or a stack is recorded, in characters: every attempt that fails writes them. */
+const MOST_TEXT = 65_536;
+
+function kept(text: string): string {
+  const more = text.length - MOST_TEXT;
+  return more <= 0 ? text : `${text.slice(0, MOST_TEXT)}... (${more} more characters)`;
 }
 
 function kindOf(error: Error): FailureKind {
@@ -152,7 +160,7 @@ export function toFailure(record: FailureRecord): Failure {
 }
 
 function plainRecord(thrown: unknown, kind: FailureKind): FailureRecord {
-  return { kind, name: "Error", message: textOf(thrown), stack: undefined, fields: undefined };
+  return { kind, name: "Error", message: kept(textOf(thrown)), stack: undefined, fields: undefined };
 }
 
 function textOf(thrown: unknown): string {
@@ -180,8 +188,8 @@ function fieldsOf(error: Error, causes: number): Fields {
     const { message, stack } = error.cause;
     fields.cause = {
       name: nameOf(error.cause),
-      message: String(message),
-      stack,
+      message: kept(String(message)),
+      stack: typeof stack === "string" ? kept(stack) : undefined,
       fields: fieldsOf(error.cause, causes - 1),
     };
   }

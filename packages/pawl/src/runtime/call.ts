@@ -3,6 +3,7 @@ import { checkName } from "../actor.ts";
 import { PawlError } from "../errors.ts";
 import type { ReplayFrom } from "../loaded/past.ts";
 import { randomKey } from "../loaded/random-key.ts";
+import { badArgument, shown } from "../messages.ts";
 
 /** Under what a call is remembered: a second one with the same key is the same call. */
 export interface CallKey {
@@ -89,6 +90,9 @@ export function boundedBy<R>(
   signal: AbortSignal | undefined,
   after: (ms: number, run: () => void) => () => void,
 ): Promise<R> {
+  // By its methods: there are signals of other makes.
+  if (signal !== undefined && typeof signal?.addEventListener !== "function")
+    return Promise.reject(noSignal(what, signal));
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   if (ms === undefined && signal === undefined) return call();
   return new Promise((resolve, reject) => {
@@ -106,6 +110,12 @@ export function boundedBy<R>(
       (error: unknown) => end(() => reject(error)),
     );
   });
+}
+
+function noSignal(what: string, found: unknown): PawlError {
+  return badArgument(`the signal of ${what} is none.
+  found     ${shown(found)}
+  expected  an AbortSignal: new AbortController().signal, or AbortSignal.timeout(ms)`);
 }
 
 /** The errors that say that another process owns an actor, and that nothing has happened; not what user code made of one. */

@@ -262,6 +262,16 @@ describe("a call that takes too long", () => {
     expect(await handle.actions.calls()).toBe(1);
   });
 
+  test("a signal that is none is refused: bad_argument", async () => {
+    const runtime = new World("memory").open([order]);
+    const handle = await runtime.create(order, "42", { items: [] });
+    for (const signal of [{}, null, 5])
+      await refusal(() => untyped(handle).result({ signal }), "bad_argument", {
+        found: /an object|null|5/,
+        expected: /an AbortSignal/,
+      });
+  });
+
   test("ends with the reason of its signal; one that has fired already starts nothing", async () => {
     const runtime = new World("memory").open([slow]);
     const handle = runtime.get(slow, "1");

@@ -313,6 +313,22 @@ describe("P3 user code is given the same error on the first run and on replay", 
     else expect(seen[0]).toMatchObject({ class: "PawlError", own: { code: "step_exhausted" } });
   });
 
+  test("cut to what a record holds, if somebody put a whole page into it", async () => {
+    const page = "x".repeat(5_000_000);
+    const job = actor("job", {
+      steps: { maxRetries: 0 },
+      workflow: async (ctx) => {
+        const tried = await ctx.tryStep("work", () => fail(new Error(page, { cause: new Error(page) })));
+        return tried.ok ? undefined : tried.failure.error;
+      },
+    });
+    const error = await createTestRuntime({ actors: [job] })
+      .get(job, "1")
+      .result();
+    expect(error?.message).toBe(`${"x".repeat(65_536)}... (4934464 more characters)`);
+    expect(error?.stack?.length).toBeLessThan(70_000);
+  });
+
   test("with its class, name, message, stack, fields and causes", async () => {
     const thrown = new CriticalError("never", { cause: Object.assign(new RangeError("because"), { limit: 5n }) });
     const job = actor("job", {
