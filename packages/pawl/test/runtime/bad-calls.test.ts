@@ -265,9 +265,9 @@ describe("a call that takes too long", () => {
   test("a signal that is none is refused: bad_argument", async () => {
     const runtime = new World("memory").open([order]);
     const handle = await runtime.create(order, "42", { items: [] });
-    for (const signal of [{}, null, 5])
+    for (const signal of [{}, 5, "now"])
       await refusal(() => untyped(handle).result({ signal }), "bad_argument", {
-        found: /an object|null|5/,
+        found: /an object|5|"now"/,
         expected: /an AbortSignal/,
       });
   });
