@@ -306,7 +306,7 @@ impl Run {
             generation: stored.generation,
             input: stored.input,
             created_at: stored.created_at,
-            start: Start { reports: false, code_version: 0, embedded: None },
+            start: Start { reports: false, code_version: 0, guarded: false, embedded: None },
             parks: stored.parks,
             scopes: BTreeMap::new(),
             ops: FxHashMap::default(),

@@ -56,7 +56,8 @@ impl<'a> Life<'a> {
                 ordered: false,
             }));
         }
-        let start = Start { reports: life.world.reports, code_version: 0, embedded: life.world.embedded };
+        let start =
+            Start { reports: life.world.reports, code_version: 0, guarded: false, embedded: life.world.embedded };
         life.feed(Input::Start(start));
         life
     }

@@ -142,6 +142,14 @@ impl Writer<'_> {
                     w.optional(state.as_ref(), |w, state| w.bytes(state));
                 });
             }
+            Output::Notes { ticket, notes } => {
+                self.record(81, *ticket);
+                self.number(notes.len() as u64);
+                for (name, body) in notes {
+                    self.text(name);
+                    self.bytes(body);
+                }
+            }
             Output::LookFailed { ticket, error } => self.with_problem(63, *ticket, error),
             Output::Reopened { handle, facts } => {
                 self.record(25, *handle);

@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
-import { backup, cancel, type Flags, list, replay, retry, show } from "./operate.ts";
+import { backup, cancel, type Flags, list, release, replay, retry, show } from "./operate.ts";
 import { version } from "./version.ts";
 
 /** A verb: its arguments in a line, what it is for, and the work. Resolves to the exit code. */
@@ -49,6 +49,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   cancel: { usage: `cancel ${ACTOR}`, purpose: "ends a workflow, and undoes what it did", operands: 2, run: cancel },
   retry: { usage: `retry ${ACTOR}`, purpose: "tries again what has ended a workflow", operands: 2, run: retry },
+  release: { usage: `release ${ACTOR}`, purpose: "runs again what was quarantined", operands: 2, run: release },
   replay: {
     usage: `replay ${ACTOR} [--entry ID]`,
     purpose: "goes back to before an entry, or to the start",

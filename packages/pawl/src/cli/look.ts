@@ -2,6 +2,7 @@
 import { PawlError } from "../errors.ts";
 import { type Inspection, readSeen } from "../inspection.ts";
 import * as say from "../messages.ts";
+import { noteOf, released, suspectsIn } from "../poison/guard.ts";
 import { Pump, type PumpedActor, type PumpListener } from "../pump.ts";
 import type { Looker } from "../runtime/admin.ts";
 import type { ActorSink, RowRecord, StoreProblem } from "../wire.ts";
@@ -26,6 +27,8 @@ export async function withStore<R>(place: Place, looks: boolean, use: (store: Op
 export class OpenStore implements Looker, PumpListener {
   readonly opened: Promise<void>;
   readonly #pump: Pump;
+  readonly #note: string;
+  #marks: Uint8Array | undefined;
   #ready: () => void = ignored;
   #failed: (error: unknown) => void = ignored;
 
@@ -35,6 +38,7 @@ export class OpenStore implements Looker, PumpListener {
       this.#failed = reject;
     });
     this.opened.catch(ignored);
+    this.#note = noteOf(namespace);
     // A shared store is looked into as it is opened.
     const options = { url: store, namespace, ...(looks && store.startsWith("sqlite:") ? { looks } : {}) };
     this.#pump = new Pump(options, this);
@@ -42,7 +46,7 @@ export class OpenStore implements Looker, PumpListener {
   }
 
   ready(): void {
-    this.#ready();
+    this.#readMarks().then(this.#ready, this.#failed);
   }
 
   storeFailed(problem: StoreProblem): void {
@@ -64,6 +68,24 @@ export class OpenStore implements Looker, PumpListener {
   async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
     const found = await this.#pump.look((ticket) => this.#pump.input.list(ticket, after, limit));
     return found.kind === "listed" ? found.rows : [];
+  }
+
+  /** As the last process has left it, or the one that has the store has it now. */
+  suspectsOf(name: string): ReadonlyMap<string, number> {
+    return suspectsIn(this.#marks, name);
+  }
+
+  /** Lets go of what is quarantined of an actor; whether there was anything. */
+  async release(name: string): Promise<boolean> {
+    const row = released(this.#marks, name);
+    if (row === undefined) return false;
+    await this.#pump.look((ticket) => this.#pump.input.note(ticket, [[this.#note, row]]));
+    return true;
+  }
+
+  async #readMarks(): Promise<void> {
+    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, this.#note));
+    if (found.kind === "notes") this.#marks = found.notes.get(this.#note);
   }
 
   async seen(name: string): Promise<Inspection> {

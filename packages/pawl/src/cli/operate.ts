@@ -33,10 +33,17 @@ export async function show(flags: Flags, type?: string, key?: string): Promise<n
   return looking(flags, async (store) => {
     const seen = await store.seen(name);
     if (!seen.exists) throw new PawlError("actor_not_found", `there is no actor ${name}.`);
-    const status = statusOf(name.slice(0, name.indexOf("/")), name.slice(name.indexOf("/") + 1), seen);
+    const status = statusOf(
+      name.slice(0, name.indexOf("/")),
+      name.slice(name.indexOf("/") + 1),
+      seen,
+      undefined,
+      store.suspectsOf(name),
+    );
     const { history, inbox, state } = seen;
     if (flags.json) return console.log(json({ ...status, history, actorState: state, inbox }));
     console.log(line(status));
+    for (const suspect of status.suspects) console.log(`  suspect   ${suspect}`);
     if (status.error !== undefined) console.log(`  error     ${status.error.name}: ${status.error.message}`);
     if (state !== undefined) console.log(`  state     ${json(state)}`);
     for (const { id, path, kind, status: of, attempts } of history)
@@ -63,6 +70,21 @@ export function retry(flags: Flags, type?: string, key?: string): Promise<number
   return changing(flags, "tried again when its code is there", type, key, (input, handle, call) =>
     input.retry(handle, call),
   );
+}
+
+/** `pawl release TYPE KEY`. */
+export function release(flags: Flags, type?: string, key?: string): Promise<number> {
+  return told(flags, async () => {
+    const name = named(type, key);
+    await withStore(placeOf(flags), false, async (store) => {
+      const wasSuspected = await store.release(name);
+      const { inbox } = await store.seen(name);
+      const isAside = inbox.some(({ undeliverable }) => undeliverable?.code === "quarantined");
+      if (isAside) await store.control(name, (input, handle, call) => input.retry(handle, call));
+      else if (!wasSuspected) throw new PawlError("bad_argument", `nothing of ${name} is quarantined.`);
+    });
+    done(flags, `${name} is released: it goes on when its code is there`);
+  });
 }
 
 /** `pawl replay TYPE KEY --entry ID`. */

@@ -26,7 +26,6 @@ export const CONTROLLED: EmbeddedRecord = {
   patience: 0,
   controlled: true,
   asks: false,
-  guarded: false,
 };
 
 /** Writes what the engine is told, as the call of this number. */
@@ -180,7 +179,7 @@ export class HostedActor implements AttemptOwner {
       await new Promise<void>((resolve, reject) => {
         const call = this.nextCall();
         this.#told.set(call, { resolve, reject });
-        if (!isRunning) input.start(this.handle, false, 0, CONTROLLED);
+        if (!isRunning) input.start(this.handle, false, 0, false, CONTROLLED);
         write(input, this.handle, call);
         this.pump.schedule();
       });

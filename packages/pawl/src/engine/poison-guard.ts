@@ -5,8 +5,9 @@
  */
 import type { Attempt } from "../attempt.ts";
 import { PawlError } from "../errors.ts";
+import { isQuarantined, type Marks, noMarks } from "../poison/marks.ts";
 import type { DriverPort } from "./driver-port.ts";
-import { afterDeath, decodeMarks, encodeMarks, isQuarantined, MARKS_KEY, type Marks, noMarks } from "./start-marks.ts";
+import { decodeMarks, encodeMarks, found, MARKS_KEY } from "./start-marks.ts";
 
 /** The turn of the suspects of this environment, whatever runs they belong to: one at a time. */
 let suspects: Promise<void> = Promise.resolve();
@@ -32,7 +33,7 @@ export class PoisonGuard {
   async open(): Promise<void> {
     const row = await this.#port.row(MARKS_KEY);
     this.#isStored = row !== undefined;
-    this.#marks = row === undefined ? noMarks() : afterDeath(decodeMarks(row), Date.now());
+    this.#marks = row === undefined ? noMarks() : found(decodeMarks(row), Date.now());
     if (this.#isStored) await this.#write();
   }
 

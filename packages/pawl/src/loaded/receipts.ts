@@ -8,6 +8,7 @@ import type { ActionContext, AttemptContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { ReceiveRecord, Send, TickRecord, Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
+import type { GuardedAttempts } from "./guarded.ts";
 
 type Handler = (c: ActionContext<Types>, body: unknown) => unknown;
 
@@ -27,12 +28,14 @@ interface Task {
 
 interface Receipt {
   readonly task: Task;
-  attempt: Attempt;
+  /** None: it has not begun. */
+  attempt: Attempt | undefined;
 }
 
 /** What has schedules. */
 interface ScheduleOwner extends RunOwner {
   readonly schedules: ReadonlyMap<string, Schedule>;
+  readonly guarded: GuardedAttempts | undefined;
 }
 
 export class Receipts {
@@ -88,15 +91,35 @@ export class Receipts {
   #begin(task: Task): void {
     this.#end(task.receipt);
     this.#owner.pump.hold("work");
-    this.#run(task);
+    const receipt: Receipt = { task, attempt: undefined };
+    this.#receipts.set(task.receipt, receipt);
+    this.#start(receipt);
   }
 
-  #run(task: Task): void {
+  #start(receipt: Receipt): void {
+    const { guarded, pump, handle } = this.#owner;
+    const { task } = receipt;
+    // What only plans the next tick runs no code.
+    if (guarded === undefined || task.attempt === 0) return void this.#run(receipt);
+    const isOver = () => this.#receipts.get(task.receipt) !== receipt;
+    const refuse = (error: PawlError) => {
+      if (isOver()) return;
+      this.#logFailure(task, error.message);
+      pump.input.receiveThrew(handle, task.receipt, task.attempt, toRecord(error, "critical"));
+      pump.schedule();
+    };
+    const failed = (err: unknown) =>
+      this.#owner.log.error({ actor: this.#owner.name, err }, "an attempt could not be marked");
+    guarded.attempt(task.kind, task.name, () => (isOver() ? undefined : this.#run(receipt)), refuse).catch(failed);
+  }
+
+  #run(own: Receipt): Attempt {
+    const { task } = own;
     const { pump, handle, dialect } = this.#owner;
     const { receipt } = task;
     const key = () => pump.engine.messageKey(handle, task.id) ?? undefined;
     const attempt = new Attempt(this.#owner, task.attempt, key);
-    this.#receipts.set(receipt, { task, attempt });
+    own.attempt = attempt;
     const threw = (error: unknown, kind?: "critical"): void => {
       if (!attempt.isRunning) return;
       if (attempt.isDoomed) return settle(undefined);
@@ -128,6 +151,7 @@ export class Receipts {
       }
     };
     callUser(() => task.run(attempt.context), returned, threw);
+    return attempt;
   }
 
   #logFailure({ kind, name, attempt }: Task, failure: string): void {
@@ -140,12 +164,12 @@ export class Receipts {
 
   verdict(id: number, number: number, verdict: Verdict): void {
     const receipt = this.#receipts.get(id);
-    if (receipt === undefined || receipt.task.attempt !== number) return;
+    if (receipt?.attempt === undefined || receipt.task.attempt !== number) return;
     if (receipt.attempt.verdict(verdict)) {
       const { kind, name } = receipt.task;
       noteRerun(receipt.attempt, `${kind === "message" ? "the handler of message" : "schedule"} "${name}"`, verdict);
       queueMicrotask(() => {
-        if (this.#receipts.get(id) === receipt) this.#run(receipt.task);
+        if (this.#receipts.get(id) === receipt) this.#start(receipt);
       });
     } else if (verdict.kind === "stale") this.#end(id);
   }
@@ -158,13 +182,13 @@ export class Receipts {
     const what = `attempt ${number} at ${kind === "message" ? "handling message" : "schedule"} "${name}" of ${this.#owner.name}`;
     const reason = new PawlError("step_timeout", `${what} has taken longer than ${timeout} ms`);
     this.#logFailure(receipt.task, reason.message);
-    receipt.attempt.fail(reason);
+    receipt.attempt?.fail(reason);
     this.#end(id);
   }
 
   /** What became of it is durable. */
   received(id: number): void {
-    this.#receipts.get(id)?.attempt.committed();
+    this.#receipts.get(id)?.attempt?.committed();
     this.#end(id);
   }
 
@@ -175,7 +199,7 @@ export class Receipts {
   /** They are dead. */
   stop(reason: unknown): void {
     for (const [id, { attempt }] of [...this.#receipts]) {
-      attempt.fail(reason);
+      attempt?.fail(reason);
       this.#end(id);
     }
   }

@@ -1,6 +1,8 @@
 /** How an actor stands, for people and tools: read from what is recorded of it. */
 import { type Failure, toFailure } from "../failure.ts";
 import type { EntryRecord, Inspection } from "../inspection.ts";
+import { isQuarantined, noMarks } from "../poison/marks.ts";
+import { kindOf, labelOf } from "../poison/names.ts";
 import type { RowRecord } from "../wire.ts";
 
 /** Where an actor's workflow stands. `none`: it has none. */
@@ -42,25 +44,46 @@ export interface Status {
   readonly owner?: string;
   /** How many attempts had to run again because another one came between, since the actor was loaded. */
   readonly conflicts: number;
+  /**
+   * What is under suspicion, as `step "charge"`: it was at work when the process died twice within ten minutes, and runs last and
+   * one at a time until it settles. After three deaths with it alone the state is `quarantined`.
+   */
+  readonly suspects: readonly string[];
 }
 
 const UNDER_WAY: ReadonlySet<RunState> = new Set(["running", "waiting", "rolling_back", "parked"]);
 
 /** `row` is what the store's list says of it, where it was listed. */
-export function statusOf(type: string, key: string, seen: Inspection, row?: RowRecord): Status {
+export function statusOf(
+  type: string,
+  key: string,
+  seen: Inspection,
+  row: RowRecord | undefined,
+  suspects: Suspects,
+): Status {
   const waitingFor = UNDER_WAY.has(seen.standing.state) ? waits(seen) : [];
   const error = errorOf(seen, waitingFor);
   return {
     type,
     key,
-    state: seen.standing.state,
+    state: isHeld(suspects) && UNDER_WAY.has(seen.standing.state) ? "quarantined" : seen.standing.state,
     since: seen.standing.since,
     waitingFor,
     ...(error === undefined ? {} : { error }),
     ...(seen.standing.alarm === undefined ? {} : { alarm: seen.standing.alarm }),
     ...(row?.owner === undefined ? {} : { owner: row.owner }),
     conflicts: seen.conflicts,
+    suspects: Array.from(suspects.keys(), (name) => labelOf(name)),
   };
+}
+
+/** How often each suspect of an actor was alone with a death. */
+type Suspects = ReadonlyMap<string, number>;
+
+/** Whether its workflow does not go on. */
+function isHeld(suspects: Suspects): boolean {
+  const marks = { ...noMarks(), suspects: new Map(suspects) };
+  return [...suspects.keys()].some((name) => ["step", "undo"].includes(kindOf(name)) && isQuarantined(marks, name));
 }
 
 function waits({ history, standing }: Inspection): Wait[] {
