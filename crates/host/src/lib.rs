@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
+use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::limits::Limits;
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
@@ -40,6 +42,9 @@ use timers::Timers;
 
 /// How many actors are listed at once when the host looks for work.
 const PAGE: usize = 1_000;
+
+/// So long an actor that has work is left to another environment of this process whose it is first of all.
+const YIELD_MS: Time = 1_000;
 
 #[derive(Debug)]
 pub enum Input {
@@ -69,6 +74,10 @@ pub enum Input {
     Answer { handle: Handle, id: String, body: Bytes },
     /// Tell how the run of an actor ends that another process owns.
     Watch { name: String },
+    /// Hear what an actor of another environment broadcasts, or not any more.
+    Listen { name: String, listens: bool },
+    /// Tell those elsewhere who listen to an actor of ours.
+    Event { name: String, body: Bytes },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
 }
@@ -112,6 +121,7 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    limits: Limits,
     /// None: whatever is appended stays.
     compactor: Option<Compactor>,
 }
@@ -134,6 +144,7 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            limits: Limits::default(),
             compactor: None,
         }
     }
@@ -141,6 +152,11 @@ impl Host {
     /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
     pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
         Host { compactor: Some(Compactor::new(retention, wake)), ..self }
+    }
+
+    /// The same, with other limits for each actor.
+    pub fn with_limits(self, limits: Limits) -> Host {
+        Host { limits, ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -245,7 +261,10 @@ impl Host {
     pub fn waiting(&self, name: &str) -> usize {
         match self.table.handle(name).and_then(|handle| self.actor(handle)) {
             Some(actor) => actor.waiting(),
-            None => self.waiting.get(name).copied().unwrap_or(0),
+            None => {
+                let elsewhere = self.store.waiting(&self.id_of(name));
+                elsewhere.unwrap_or_else(|| self.waiting.get(name).copied().unwrap_or(0))
+            }
         }
     }
 
@@ -290,6 +309,8 @@ impl Host {
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
             Input::Watch { name } => self.watch(&name),
+            Input::Listen { name, listens } => self.listen(&name, listens),
+            Input::Event { name, body } => self.tell_event(&name, body),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
                     self.feed(now, handle, ActorInput::Pulse, turn);
@@ -348,6 +369,8 @@ impl Host {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
+                // Whoever has it looks after it.
+                timers::Due::Wake(name) if self.store.is_elsewhere(&self.id_of(&name)) => {}
                 timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
@@ -465,8 +488,16 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
+            if self.table.handle(&due.actor.name).is_some() || self.store.is_elsewhere(&due.actor) {
+                continue;
+            }
+            // It may be that whoever is to take it up does not know its type, or is stuck.
+            let patience = if self.store.is_home(&due.actor) { 0 } else { YIELD_MS };
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => {
+                    self.timers.wake_at(alarm + patience, due.actor.name);
+                }
+                _ if patience > 0 => self.timers.wake_at(now + patience, due.actor.name),
                 _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
@@ -476,18 +507,24 @@ impl Host {
     /// Messages that are durable come to actors that are loaded; others are named, for they have work.
     fn deliver(&mut self, now: Time, posts: Vec<Post>, turn: &mut Turn) {
         for Post { to, message, .. } in posts {
-            let handle = self.table.handle(&to);
-            match handle.and_then(|handle| self.table.get_mut(handle)) {
-                Some(Entry::Live { .. }) => {
-                    self.feed(now, handle.unwrap_or_default(), ActorInput::Arrived { message }, turn);
-                }
-                Some(Entry::Opening { arrived }) => arrived.push(message),
-                Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
-                None => {
-                    turn.others.push(Output::Wake { name: to.to_string() });
-                    *self.waiting.entry(to).or_default() += 1;
-                }
+            self.give(now, to, message, turn);
+        }
+    }
+
+    /// Gives an actor a message that is durable. One that another environment has is given it there.
+    fn give(&mut self, now: Time, to: Arc<str>, message: Message, turn: &mut Turn) {
+        let Some(handle) = self.table.handle(&to) else {
+            if !self.store.is_elsewhere(&self.id_of(&to)) {
+                turn.others.push(Output::Wake { name: to.to_string() });
+                *self.waiting.entry(to).or_default() += 1;
             }
+            return;
+        };
+        match self.table.get_mut(handle) {
+            Some(Entry::Live { .. }) => self.feed(now, handle, ActorInput::Arrived { message }, turn),
+            Some(Entry::Opening { arrived }) => arrived.push(message),
+            Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
+            None => {}
         }
     }
 

@@ -112,6 +112,16 @@ pub enum Output {
         name: String,
         outcome: Option<RunOutcome>,
     },
+    /// Whether somebody elsewhere listens to what an actor broadcasts.
+    Listened {
+        name: String,
+        listens: bool,
+    },
+    /// What an actor of another environment of this process has broadcast.
+    Event {
+        name: String,
+        body: Bytes,
+    },
     /// Every actor that has work has been named.
     Resumed,
     ResumeFailed(StoreError),

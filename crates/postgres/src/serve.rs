@@ -259,6 +259,8 @@ impl Server {
                     self.look.notify_one();
                     continue;
                 }
+                // What is broadcast stays in its process.
+                Sharing::Listen { .. } | Sharing::Event { .. } => continue,
                 Sharing::Answer { actor, epoch, answer } => {
                     // One that cannot be recorded is asked for again.
                     drop(self.patiently(async |session, _| share::answer(session, &actor, epoch, &answer).await).await);

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { type Broadcaster, Broadcasts } from "./broadcasts.ts";
+import type { Limits } from "./loaded/types.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
 import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
@@ -47,7 +48,7 @@ export interface AttemptOwner {
   readonly hasEnded: boolean;
   /** Whether messages of this name have a handler, workflow or not. */
   handles?(message: unknown): boolean;
-  readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
+  readonly limits: Limits;
   /** None: it knows of no other actors. */
   readonly peers: Peers | undefined;
 }
@@ -322,7 +323,7 @@ export class Attempt {
 
   #outbox(): Sends {
     const { owner } = this;
-    this.#sends ??= new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    this.#sends ??= new Sends(owner.limits, (name) => owner.peers?.messagesWaiting(name) ?? 0);
     return this.#sends;
   }
 

@@ -51,6 +51,8 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
+  listened?(name: string, listens: boolean): void;
+  event?(name: string, body: Uint8Array): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -317,6 +319,15 @@ export class Pump implements EngineSink {
     this.#listener.outcome?.(...outcome);
   }
 
+  listened(name: string, listens: boolean): void {
+    this.#listener.listened?.(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.event?.(name, body);
+  }
+
   load(ticket: number, actor: string): void {
     this.#listener.load?.(ticket, actor);
   }
@@ -357,8 +368,13 @@ export class Pump implements EngineSink {
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
     this.#turnedAt = now;
-    const length = this.#advance(now, out.memory, out.length, this.#output);
-    out.clear();
+    let length: number;
+    try {
+      length = this.#advance(now, out.memory, out.length, this.#output);
+    } finally {
+      // What the engine could not read, it cannot read the next time, either.
+      out.clear();
+    }
     if (length > this.#output.length) {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);

@@ -16,9 +16,11 @@ import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
+import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { rollOut } from "./schedules/rollout.ts";
@@ -47,6 +49,7 @@ const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 const IDLE_MS = 30_000;
+const STALL_MS = 60_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -89,12 +92,14 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
+  readonly #eventsElsewhere: EventsElsewhere = new EventsElsewhere();
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
   readonly #sweeper: Sweeper | undefined;
+  #stopWatching: (() => void) | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #guard: Guard | undefined;
@@ -113,6 +118,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
+    this.events.changed = (name, listens) => this.#listen(name, listens);
     this.log = options.logger ?? consoleLogger;
     this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
@@ -251,6 +257,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   crash(): void {
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
@@ -260,6 +267,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   async #close(grace: number): Promise<void> {
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -329,7 +337,27 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
+  #listen(name: string, listens: boolean): void {
+    if (this.#opening?.done !== true || this.#hasClosed) return;
+    this.#pump?.input.listen(name, listens);
+    this.#pump?.schedule();
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#eventsElsewhere.note(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    const [record, source] = unpackedEvent(body);
+    this.#hear(name, record, source);
+  }
+
   emit(name: string, record: EventRecord, source: Source | undefined): void {
+    this.#eventsElsewhere.tell(this.#pump, name, record, source);
+    this.#hear(name, record, source);
+  }
+
+  #hear(name: string, record: EventRecord, source: Source | undefined): void {
     const failed = (error: unknown) =>
       this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
     this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
@@ -400,9 +428,13 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   #engineOptions(): EngineOptions {
     const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
+    const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
       url: store,
       namespace,
+      inboxMessages,
+      pendingOperations,
+      stateBytes,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(deltas === undefined ? {} : { deltas }),
@@ -472,9 +504,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   #opened(): void {
     this.#opening?.resolve();
+    this.#watchForStalls();
     this.#pump?.release("wait");
     this.#pump?.input.resume();
+    for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
+  }
+
+  /** A store with a lease has others who take over when the event loop is stuck. */
+  #watchForStalls(): void {
+    const { store, stallLimit } = this.#options;
+    if (!store.startsWith("postgres") || this.#pump?.isRealTime !== true) return;
+    const limit = stallLimit === undefined ? STALL_MS : milliseconds(stallLimit, "stallLimit");
+    const atWork = () => [...this.#loaded.values()].filter((it) => it.idleSince === undefined).map(({ name }) => name);
+    this.#stopWatching = watchForStalls({ limit, atWork, log: this.log });
   }
 
   storeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {

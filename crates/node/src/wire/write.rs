@@ -183,6 +183,16 @@ impl Writer<'_> {
                 self.text(name);
                 self.optional(outcome.as_ref(), |w, outcome| w.outcome(outcome));
             }
+            Output::Listened { name, listens } => {
+                self.record(110, 0);
+                self.text(name);
+                self.byte((*listens).into());
+            }
+            Output::Event { name, body } => {
+                self.record(111, 0);
+                self.text(name);
+                self.bytes(body);
+            }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
         }

@@ -285,6 +285,20 @@ export class InputWriter {
     this.#text(name);
   }
 
+  /** Wants to hear what an actor of another thread broadcasts, or not any more. */
+  listen(name: string, listens: boolean): void {
+    this.#record(105, 0);
+    this.#text(name);
+    this.#flag(listens);
+  }
+
+  /** Tells those in other threads who listen to an actor of ours. */
+  event(name: string, body: Uint8Array): void {
+    this.#record(106, 0);
+    this.#text(name);
+    this.#bytes(body);
+  }
+
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
     this.#record(13, handle);
     this.out.varint(call);
