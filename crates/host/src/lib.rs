@@ -66,6 +66,8 @@ pub enum Input {
     Note { ticket: u64, puts: Vec<(String, Option<Bytes>)> },
     /// The notes whose names begin so; answered by [`Output::Notes`].
     Notes { ticket: u64, prefix: String },
+    /// The state of an actor after the change in which this entry committed.
+    SeeAt { ticket: u64, name: String, entry_id: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -91,6 +93,8 @@ pub(crate) enum Job {
     Past(past::Looking),
     /// Whoever asked knows it by the number.
     Look(u64, Arc<str>),
+    /// The same, and the entry that is asked about.
+    LookAt(u64, Arc<str>, String),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -305,6 +309,7 @@ impl Host {
             Input::See { ticket, name } => self.see(ticket, name),
             Input::Note { ticket, puts } => self.note(ticket, puts),
             Input::Notes { ticket, prefix } => self.notes(ticket, prefix),
+            Input::SeeAt { ticket, name, entry_id } => self.see_at(ticket, name, entry_id),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -458,6 +463,9 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::LookAt(ticket, name, entry_id)), completion) => {
+                turn.others.push(seeing::seen_at(ticket, &name, &entry_id, completion));
+            }
             (Some(Job::Look(ticket, name)), completion) => {
                 turn.others.push(seeing::seen(ticket, &name, completion));
             }

@@ -31,6 +31,8 @@ import { planned, type Schedule, schedulesOf } from "./schedules/schedule.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
+import { carried, traceOf } from "./telemetry/carried.ts";
+import type { RunTrace, Telemetry } from "./telemetry/telemetry.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
 import type {
@@ -74,6 +76,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly schedules: ReadonlyMap<string, Schedule>;
   readonly dialect: PawlDialect;
   readonly peers: Peers;
+  readonly telemetry: Telemetry | undefined;
+  runTrace: RunTrace | undefined;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -88,6 +92,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly #presence: Presence;
   readonly guarded: GuardedAttempts | undefined;
   #creating: Promise<void> | undefined;
+  /** Whether it was made here, and its workflow has not begun. */
+  #isNew = false;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
   #problem: StoreProblem | undefined;
@@ -108,6 +114,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.events = eventsOf(definition);
     this.schedules = schedulesOf(definition);
     this.peers = options.peers;
+    this.telemetry = options.telemetry;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
@@ -171,10 +178,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
             `\`state\` of ${this.name} returned a value`,
             this.limits.valueBytes,
           );
-    return { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+    const workflow = definition.workflow !== undefined;
+    return { workflow, input: workflow ? this.#traced(input) : input, state, version: definition.version ?? 1 };
+  }
+
+  /** The input, with the trace that the run is part of wherever it goes on. */
+  #traced(input: Uint8Array | undefined): Uint8Array | undefined {
+    if (this.telemetry === undefined || traceOf(input) !== undefined) return input;
+    const making = this.telemetry.making(this.type, this.key);
+    return making === undefined ? input : carried(input, making);
   }
 
   async #make(record: CreateRecord): Promise<void> {
+    this.#isNew = true;
     await this.#calls.submit((call) => {
       this.#tellSchedules();
       this.pump.input.create(this.handle, call, record);
@@ -196,7 +212,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async call(call: ActorCall): Promise<unknown> {
     switch (call.kind) {
       case "action":
-        return this.act(call.name, call.args, call.key);
+        return this.act(call.name, call.args, call.key, call.trace);
       case "send":
         return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
@@ -225,20 +241,27 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey, trace?: string): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, key, callersContext);
+    return this.#calls.act({ name, args, key, callersContext, called: undefined, trace });
   }
 
   /**
    * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
    * if it did: then nothing is recorded.
    */
-  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+  async actFor(
+    called: string,
+    name: string,
+    args: Uint8Array,
+    key: CallKey,
+    trace: string | undefined,
+  ): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
-    return (await this.#calls.act(name, args, key, callersContext, id)) as FailureRecord | undefined;
+    const acted = this.#calls.act({ name, args, key, callersContext, called, trace });
+    return (await acted) as FailureRecord | undefined;
   }
 
   /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
@@ -386,6 +409,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.#presence.stay();
       return this.#opened.resolve();
     }
+    this.telemetry?.evicted(this.type);
     const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
     if (this.#presence.isWanted) {
       this.#stopRun(asleep);
@@ -469,6 +493,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   #stopRun(reason: unknown): void {
     this.guarded?.forget();
+    this.runTrace?.end("suspended");
     this.#run?.drop(reason);
     this.#run = undefined;
     this.#reports.stop(reason);
@@ -521,6 +546,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       if (this.guarded !== undefined) this.#run.askFirst();
     }
     const input = call.input === undefined ? undefined : decode(call.input);
+    this.runTrace?.end("restarted");
+    this.runTrace = this.telemetry?.run(this, traceOf(call.input), this.#isNew);
+    this.#isNew = false;
     this.#run.start(call, (ctx) => workflow(ctx as WorkflowContext<Types>, input));
   }
 
@@ -704,6 +732,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   runEnded(outcome: RunOutcome): void {
+    this.runTrace?.end(outcome.kind);
     this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
@@ -715,6 +744,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {
+    this.runTrace?.end("parked");
     const error = diverged(this.name, divergence, this.#whereabouts(divergence));
     this.#run?.drop(error);
     this.#run = undefined;
@@ -722,6 +752,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#options.parked.add(this.key);
     this.log.error({ actor: this.name, code: error.code }, error.message);
     this.#waiters.failResults(error);
+    // Code of another version, in another process, may match: this one does not keep the actor from it.
+    if (this.#options.isShared) this.#presence.rest();
   }
 
   #whereabouts({ mismatch }: DivergenceRecord): Whereabouts {

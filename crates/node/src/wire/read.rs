@@ -118,6 +118,9 @@ impl<'a> Reader<'a> {
                 return Ok(Input::Note { ticket: handle, puts });
             }
             82 => return Ok(Input::Notes { ticket: handle, prefix: self.text()? }),
+            115 => {
+                return Ok(Input::SeeAt { ticket: handle, name: self.text()?, entry_id: self.text()? });
+            }
             62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
@@ -131,7 +134,7 @@ impl<'a> Reader<'a> {
             5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
             6 => ActorInput::Start(Start {
                 reports: self.flag()?,
-                code_version: self.number()?,
+                code_version: self.text()?.into(),
                 guarded: self.flag()?,
                 embedded: self.optional(Self::embedded)?,
             }),

@@ -73,6 +73,13 @@ export class InputWriter {
     this.#text(name);
   }
 
+  /** Asks for the state of an actor after the change in which an entry committed. */
+  seeAt(ticket: number, name: string, entry: string): void {
+    this.#record(115, ticket);
+    this.#text(name);
+    this.#text(entry);
+  }
+
   create(handle: number, call: number, actor: CreateRecord): void {
     this.#record(4, handle);
     this.out.varint(call);
@@ -91,10 +98,10 @@ export class InputWriter {
   }
 
   /** `guarded`: bodies are kept waiting until `begun` says that they begin. */
-  start(handle: number, reports: boolean, codeVersion: number, guarded: boolean, embedded?: EmbeddedRecord): void {
+  start(handle: number, reports: boolean, codeVersion: string, guarded: boolean, embedded?: EmbeddedRecord): void {
     this.#record(6, handle);
     this.#flag(reports);
-    this.out.varint(codeVersion);
+    this.#text(codeVersion);
     this.#flag(guarded);
     this.#flag(embedded !== undefined);
     if (embedded === undefined) return;
