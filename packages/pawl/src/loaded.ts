@@ -536,7 +536,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     // A rebuild finds handlers again: those of the run that is known stay.
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
-      this.#run = new Run(this);
+      this.#run = new Run(this, !this.#isNew);
     }
     const input = call.input === undefined ? undefined : decode(call.input);
     this.runTrace?.end("restarted");
