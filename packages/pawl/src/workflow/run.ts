@@ -7,7 +7,7 @@
 import type { AnyDefinition, Policy } from "../actor.ts";
 import { Attempt, type AttemptOwner, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
-import { PawlError } from "../errors.ts";
+import { PawlError, placeless } from "../errors.ts";
 import { attribute, attributed, type FailureRecord, toError, toFailure } from "../failure.ts";
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
@@ -185,7 +185,7 @@ export class Run {
   /** No new operation starts; the attempts that run may end and commit. */
   drain(): void {
     this.#draining = true;
-    this.#abort(new PawlError("cancelled", `${this.owner.name} is being evicted`));
+    this.#abort(placeless(() => new PawlError("cancelled", `${this.owner.name} is being evicted`)));
   }
 
   /** No new operation starts, for a host's own reason. */
