@@ -10,7 +10,7 @@ import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { deferred } from "./deferred.ts";
 import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
-import { PawlError } from "./errors.ts";
+import { PawlError, placeless } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
@@ -291,7 +291,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async #answerTo(messageId: string, name?: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId, !this.handles(name));
-    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     return answer;
   }
 
@@ -410,7 +410,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
       return this.#opened.resolve();
     }
     this.telemetry?.evicted(this.type);
-    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    const why = `${this.name} has nothing to do and was put to sleep`;
+    const asleep = placeless(() => new PawlError("cancelled", why));
     if (this.#presence.isWanted) {
       this.#stopRun(asleep);
       this.pump.input.open(this.handle, this.name);
@@ -472,7 +473,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   lost(problem: StoreProblem): void {
     this.log.warn(
-      { actor: this.name, code: problem.code },
+      { actor: this.name, code: problem.code, because: problem.message },
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
@@ -541,7 +542,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
       this.guarded?.forget();
-      this.#run = new Run(this);
+      this.#run = new Run(this, !this.#isNew);
       // A guarded body begins when its mark is written, which the engine asks for.
       if (this.guarded !== undefined) this.#run.askFirst();
     }
@@ -736,11 +737,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
-    this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
+    this.#run?.drop(placeless(() => new PawlError("cancelled", `the run of ${this.name} ${how}`)));
     this.#run = undefined;
     if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {

@@ -519,7 +519,8 @@ impl Writer<'_> {
             w.bytes(state);
         });
         self.optional(entry.deadline_ms(), |w, deadline| w.time(deadline as f64));
-        self.optional(failure.as_deref(), |w, (terminal, failure)| {
+        self.optional(failure.as_ref(), |w, failed| {
+            let (terminal, failure) = &**failed;
             w.optional(terminal.as_ref(), |w, terminal| w.terminal(*terminal));
             w.failure(failure);
         });
