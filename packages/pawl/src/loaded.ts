@@ -470,7 +470,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   lost(problem: StoreProblem): void {
     this.log.warn(
-      { actor: this.name, code: problem.code },
+      { actor: this.name, code: problem.code, because: problem.message },
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
@@ -537,7 +537,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     // A rebuild finds handlers again: those of the run that is known stay.
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
-      this.#run = new Run(this);
+      this.#run = new Run(this, !this.#isNew);
     }
     const input = call.input === undefined ? undefined : decode(call.input);
     this.runTrace?.end("restarted");

@@ -292,7 +292,7 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
 export function lost(actor: string, problem: StoreProblem | undefined): PawlError {
   // A batch that can never be stored is not worth another try.
   if (problem?.code === "change_too_large") return ofStore(problem);
-  const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n")[0]}`;
+  const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n").join("\n          ")}`;
   return new PawlError(
     "store_unavailable",
     `a call of ${actor} has not happened: a write of the actor failed, and it was read back from the store.${because}
