@@ -404,12 +404,15 @@ export class Run {
     return attempt;
   }
 
-  execute(op: number, number: number): void {
+  /** Gives the attempt that has begun. */
+  execute(op: number, number: number): Attempt | undefined {
     const operation = this.#operations.get(op);
-    if (operation?.kind !== "step") return;
+    if (operation?.kind !== "step") return undefined;
     // Another attempt came between, and only `apply` runs again.
-    if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning)
-      return this.#apply(op, operation, operation.attempt, operation.ran);
+    if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning) {
+      this.#apply(op, operation, operation.attempt, operation.ran);
+      return operation.attempt;
+    }
     const attempt = this.#attemptAt(op, operation, number);
     const { telemetry, dialect } = this.owner;
     const { callersContext, body, name } = operation;
@@ -423,12 +426,13 @@ export class Run {
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
+    return attempt;
   }
 
   /** Runs the handler that undoes a step. */
-  undo(op: number, number: number, attempted: boolean, output: ResolvedValue): void {
+  undo(op: number, number: number, attempted: boolean, output: ResolvedValue): Attempt | undefined {
     const undo = this.#undo.get(op);
-    if (undo === undefined) return;
+    if (undo === undefined) return undefined;
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
     attempt.step = undo.name;
     undo.attempt = attempt;
@@ -443,6 +447,7 @@ export class Run {
       () => this.#attemptDone(op, attempt, undefined, undo.name),
       (error) => this.#attemptThrew(op, undo.name, attempt, error),
     );
+    return attempt;
   }
 
   #hold(attempt: Attempt): void {
