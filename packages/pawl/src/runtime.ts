@@ -269,6 +269,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   /** Ends as a killed process would. For tests. */
   crash(): void {
+    this.#guard?.abandon();
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
     this.#stopWatching?.();
@@ -479,6 +480,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { namespace = "default" } = this.#options;
     const guard = new Guard({
       notes: this.#notes(),
+      store: this.#options.store,
       namespace,
       log: this.log,
       now: () => this.now(),
@@ -554,6 +556,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#opening = undefined;
     this.#resuming = undefined;
     this.#pump = undefined;
+    this.#guard?.abandon();
     this.#guard = undefined;
     // A later use tries again, from the start.
     queueMicrotask(() => pump?.close("close"));
