@@ -164,6 +164,7 @@ export async function b4({ rounds, divisor }: Effort, progress: Progress): Promi
         row("for..of over numbers, each", "each"),
         row("for..of over plain numbers, each", "eachPlain"),
         row("for..of over objects at their first touch, with a leaf of each, each", "firstTouch"),
+        row("objects at their first touch by index, with a leaf of each, each", "firstTouchAt"),
         row("raw of the objects, each", "rawCopy"),
         row("a scan of what raw gave, each", "rawScan"),
         row("a scan of the plain value, each", "plainScan"),
@@ -173,6 +174,7 @@ export async function b4({ rounds, divisor }: Effort, progress: Progress): Promi
         bar("a[i], in ns", of("index"), "at most", 250),
         bar("for..of over 100,000 primitives: state / plain", ratios(of("each"), of("eachPlain")), "at most", 10),
         bar("objects at their first touch, in ns", of("firstTouch"), "at most", 400),
+        bar("objects at their first touch by index, in ns", of("firstTouchAt"), "at most", 400),
         bar("a scan of raw(part) / of plain", ratios(of("rawScan"), of("plainScan")), "at most", 1.2),
       ],
     };
