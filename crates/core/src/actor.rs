@@ -2,6 +2,7 @@
 
 mod handlers;
 mod orders;
+mod schedules;
 
 use bytes::Bytes;
 
@@ -11,8 +12,9 @@ use crate::codec::dealing::Dealing;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, MessageKey, OUTSIDE, Purpose};
-use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Send, Time, Writes};
+use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Schedule, Send, Time, Writes};
 use crate::keys::{Kept, Keys, Reply};
+use crate::limits::Limits;
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
@@ -26,8 +28,6 @@ pub(crate) use orders::{destroyed, outcome_answer, run_ended};
 
 /// The cell that holds an actor's state.
 pub const STATE: &str = "state";
-/// How many messages an inbox holds before `send` is refused.
-pub const INBOX_LIMIT: usize = 10_000;
 
 pub struct Actor {
     overlay: Overlay,
@@ -41,6 +41,8 @@ pub struct Actor {
     answers: Answers,
     keys: Keys,
     handlers: Handlers,
+    /// What the adapter has declared.
+    schedules: Vec<Schedule>,
     /// Whether it was destroyed, and not made again.
     is_destroyed: bool,
     /// Whether the adapter has said what it has for the actor: before that, nothing is asked of it.
@@ -63,6 +65,7 @@ impl Actor {
             answers: std::mem::take(&mut fold.answers),
             keys: std::mem::take(&mut fold.keys),
             handlers: Handlers::new(std::mem::take(&mut fold.troubles)),
+            schedules: Vec::new(),
             is_destroyed: fold.is_destroyed,
             is_ready: false,
             passed_on: None,
@@ -71,6 +74,11 @@ impl Actor {
             first_scope,
             arrived: 0,
         })
+    }
+
+    /// What is refused from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.overlay.set_limits(limits);
     }
 
     pub fn exists(&self) -> bool {
@@ -229,6 +237,11 @@ impl Actor {
         self.overlay.conflict_count()
     }
 
+    /// The version of the code that parked its run, if it is parked and that version has a name.
+    pub fn parked_by(&self) -> Option<&str> {
+        self.run.as_ref().and_then(Run::parked_by)
+    }
+
     /// What an attempt that is still running has read or written and another change has written since its pin, for people.
     pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
         self.overlay.overtaken(touched)
@@ -309,8 +322,10 @@ impl Actor {
             Input::Migrate { state, version } => self.migrate(state, version),
             Input::Cell { name, value, replace } => self.set_cell(&name, value, replace),
             Input::Receives(receives) => self.receives(receives),
+            Input::Schedules(schedules) => self.schedules = schedules,
             Input::Start(start) => {
                 self.is_ready = true;
+                self.replan();
                 if let Some(run) = &mut self.run {
                     run.start(&mut self.overlay, start);
                 }
@@ -384,6 +399,7 @@ impl Actor {
         if ordered || self.passed_on.is_some() {
             self.made_as_ordered(&mut writing);
         }
+        self.plan_all(&mut writing);
         writing.lazy = hosted;
         let seq = self.commit(writing);
         if hosted {
@@ -454,7 +470,7 @@ impl Actor {
         let refusal = match &self.run {
             _ if !self.created && self.is_destroyed => Some(Refusal::Destroyed),
             Some(run) if run.has_ended() && !self.handlers.takes(&send.name) => Some(Refusal::RunEnded),
-            _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
+            _ if self.overlay.inbox.len() >= self.overlay.limits.inbox_messages => Some(Refusal::InboxFull),
             _ => None,
         };
         if let Some(reason) = refusal {
@@ -551,7 +567,7 @@ impl Actor {
         self.overlay.became_durable(seq);
         while let Some(gated) = self.overlay.released() {
             match (gated, &mut self.run) {
-                (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
+                (Gated::Leave(output), _) => self.overlay.outputs.push_back(*output),
                 (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),
                 (Gated::End, Some(run)) => run.end(&mut self.overlay),
                 (Gated::Fact(_) | Gated::End, None) => {}

@@ -1,5 +1,7 @@
 //! What comes in: calls of the adapter, and facts.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::codec::record::CallKind;
@@ -41,6 +43,9 @@ pub enum Input {
     Start(Start),
     /// Which messages have handlers. Before `Start`.
     Receives(Receives),
+    /// The schedules that the actor's code declares. Before `Create`, which plans them, and before `Start`, which plans anew what
+    /// has changed.
+    Schedules(Vec<Schedule>),
     /// A message from outside.
     Send {
         call: CallId,
@@ -324,12 +329,12 @@ pub struct HostMessage {
     pub sent_at: Time,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Start {
     /// Whether failures are to be reported to a hook.
     pub reports: bool,
-    /// Names the code, for the record of a park.
-    pub code_version: u64,
+    /// Names the code, for the record of a park; empty: it has no name.
+    pub code_version: Arc<str>,
     /// Whether the run is an embedding host's.
     pub embedded: Option<Embedded>,
 }
@@ -347,6 +352,16 @@ pub struct Embedded {
     pub asks: bool,
     /// Whether the adapter keeps bodies waiting, and says when each begins.
     pub guarded: bool,
+}
+
+/// Something that an actor does by the clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub name: String,
+    /// What it is, in the adapter's words: if that changes, it is planned anew.
+    pub spec: Bytes,
+    /// When it is next due, as of now.
+    pub next_at: Time,
 }
 
 /// What is special about a step.
@@ -438,6 +453,7 @@ pub struct Send {
     pub name: String,
     /// The encoded body.
     pub body: Bytes,
+    /// Of a tick: when it is due, in milliseconds since the epoch.
     pub delay_ms: i64,
     pub purpose: Purpose,
 }

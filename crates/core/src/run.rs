@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use crate::codec::change::{Ending, Record};
+use crate::codec::change::{Ending, Parks, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
@@ -31,6 +31,7 @@ use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, Run
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
+use crate::state::StateError;
 use crate::step::Step;
 use crate::timer::Timer;
 use crate::wait::{Wait, Waiters};
@@ -46,8 +47,6 @@ const PARK_MAX_MS: i64 = 3_600_000;
 const EARLY_RERUN_MS: i64 = 9;
 /// How many failed operations are remembered, for whoever throws their failure later on.
 const FAILED_KEPT: usize = 10_000;
-/// How many operations of a run may be pending.
-const OPERATIONS_LIMIT: usize = 100_000;
 
 /// Where the run stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,7 +188,7 @@ pub struct Run {
     input: Option<Bytes>,
     created_at: Time,
     start: Start,
-    parks: u32,
+    parks: Parks,
     scopes: BTreeMap<ScopeId, Scope>,
     ops: FxHashMap<OpId, Pending>,
     deadlines: BTreeSet<(Time, OpId)>,
@@ -254,7 +253,7 @@ pub struct Stored {
     pub input: Option<Bytes>,
     pub created_at: Time,
     pub phase: Phase,
-    pub parks: u32,
+    pub parks: Parks,
     pub generation: u64,
     pub stack: Stack,
     pub stuck: bool,
@@ -282,7 +281,7 @@ impl Stored {
             input,
             created_at,
             phase: Phase::Idle,
-            parks: 0,
+            parks: Parks::default(),
             generation: 0,
             stack: Stack::default(),
             stuck: false,
@@ -306,7 +305,7 @@ impl Run {
             generation: stored.generation,
             input: stored.input,
             created_at: stored.created_at,
-            start: Start { reports: false, code_version: 0, embedded: None },
+            start: Start::default(),
             parks: stored.parks,
             scopes: BTreeMap::new(),
             ops: FxHashMap::default(),
@@ -452,9 +451,9 @@ impl Run {
     /// Calls the workflow's function, unless the run has ended or is running.
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
-        overlay.hosted = start.embedded.is_some();
+        overlay.hosted = self.start.embedded.is_some();
         match self.phase {
-            _ if start.embedded.is_some_and(|embedded| embedded.controlled) => {}
+            _ if self.start.embedded.is_some_and(|embedded| embedded.controlled) => {}
             _ if !self.scopes.is_empty() => {}
             // A parked run is tried whenever it is loaded: the code may be another one.
             Phase::Idle | Phase::Parked { .. } => self.resume(overlay),
@@ -463,7 +462,7 @@ impl Run {
                 self.ended_before = self.outcome();
                 self.call_workflow(overlay, false);
             }
-            Phase::Ended(_) if start.embedded.is_some() => {
+            Phase::Ended(_) if self.start.embedded.is_some() => {
                 overlay.outputs.extend(self.outcome().map(Output::RunEnded));
             }
             _ => {}
@@ -832,6 +831,12 @@ impl Run {
         overlay.outputs.push_back(Output::RunEnded(outcome));
     }
 
+    /// The version of the code that parked it, if it is parked and that version has a name.
+    pub fn parked_by(&self) -> Option<&str> {
+        let is_parked = matches!(self.phase, Phase::Parked { .. });
+        Some(&*self.parks.by).filter(|by| is_parked && !by.is_empty())
+    }
+
     /// The code does not match: leave everything as it is, and try again later or with other code.
     fn park(&mut self, overlay: &mut Overlay, divergence: Divergence) {
         let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
@@ -840,13 +845,14 @@ impl Run {
         if self.rollback == Rollback::Rebuilding {
             self.rollback = Rollback::Idle;
         }
-        self.parks += 1;
-        let wait = PARK_MS.saturating_mul(1 << self.parks.saturating_sub(1).min(16)).min(PARK_MAX_MS);
+        self.parks = Parks { times: self.parks.times.saturating_add(1), by: self.start.code_version.clone() };
+        let doublings = self.parks.times.saturating_sub(1).min(16);
+        let wait = PARK_MS.saturating_mul(1 << doublings).min(PARK_MAX_MS);
         self.phase = Phase::Parked { until: overlay.now.saturating_add(wait) };
         // An embedding host is told, and nothing is written: its rows know no such state.
         if self.start.embedded.is_none() {
             let mut writing = overlay.begin();
-            writing.writer.parked(self.parks, self.start.code_version);
+            writing.writer.parked(&self.parks);
             overlay.commit(writing, self.standing());
         }
         overlay.outputs.push_back(Output::Parked(divergence));
@@ -888,7 +894,7 @@ pub enum Judged {
     },
     Again,
     Hold,
-    /// The delta does not fit the state that it was judged against: a defect of the adapter.
+    /// The delta does not fit the state that it was judged against: the state would be too large, or the adapter has a defect.
     Broken(Failure),
 }
 
@@ -904,6 +910,14 @@ pub fn settle_writes(overlay: &mut Overlay, attempt: Attempt, writes: &crate::in
         Ok(Settled::Conflict { path, alone }) => {
             overlay.verdict(attempt, Verdict::Conflict { path, alone });
             Judged::Again
+        }
+        Err(StateError::TooLarge { size, limit, .. }) => {
+            let message = format!(
+                "what the attempt wrote would make the state too large.\n  found     at least {size} bytes\n  expected  at \
+                 most {limit} (limits.stateBytes)\n  do        store less at once, or raise the limit"
+            );
+            let failure = Failure::of_pawl("value_too_large", message, "no");
+            Judged::Broken(Failure { kind: FailureKind::Critical, ..failure })
         }
         Err(error) => Judged::Broken(Failure {
             kind: FailureKind::Critical,

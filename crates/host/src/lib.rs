@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
+use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::limits::Limits;
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
@@ -41,6 +43,9 @@ use timers::Timers;
 /// How many actors are listed at once when the host looks for work.
 const PAGE: usize = 1_000;
 
+/// So long an actor that has work is left to another environment of this process whose it is first of all.
+const YIELD_MS: Time = 1_000;
+
 #[derive(Debug)]
 pub enum Input {
     /// Load an actor; it is called `handle` from now on.
@@ -57,6 +62,8 @@ pub enum Input {
     List { ticket: u64, after: Option<String>, limit: usize },
     /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
     See { ticket: u64, name: String },
+    /// The state of an actor after the change in which this entry committed.
+    SeeAt { ticket: u64, name: String, entry_id: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -65,6 +72,10 @@ pub enum Input {
     Answer { handle: Handle, id: String, body: Bytes },
     /// Tell how the run of an actor ends that another process owns.
     Watch { name: String },
+    /// Hear what an actor of another environment broadcasts, or not any more.
+    Listen { name: String, listens: bool },
+    /// Tell those elsewhere who listen to an actor of ours.
+    Event { name: String, body: Bytes },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
 }
@@ -78,6 +89,8 @@ pub(crate) enum Job {
     Past(past::Looking),
     /// Whoever asked knows it by the number.
     Look(u64, Arc<str>),
+    /// The same, and the entry that is asked about.
+    LookAt(u64, Arc<str>, String),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -108,6 +121,7 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    limits: Limits,
     /// None: whatever is appended stays.
     compactor: Option<Compactor>,
 }
@@ -130,6 +144,7 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            limits: Limits::default(),
             compactor: None,
         }
     }
@@ -137,6 +152,11 @@ impl Host {
     /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
     pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
         Host { compactor: Some(Compactor::new(retention, wake)), ..self }
+    }
+
+    /// The same, with other limits for each actor.
+    pub fn with_limits(self, limits: Limits) -> Host {
+        Host { limits, ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -241,7 +261,10 @@ impl Host {
     pub fn waiting(&self, name: &str) -> usize {
         match self.table.handle(name).and_then(|handle| self.actor(handle)) {
             Some(actor) => actor.waiting(),
-            None => self.waiting.get(name).copied().unwrap_or(0),
+            None => {
+                let elsewhere = self.store.waiting(&self.id_of(name));
+                elsewhere.unwrap_or_else(|| self.waiting.get(name).copied().unwrap_or(0))
+            }
         }
     }
 
@@ -280,10 +303,13 @@ impl Host {
             Input::Retire { handle } => self.retire(now, handle, turn),
             Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
             Input::See { ticket, name } => self.see(ticket, name),
+            Input::SeeAt { ticket, name, entry_id } => self.see_at(ticket, name, entry_id),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
             Input::Watch { name } => self.watch(&name),
+            Input::Listen { name, listens } => self.listen(&name, listens),
+            Input::Event { name, body } => self.tell_event(&name, body),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
                     self.feed(now, handle, ActorInput::Pulse, turn);
@@ -342,6 +368,8 @@ impl Host {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
+                // Whoever has it looks after it.
+                timers::Due::Wake(name) if self.store.is_elsewhere(&self.id_of(&name)) => {}
                 timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
@@ -429,6 +457,9 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::LookAt(ticket, name, entry_id)), completion) => {
+                turn.others.push(seeing::seen_at(ticket, &name, &entry_id, completion));
+            }
             (Some(Job::Look(ticket, name)), completion) => {
                 turn.others.push(seeing::seen(ticket, &name, completion));
             }
@@ -459,8 +490,16 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
+            if self.table.handle(&due.actor.name).is_some() || self.store.is_elsewhere(&due.actor) {
+                continue;
+            }
+            // It may be that whoever is to take it up does not know its type, or is stuck.
+            let patience = if self.store.is_home(&due.actor) { 0 } else { YIELD_MS };
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => {
+                    self.timers.wake_at(alarm + patience, due.actor.name);
+                }
+                _ if patience > 0 => self.timers.wake_at(now + patience, due.actor.name),
                 _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
@@ -470,18 +509,24 @@ impl Host {
     /// Messages that are durable come to actors that are loaded; others are named, for they have work.
     fn deliver(&mut self, now: Time, posts: Vec<Post>, turn: &mut Turn) {
         for Post { to, message, .. } in posts {
-            let handle = self.table.handle(&to);
-            match handle.and_then(|handle| self.table.get_mut(handle)) {
-                Some(Entry::Live { .. }) => {
-                    self.feed(now, handle.unwrap_or_default(), ActorInput::Arrived { message }, turn);
-                }
-                Some(Entry::Opening { arrived }) => arrived.push(message),
-                Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
-                None => {
-                    turn.others.push(Output::Wake { name: to.to_string() });
-                    *self.waiting.entry(to).or_default() += 1;
-                }
+            self.give(now, to, message, turn);
+        }
+    }
+
+    /// Gives an actor a message that is durable. One that another environment has is given it there.
+    fn give(&mut self, now: Time, to: Arc<str>, message: Message, turn: &mut Turn) {
+        let Some(handle) = self.table.handle(&to) else {
+            if !self.store.is_elsewhere(&self.id_of(&to)) {
+                turn.others.push(Output::Wake { name: to.to_string() });
+                *self.waiting.entry(to).or_default() += 1;
             }
+            return;
+        };
+        match self.table.get_mut(handle) {
+            Some(Entry::Live { .. }) => self.feed(now, handle, ActorInput::Arrived { message }, turn),
+            Some(Entry::Opening { arrived }) => arrived.push(message),
+            Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
+            None => {}
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use pawl_core::OpenError;
 use pawl_core::input::{CallId, Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
+use pawl_core::past::Was;
 use pawl_store::{Listed, StoreError, StoreInfo};
 
 use crate::past::Answer;
@@ -77,6 +78,11 @@ pub enum Output {
         ticket: u64,
         actors: Vec<Listed>,
     },
+    /// The state as it was.
+    SeenAt {
+        ticket: u64,
+        was: Was,
+    },
     /// What was to be looked at; none: there is no such actor.
     Seen {
         ticket: u64,
@@ -106,6 +112,16 @@ pub enum Output {
     Outcome {
         name: String,
         outcome: Option<RunOutcome>,
+    },
+    /// Whether somebody elsewhere listens to what an actor broadcasts.
+    Listened {
+        name: String,
+        listens: bool,
+    },
+    /// What an actor of another environment of this process has broadcast.
+    Event {
+        name: String,
+        body: Bytes,
     },
     /// Every actor that has work has been named.
     Resumed,

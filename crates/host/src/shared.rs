@@ -66,7 +66,19 @@ impl Host {
         self.store.share(WOKEN, Sharing::Watch(actor));
     }
 
-    fn id_of(&self, name: &str) -> ActorId {
+    /// Wants to hear what an actor broadcasts, wherever it is, or not any more.
+    pub(crate) fn listen(&mut self, name: &str, listens: bool) {
+        let actor = self.id_of(name);
+        self.store.share(WOKEN, Sharing::Listen { actor, listens });
+    }
+
+    /// Tells those elsewhere who listen.
+    pub(crate) fn tell_event(&mut self, name: &str, body: Bytes) {
+        let actor = self.id_of(name);
+        self.store.share(WOKEN, Sharing::Event { actor, body });
+    }
+
+    pub(crate) fn id_of(&self, name: &str) -> ActorId {
         ActorId::new(self.namespace.clone(), name)
     }
 
@@ -119,6 +131,25 @@ impl Host {
                     let error = || StoreError::unavailable("another process has taken the actor over".to_owned());
                     handle.into_iter().for_each(|handle| self.unsure(now, handle, error(), turn));
                 }
+            }
+            (_, News::Sent { receiver, row }) if *receiver.namespace == *self.namespace => {
+                // One that cannot be read is told by whoever opens the actor.
+                let key = MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq };
+                if let Ok(message) = read_message(key, &row.body) {
+                    self.give(now, receiver.name, message, turn);
+                }
+            }
+            (_, News::Wanted(actor))
+                if *actor.namespace == *self.namespace && self.table.handle(&actor.name).is_none() =>
+            {
+                turn.others.push(Output::Wake { name: actor.name.to_string() });
+            }
+            (_, News::Left) => self.list(None),
+            (_, News::Listened { actor, listens }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Listened { name: actor.name.to_string(), listens });
+            }
+            (_, News::Event { actor, body }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Event { name: actor.name.to_string(), body });
             }
             (Some(Job::Inbox(handle)), News::Arrived(rows)) => self.arrived(now, handle, rows, turn),
             (Some(Job::Check(handle)), News::Holds(true)) => self.sure(handle, turn),

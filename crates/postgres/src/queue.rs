@@ -369,7 +369,8 @@ impl State {
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
-        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_)) | Work::Verify(_) => true,
+        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. })
+        | Work::Verify(_) => true,
         Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
             !done.contains(actor)
         }
@@ -395,7 +396,7 @@ pub(crate) fn undone(ticket: Ticket, sharing: &Sharing, error: &StoreError) -> O
             News::Replied { actor: actor.clone(), id: id.clone(), reply: Err(error.clone()) }
         }
         Sharing::Inbox(_) | Sharing::Check { .. } => News::Failed(error.clone()),
-        Sharing::Answer { .. } | Sharing::Watch(_) => return None,
+        Sharing::Answer { .. } | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. } => return None,
     };
     Some((ticket, Completion::News(news)))
 }

@@ -105,7 +105,7 @@ impl Server {
         let said = |error: PgError| trouble::describe(&self.place.shown, &error);
         lease.renew(&client).await.map_err(said)?;
         lease.sweep(&client).await.map_err(said)?;
-        self.session = Some(Session::on(client, &self.place).await?);
+        self.session = Some(Session::on(client, &self.place, &self.options.code).await?);
         let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
         let renewing = tokio::spawn(lease.run());
         let url: Arc<str> = self.place.shown.as_str().into();
@@ -138,7 +138,7 @@ impl Server {
             let started = Instant::now();
             let (mut pause, longest) = PAUSES;
             let session = loop {
-                match Session::begin(&self.place).await {
+                match Session::begin(&self.place, &self.options.code).await {
                     Ok(session) => break session,
                     Err(error) if !error.retryable || started.elapsed() > self.options.busy_patience => {
                         return Err(error);
@@ -254,6 +254,8 @@ impl Server {
                     self.look.notify_one();
                     continue;
                 }
+                // What is broadcast stays in its process.
+                Sharing::Listen { .. } | Sharing::Event { .. } => continue,
                 Sharing::Answer { actor, epoch, answer } => {
                     // One that cannot be recorded is asked for again.
                     drop(self.patiently(async |session, _| share::answer(session, &actor, epoch, &answer).await).await);
@@ -507,7 +509,7 @@ impl Server {
     /// A number that no process has used before: for a claim, or for a transaction.
     fn number(&mut self) -> u64 {
         self.numbered += 1;
-        (self.process << 32) | self.numbered
+        (self.process << schema::CLAIM_BITS) | self.numbered
     }
 }
 

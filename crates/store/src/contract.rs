@@ -1,6 +1,7 @@
 //! The contract between a store and whoever drives it. `tests/conformance` holds every store to it.
 
 use std::sync::Arc;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,9 +37,14 @@ pub struct OpenOptions {
     pub limits: Limits,
     /// Of a shared store: how long a process that has gone quiet owns its actors (10 s), unless its URL says so.
     pub lease: Duration,
+    /// Who opens it: other environments (threads) of this process that open the same SQLite file join it, one each. None: nobody
+    /// can, and it joins nobody.
+    pub environment: Option<ThreadId>,
     /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
     /// lease is no longer renewed (60 s).
     pub stall_limit: Duration,
+    /// The version of the code that drives it: of a shared store, a run that one version has parked is offered to others.
+    pub code: Arc<str>,
 }
 
 impl OpenOptions {
@@ -50,7 +56,9 @@ impl OpenOptions {
             busy_patience: patience,
             limits: Limits::default(),
             lease: Duration::from_secs(10),
+            environment: None,
             stall_limit: Duration::from_secs(60),
+            code: "".into(),
         }
     }
 }
@@ -156,6 +164,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// How an actor stands now.
+    pub(crate) fn newest(actor: ActorId) -> Self {
+        Self::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::Open }
+    }
+
     /// What must be known to answer it without looking into it.
     pub fn asked(&self) -> Asked {
         match self {
@@ -247,6 +260,8 @@ pub struct Past {
     pub oldest_change: Option<u64>,
     /// What waits for it now, whatever was asked for, as in [`Opened`].
     pub inbox: Vec<InboxRow>,
+    /// Of a shared store: the process that has it now, in words; none if no living one has.
+    pub owner: Option<String>,
 }
 
 /// What became of a batch.
@@ -299,6 +314,21 @@ pub trait Store: Send {
     /// Does something that concerns other processes. A store with one owner does nothing.
     fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
+    /// Whether another environment of this process has the actor: then it is for that one.
+    fn is_elsewhere(&self, _actor: &ActorId) -> bool {
+        false
+    }
+
+    /// How many messages wait for an actor that another environment of this process has; none: it has none.
+    fn waiting(&self, _actor: &ActorId) -> Option<usize> {
+        None
+    }
+
+    /// Whether it is for this environment, first of all, to take up an actor that nobody has.
+    fn is_home(&self, _actor: &ActorId) -> bool {
+        true
+    }
+
     /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
     fn holds(&self) -> bool {
         true
@@ -315,6 +345,11 @@ pub trait Store: Send {
 
     /// Counters of this opening.
     fn stats(&self) -> Stats;
+
+    /// All that is durable, if nobody but this store can tell it; otherwise its URL leads there.
+    fn whole(&self) -> Option<Box<dyn crate::whole::Source + Send>> {
+        None
+    }
 
     /// Finishes what was submitted, then releases the lock. What finished can still be drained.
     fn close(&mut self);

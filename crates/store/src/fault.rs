@@ -205,6 +205,18 @@ impl Store for FaultStore {
         self.inner.holds()
     }
 
+    fn is_elsewhere(&self, actor: &ActorId) -> bool {
+        self.inner.is_elsewhere(actor)
+    }
+
+    fn waiting(&self, actor: &ActorId) -> Option<usize> {
+        self.inner.waiting(actor)
+    }
+
+    fn is_home(&self, actor: &ActorId) -> bool {
+        self.inner.is_home(actor)
+    }
+
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
         if !self.dead {
             self.take_over();
@@ -218,6 +230,10 @@ impl Store for FaultStore {
 
     fn flush(&mut self) {
         self.inner.flush();
+    }
+
+    fn whole(&self) -> Option<Box<dyn crate::whole::Source + Send>> {
+        self.inner.whole()
     }
 
     fn stats(&self) -> Stats {

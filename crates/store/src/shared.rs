@@ -1,4 +1,5 @@
-//! What processes that share a store say to each other through it. A store with one owner has nobody to say it to.
+//! What processes that share a store say to each other through it, and the environments (threads) of one process. A store
+//! with one owner has nobody to say it to.
 
 use std::sync::Arc;
 
@@ -41,6 +42,10 @@ pub enum Sharing {
     Inbox(ActorId),
     /// Asks whether the actor still has this epoch. Answered by [`News::Holds`].
     Check { actor: ActorId, epoch: u64 },
+    /// Wants to hear what the actor broadcasts, or not any more.
+    Listen { actor: ActorId, listens: bool },
+    /// Something that the actor broadcasts, for those who listen elsewhere. Opaque here.
+    Event { actor: ActorId, body: Bytes },
 }
 
 /// What came of it, or what others have said.
@@ -59,6 +64,25 @@ pub enum News {
     Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
     Holds(bool),
+    /// A message, now durable, for an actor that we have: another environment of this process has sent it.
+    Sent {
+        receiver: ActorId,
+        row: InboxRow,
+    },
+    /// An actor that nobody has any more, and of which we have asked something.
+    Wanted(ActorId),
+    /// An environment of this process has ended: what it had is to be taken up by the others.
+    Left,
+    /// Whether somebody elsewhere listens to what the actor broadcasts.
+    Listened {
+        actor: ActorId,
+        listens: bool,
+    },
+    /// What an actor of another environment of this process has broadcast.
+    Event {
+        actor: ActorId,
+        body: Bytes,
+    },
     /// What was asked could not be done.
     Failed(StoreError),
 }

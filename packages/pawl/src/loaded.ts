@@ -10,7 +10,7 @@ import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { deferred } from "./deferred.ts";
 import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
-import { PawlError } from "./errors.ts";
+import { PawlError, placeless } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
@@ -26,9 +26,12 @@ import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
 import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import { planned, type Schedule, schedulesOf } from "./schedules/schedule.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
+import { carried, traceOf } from "./telemetry/carried.ts";
+import type { RunTrace, Telemetry } from "./telemetry/telemetry.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
 import type {
@@ -46,6 +49,7 @@ import type {
   RunOutcome,
   StoreProblem,
   Terminal,
+  TickRecord,
   Told,
   Verdict,
   WorkflowCall,
@@ -68,8 +72,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
   readonly events: ReadonlyMap<string, Schema>;
+  readonly schedules: ReadonlyMap<string, Schedule>;
   readonly dialect: PawlDialect;
   readonly peers: Peers;
+  readonly telemetry: Telemetry | undefined;
+  runTrace: RunTrace | undefined;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -83,6 +90,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #opened = deferred<void>();
   readonly #presence: Presence;
   #creating: Promise<void> | undefined;
+  /** Whether it was made here, and its workflow has not begun. */
+  #isNew = false;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
   #problem: StoreProblem | undefined;
@@ -101,7 +110,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
     this.events = eventsOf(definition);
+    this.schedules = schedulesOf(definition);
     this.peers = options.peers;
+    this.telemetry = options.telemetry;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
@@ -164,11 +175,23 @@ export class LoadedActor implements PumpedActor, RunOwner {
             `\`state\` of ${this.name} returned a value`,
             this.limits.valueBytes,
           );
-    return { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+    const workflow = definition.workflow !== undefined;
+    return { workflow, input: workflow ? this.#traced(input) : input, state, version: definition.version ?? 1 };
+  }
+
+  /** The input, with the trace that the run is part of wherever it goes on. */
+  #traced(input: Uint8Array | undefined): Uint8Array | undefined {
+    if (this.telemetry === undefined || traceOf(input) !== undefined) return input;
+    const making = this.telemetry.making(this.type, this.key);
+    return making === undefined ? input : carried(input, making);
   }
 
   async #make(record: CreateRecord): Promise<void> {
-    await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
+    this.#isNew = true;
+    await this.#calls.submit((call) => {
+      this.#tellSchedules();
+      this.pump.input.create(this.handle, call, record);
+    });
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
     const written = this.pump.engine.cellHead(this.handle, STATE) ?? undefined;
@@ -186,7 +209,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async call(call: ActorCall): Promise<unknown> {
     switch (call.kind) {
       case "action":
-        return this.act(call.name, call.args, call.key);
+        return this.act(call.name, call.args, call.key, call.trace);
       case "send":
         return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
@@ -215,20 +238,27 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey, trace?: string): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, key, callersContext);
+    return this.#calls.act({ name, args, key, callersContext, called: undefined, trace });
   }
 
   /**
    * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
    * if it did: then nothing is recorded.
    */
-  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+  async actFor(
+    called: string,
+    name: string,
+    args: Uint8Array,
+    key: CallKey,
+    trace: string | undefined,
+  ): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
-    return (await this.#calls.act(name, args, key, callersContext, id)) as FailureRecord | undefined;
+    const acted = this.#calls.act({ name, args, key, callersContext, called, trace });
+    return (await acted) as FailureRecord | undefined;
   }
 
   /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
@@ -258,7 +288,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async #answerTo(messageId: string, name?: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId, !this.handles(name));
-    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     return answer;
   }
 
@@ -376,7 +406,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.#presence.stay();
       return this.#opened.resolve();
     }
-    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    this.telemetry?.evicted(this.type);
+    const why = `${this.name} has nothing to do and was put to sleep`;
+    const asleep = placeless(() => new PawlError("cancelled", why));
     if (this.#presence.isWanted) {
       this.#stopRun(asleep);
       this.pump.input.open(this.handle, this.name);
@@ -438,7 +470,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   lost(problem: StoreProblem): void {
     this.log.warn(
-      { actor: this.name, code: problem.code },
+      { actor: this.name, code: problem.code, because: problem.message },
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
@@ -458,6 +490,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #stopRun(reason: unknown): void {
+    this.runTrace?.end("suspended");
     this.#run?.drop(reason);
     this.#run = undefined;
     this.#reports.stop(reason);
@@ -484,12 +517,17 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const reports = definition.onError !== undefined;
     const names = Object.keys(definition.receive ?? {});
     const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
-    if (names.length > 0) input.receives(handle, { names, answered, policy, reports });
+    if (names.length > 0 || this.schedules.size > 0) input.receives(handle, { names, answered, policy, reports });
+    this.#tellSchedules();
     input.start(handle, reports, this.#options.codeVersion);
     this.pump.schedule();
   }
 
-  /** The newest change of the state, once it is of this code's version; none without state. */
+  #tellSchedules(): void {
+    const { pump, handle, schedules } = this;
+    if (schedules.size > 0) pump.input.schedules(handle, planned(schedules, pump.now()));
+  }
+
   runWorkflow(call: WorkflowCall): void {
     const { workflow } = this.definition;
     if (workflow === undefined) return;
@@ -502,6 +540,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.#run = new Run(this);
     }
     const input = call.input === undefined ? undefined : decode(call.input);
+    this.runTrace?.end("restarted");
+    this.runTrace = this.telemetry?.run(this, traceOf(call.input), this.#isNew);
+    this.#isNew = false;
     this.#run.start(call, (ctx) => workflow(ctx as WorkflowContext<Types>, input));
   }
 
@@ -585,6 +626,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#receipts.receive(message);
   }
 
+  tick(tick: TickRecord): void {
+    this.#presence.act(this.pump.turnedAt);
+    this.#receipts.tick(tick);
+  }
+
   receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void {
     this.#receipts.verdict(receipt, attempt, verdict);
   }
@@ -661,17 +707,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   runEnded(outcome: RunOutcome): void {
+    this.runTrace?.end(outcome.kind);
     this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
-    this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
+    this.#run?.drop(placeless(() => new PawlError("cancelled", `the run of ${this.name} ${how}`)));
     this.#run = undefined;
     if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {
+    this.runTrace?.end("parked");
     const error = diverged(this.name, divergence, this.#whereabouts(divergence));
     this.#run?.drop(error);
     this.#run = undefined;
@@ -679,6 +727,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#options.parked.add(this.key);
     this.log.error({ actor: this.name, code: error.code }, error.message);
     this.#waiters.failResults(error);
+    // Code of another version, in another process, may match: this one does not keep the actor from it.
+    if (this.#options.isShared) this.#presence.rest();
   }
 
   #whereabouts({ mismatch }: DivergenceRecord): Whereabouts {
@@ -700,9 +750,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #misuse(misuse: Misuse, name: string): PawlError {
     switch (misuse) {
       case "duplicate_name":
-        return say.duplicateName(this.name, "entry", name);
+        return say.duplicateName(this.name, "entry", name, undefined);
       case "too_many_operations":
-        return say.tooManyOperations(this.name);
+        return say.tooManyOperations(this.name, this.limits.pendingOperations);
       case "not_completable":
         return say.notCompletable(this.name, name);
       default:

@@ -51,6 +51,8 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
+  listened?(name: string, listens: boolean): void;
+  event?(name: string, body: Uint8Array): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -129,6 +131,11 @@ export class Pump implements EngineSink {
   /** The time of the newest turn. */
   get turnedAt(): number {
     return this.#turnedAt;
+  }
+
+  /** What the store has done since it was opened; none once it is closed. */
+  get counted(): { readonly commits: number; readonly transactions: number } | undefined {
+    return this.#closed ? undefined : this.#engine.stats();
   }
 
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
@@ -317,6 +324,15 @@ export class Pump implements EngineSink {
     this.#listener.outcome?.(...outcome);
   }
 
+  listened(name: string, listens: boolean): void {
+    this.#listener.listened?.(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.event?.(name, body);
+  }
+
   load(ticket: number, actor: string): void {
     this.#listener.load?.(ticket, actor);
   }
@@ -357,8 +373,13 @@ export class Pump implements EngineSink {
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
     this.#turnedAt = now;
-    const length = this.#advance(now, out.memory, out.length, this.#output);
-    out.clear();
+    let length: number;
+    try {
+      length = this.#advance(now, out.memory, out.length, this.#output);
+    } finally {
+      // What the engine could not read, it cannot read the next time, either.
+      out.clear();
+    }
     if (length > this.#output.length) {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);

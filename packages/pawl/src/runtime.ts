@@ -11,16 +11,20 @@ import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import type { Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
-import { adminIn } from "./runtime/admin.ts";
-import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
+import { adminIn, copied } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
+import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { checkLimits, checkOptions } from "./runtime/options.ts";
+import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
+import { carrying } from "./telemetry/calls.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Actor } from "./types.ts";
 import type { Looked, RowRecord } from "./wire.ts";
 
@@ -45,6 +49,7 @@ const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 const IDLE_MS = 30_000;
+const STALL_MS = 60_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -87,12 +92,16 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
-  readonly #codeVersion: number;
+  /** None: nothing was registered with OpenTelemetry when the runtime was made. */
+  readonly #telemetry: Telemetry | undefined = Telemetry.registered();
+  #unobserve: (() => void) | undefined;
+  readonly #eventsElsewhere: EventsElsewhere = new EventsElsewhere();
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
   readonly #sweeper: Sweeper | undefined;
+  #stopWatching: (() => void) | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -110,8 +119,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
+    this.events.changed = (name, listens) => this.#listen(name, listens);
     this.log = options.logger ?? consoleLogger;
-    this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
       this.#sweeper = new Sweeper({
@@ -225,9 +234,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   async seen(name: string): Promise<Inspection> {
+    const stored = readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
     const loaded = this.#loaded.get(name);
-    if (loaded !== undefined) return this.working(() => loaded.inspect());
-    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+    if (loaded === undefined) return stored;
+    try {
+      // What is in memory may be ahead of what is stored.
+      return { ...(await this.working(() => loaded.inspect())), stored: stored.stored };
+    } catch (error) {
+      if (isOwnedElsewhere(error)) return stored;
+      throw error;
+    }
+  }
+
+  copyTo(store: string): Promise<{ actors: number }> {
+    return this.working(() => copied(this.#pump?.engine.copyTo(this.#options.store, store)));
   }
 
   #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
@@ -248,6 +268,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   crash(): void {
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
@@ -256,7 +277,9 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   async #close(grace: number): Promise<void> {
+    this.#unobserve?.();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -308,7 +331,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
   call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return this.#elsewhere.call(type, key, call);
+    const telemetry = this.#telemetry;
+    if (telemetry === undefined) return this.#elsewhere.call(type, key, call);
+    if (call.kind === "send" || call.kind === "ask") telemetry.sent(type, this.messagesWaiting(`${type}/${key}`));
+    return this.#elsewhere.call(type, key, carrying(telemetry, call));
   }
 
   called(name: string, id: string, body: Uint8Array): void {
@@ -323,7 +349,27 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
+  #listen(name: string, listens: boolean): void {
+    if (this.#opening?.done !== true || this.#hasClosed) return;
+    this.#pump?.input.listen(name, listens);
+    this.#pump?.schedule();
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#eventsElsewhere.note(name, listens);
+  }
+
+  event(name: string, body: Uint8Array): void {
+    const [record, source] = unpackedEvent(body);
+    this.#hear(name, record, source);
+  }
+
   emit(name: string, record: EventRecord, source: Source | undefined): void {
+    this.#eventsElsewhere.tell(this.#pump, name, record, source);
+    this.#hear(name, record, source);
+  }
+
+  #hear(name: string, record: EventRecord, source: Source | undefined): void {
     const failed = (error: unknown) =>
       this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
     this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
@@ -356,8 +402,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       handle: this.#nextHandle++,
       log: this.log,
       limits: this.limits,
-      codeVersion: this.#codeVersion,
+      codeVersion: this.#options.codeVersion ?? "",
+      isShared: this.#options.store.startsWith("postgres"),
       peers: this,
+      telemetry: this.#telemetry,
       parked,
       file: fileOf(this.#options.store),
       forget: () => {
@@ -378,6 +426,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
         const { now = Date.now, after } = this.#hooks;
         this.#pump = new Pump(this.#engineOptions(), this, { now, wakes: after === undefined });
         this.#pump.hold("wait");
+        this.#unobserve = this.#telemetry?.observe(() => this.#pump?.counted);
       } catch (error) {
         const reason =
           error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
@@ -391,13 +440,24 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
+    const {
+      store,
+      namespace = "default",
+      codeVersion,
+      stallLimit,
+      retention: { deltas, deltaBytes } = {},
+    } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
+    const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
       url: store,
       namespace,
+      inboxMessages,
+      pendingOperations,
+      stateBytes,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(codeVersion === undefined ? {} : { codeVersion }),
       ...(deltas === undefined ? {} : { deltas }),
       ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),
@@ -408,9 +468,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   ready(): void {
     if (this.#opening?.done !== false) return;
     this.#opening.resolve();
+    this.#watchForStalls();
     this.#pump?.release("wait");
     this.#pump?.input.resume();
+    for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
+  }
+
+  /** A store with a lease has others who take over when the event loop is stuck. */
+  #watchForStalls(): void {
+    const { store, stallLimit } = this.#options;
+    if (!store.startsWith("postgres") || this.#pump?.isRealTime !== true) return;
+    const limit = stallLimit === undefined ? STALL_MS : milliseconds(stallLimit, "stallLimit");
+    const atWork = () => [...this.#loaded.values()].filter((it) => it.idleSince === undefined).map(({ name }) => name);
+    this.#stopWatching = watchForStalls({ limit, atWork, log: this.log });
   }
 
   storeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {

@@ -53,7 +53,8 @@ pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
 }
 
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
-/// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
+/// run again; the time of the newest change or message; its status; its alarm (NaN: none); how its run has ended, if it has; the
+/// version of the code that parked it (empty: none).
 pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     let (history, inbox) = (actor.entries(), actor.inbox());
@@ -67,6 +68,7 @@ pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     writer.text(core_word(standing.status));
     writer.time(standing.alarm.map_or(f64::NAN, |alarm| alarm as f64));
     writer.optional(actor.outcome(), Writer::outcome);
+    writer.text(actor.parked_by().unwrap_or_default());
 }
 
 fn core_word(status: Status) -> &'static str {
@@ -140,7 +142,13 @@ impl Writer<'_> {
                     w.bytes(&inspection);
                     let state = seen.actor.read(pawl_core::STATE, None).ok().flatten();
                     w.optional(state.as_ref(), |w, state| w.bytes(state));
+                    w.optional(seen.owner.as_ref(), |w, owner| w.text(owner));
+                    w.number(seen.bytes);
                 });
+            }
+            Output::SeenAt { ticket, was } => {
+                self.record(116, *ticket);
+                self.was(was);
             }
             Output::LookFailed { ticket, error } => self.with_problem(63, *ticket, error),
             Output::Reopened { handle, facts } => {
@@ -174,6 +182,16 @@ impl Writer<'_> {
                 self.record(70, 0);
                 self.text(name);
                 self.optional(outcome.as_ref(), |w, outcome| w.outcome(outcome));
+            }
+            Output::Listened { name, listens } => {
+                self.record(110, 0);
+                self.text(name);
+                self.byte((*listens).into());
+            }
+            Output::Event { name, body } => {
+                self.record(111, 0);
+                self.text(name);
+                self.bytes(body);
             }
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
@@ -402,6 +420,15 @@ impl Writer<'_> {
                 self.text(name);
                 self.bytes(body);
             }
+            ActorOutput::Tick { receipt, attempt, id, name, spec, due_at } => {
+                self.record(80, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.text(id);
+                self.text(name);
+                self.bytes(spec);
+                self.time(*due_at as f64);
+            }
             ActorOutput::AbortReceipt { receipt, attempt, timeout_ms } => {
                 self.record(53, handle);
                 self.number(*receipt);
@@ -484,7 +511,8 @@ impl Writer<'_> {
             w.bytes(state);
         });
         self.optional(entry.deadline_ms(), |w, deadline| w.time(deadline as f64));
-        self.optional(failure.as_ref(), |w, (terminal, failure)| {
+        self.optional(failure.as_ref(), |w, failed| {
+            let (terminal, failure) = &**failed;
             w.optional(terminal.as_ref(), |w, terminal| w.terminal(*terminal));
             w.failure(failure);
         });
@@ -597,6 +625,7 @@ impl Writer<'_> {
             FailedPart::Rollback => 1,
             FailedPart::Workflow => 2,
             FailedPart::Receive => 3,
+            FailedPart::Schedule => 4,
         });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());
@@ -733,7 +762,7 @@ impl Writer<'_> {
     fn row(&mut self, row: &ActorRow) {
         self.text(row.status.word());
         self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));
-        self.number(row.seq);
+        self.number(row.state_version.into());
     }
 
     fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {

@@ -40,6 +40,8 @@ interface Action {
   readonly callersContext: CallersContext;
   /** The call of another process that it is. */
   readonly called: string | undefined;
+  /** What it is part of. */
+  readonly trace: string | undefined;
   attempt: Attempt | undefined;
 }
 
@@ -81,9 +83,9 @@ export class Calls {
   }
 
   /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
-  act(name: string, args: Uint8Array, key: CallKey, callersContext: CallersContext, called?: string): Promise<unknown> {
-    const action: Action = { name, args, key, callersContext, called, attempt: undefined };
-    if (key.keep === 0) return this.#act(action);
+  act(asked: Omit<Action, "attempt">): Promise<unknown> {
+    const action: Action = { ...asked, attempt: undefined };
+    if (action.key.keep === 0) return this.#act(action);
     const kept = keptAs(action);
     const known = this.#kept.get(kept) ?? this.#remembered(kept);
     if (known !== undefined) return known;
@@ -113,6 +115,7 @@ export class Calls {
   #runAction(id: number, call: Call, action: Action): void {
     const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
     action.attempt = attempt;
+    attempt.what = action.name;
     const run = this.#owner.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
       ...args: unknown[]
@@ -155,7 +158,7 @@ export class Calls {
       this.#owner.pump.schedule();
     };
     const body = () => action.callersContext.run(() => run(attempt.context, ...args));
-    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
+    callUser(() => watched(attempt, "action", action.name, body, action.trace), returned, threw);
   }
 
   /** What is done outside for a call is known by the caller's key, if it has one. */
@@ -223,7 +226,8 @@ export class Calls {
   }
 
   refuse(id: number, reason: Refusal, why: string): void {
-    this.fail(id, say.refused(this.#owner.name, reason, why));
+    const { name, limits } = this.#owner;
+    this.fail(id, say.refused(name, reason, reason === "inbox_full" ? `${limits.inboxMessages}` : why));
   }
 
   fail(id: number, error: PawlError): void {

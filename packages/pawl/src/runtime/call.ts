@@ -15,7 +15,14 @@ export interface CallKey {
 }
 
 export type ActorCall =
-  | { readonly kind: "action"; readonly name: string; readonly args: Uint8Array; readonly key: CallKey }
+  | {
+      readonly kind: "action";
+      readonly name: string;
+      readonly args: Uint8Array;
+      readonly key: CallKey;
+      /** What it is part of, as `telemetry/carried.ts` has it. */
+      readonly trace?: string;
+    }
   | {
       readonly kind: "send";
       readonly name: string;

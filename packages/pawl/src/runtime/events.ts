@@ -19,9 +19,12 @@ interface Channel {
 
 export class Events {
   readonly #channels = new Map<string, Channel>();
+  /** Told when the first comes who listens to an actor, and when the last goes. */
+  changed: ((actor: string, listens: boolean) => void) | undefined;
 
   /** Calls `call` for every event of this name, with a copy of its own. Returns what ends that. */
   on(actor: string, event: string, call: Listener): () => void {
+    if (!this.#channels.has(actor)) this.changed?.(actor, true);
     const channel = this.#channel(actor);
     const listener = { call };
     const listeners = channel.listeners.get(event) ?? new Set();
@@ -30,8 +33,15 @@ export class Events {
     return () => {
       if (!listeners.delete(listener)) return;
       channel.count -= 1;
-      if (channel.count === 0 && this.#channels.get(actor) === channel) this.#channels.delete(actor);
+      if (channel.count > 0 || this.#channels.get(actor) !== channel) return;
+      this.#channels.delete(actor);
+      this.changed?.(actor, false);
     };
+  }
+
+  /** The actors to which somebody listens. */
+  get actors(): Iterable<string> {
+    return this.#channels.keys();
   }
 
   /** Hands an event to whoever listens; `failed` is told of those who throw. */

@@ -8,9 +8,21 @@ import type { Retention, RuntimeOptions } from "./types.ts";
 const OPTIONS: ReadonlySet<string> = new Set(
   "actors store namespace codeVersion logger idleAfter grace limits stallLimit retention".split(" "),
 );
-const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
-/** What stores take: a change of 256 MiB, a message of 1 MiB. */
-const MOST: Limits = { valueBytes: 256 << 20, messageBytes: 1 << 20 };
+const LIMITS: Limits = {
+  valueBytes: 16 << 20,
+  messageBytes: 1 << 20,
+  stateBytes: 256 << 20,
+  inboxMessages: 10_000,
+  pendingOperations: 100_000,
+};
+/** What stores take: a change of 256 MiB, a message of 1 MiB; and what memory is meant to. */
+const MOST: Limits = {
+  valueBytes: 256 << 20,
+  messageBytes: 1 << 20,
+  stateBytes: 256 << 20,
+  inboxMessages: 1_000_000,
+  pendingOperations: 100_000,
+};
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
 export function checkOptions(options: RuntimeOptions): void {
@@ -51,10 +63,10 @@ function checkRetention(retention: Partial<Retention>): void {
 }
 
 function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {
-  if (codeVersion !== undefined && typeof codeVersion !== "string") {
-    throw say.badArgument(`codeVersion is no text.
-  found     ${String(codeVersion)}
-  expected  text that names the code, such as a commit`);
+  if (codeVersion !== undefined && (typeof codeVersion !== "string" || !isShortText(codeVersion))) {
+    throw say.badArgument(`codeVersion cannot be stored.
+  found     ${say.shown(codeVersion)}
+  expected  text of at most 512 bytes that names the code, such as a commit`);
   }
   const missing = LEVELS.find((level) => logger !== undefined && typeof logger?.[level] !== "function");
   if (missing !== undefined) {
@@ -71,14 +83,7 @@ export function checkLimits(limits: Partial<Limits>): Limits {
     if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) continue;
     throw say.badArgument(`the limit ${limit} cannot be kept.
   found     ${String(value)}
-  expected  a number of bytes from 1 to ${most}`);
+  expected  ${limit.endsWith("Bytes") ? "a number of bytes" : "a count"} from 1 to ${most}`);
   }
   return { ...LIMITS, ...limits };
-}
-
-/** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */
-export function hashOf(text: string): number {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
-  return Number(hash & 0x1f_ffff_ffff_ffffn);
 }

@@ -24,11 +24,14 @@ import type { RunState, Status } from "./status.ts";
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   /** The definitions that it knows. One of each name. */
   actors: A;
-  /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  /** `sqlite:PATH`, which threads of one process may share, `postgres://...`, which several processes may, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
   store: string;
   /** Default: `"default"`. */
   namespace?: string;
-  /** Names the code, for the record of a run that it does not match. */
+  /**
+   * Names the code, such as a commit; at most 512 bytes. A run that it does not match is parked under this name. Where processes
+   * share a store, one whose code has another name takes up what this one has parked.
+   */
   codeVersion?: string;
   /** Default: the console. */
   logger?: Logger;
@@ -122,6 +125,13 @@ export interface Admin {
   stateAt(type: string, key: string, entry: string): Promise<unknown>;
   /** Copies all that is durable into a new SQLite file, while the store is in use. */
   backup(file: string): Promise<void>;
+  /**
+   * Copies all that is durable at one moment into another store, which is made if there is none: from and to SQLite, PostgreSQL
+   * and `memory:NAME`, in any direction, while this one is in use. The copy has the store's id, and new epochs. Rejects with
+   * `store_not_empty` if there is anything in it, with `store_in_use` if somebody has it; then nothing was copied. Calls that
+   * other processes are waiting for are not copied.
+   */
+  copyTo(store: string): Promise<{ readonly actors: number }>;
 }
 
 /** Where a replay goes back to, and what becomes of the state. */
@@ -192,7 +202,8 @@ export interface Handle<D extends Actor> {
   ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
   /**
    * Calls `listener` with what the actor broadcasts under this name from now on, each time with a copy of its own; events that
-   * were on their way when this process died, or leave in another one, it does not hear. Returns what ends that.
+   * were on their way when this process died, or leave in another one, it does not hear; those that leave in another thread of this
+   * process it does. Returns what ends that.
    */
   on<K extends Names<TypesOf<D>["events"]>>(
     event: K,

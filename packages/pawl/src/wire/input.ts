@@ -16,6 +16,7 @@ import {
   type PackedRows,
   PURPOSES,
   type ReceivesRecord,
+  type ScheduleRecord,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -56,6 +57,13 @@ export class InputWriter {
     this.#text(name);
   }
 
+  /** Asks for the state of an actor after the change in which an entry committed. */
+  seeAt(ticket: number, name: string, entry: string): void {
+    this.#record(115, ticket);
+    this.#text(name);
+    this.#text(entry);
+  }
+
   create(handle: number, call: number, actor: CreateRecord): void {
     this.#record(4, handle);
     this.out.varint(call);
@@ -73,10 +81,10 @@ export class InputWriter {
     this.out.varint(version);
   }
 
-  start(handle: number, reports: boolean, codeVersion: number, embedded?: EmbeddedRecord): void {
+  start(handle: number, reports: boolean, codeVersion: string, embedded?: EmbeddedRecord): void {
     this.#record(6, handle);
     this.#flag(reports);
-    this.out.varint(codeVersion);
+    this.#text(codeVersion);
     this.#flag(embedded !== undefined);
     if (embedded === undefined) return;
     this.#flag(embedded.frontier);
@@ -102,6 +110,17 @@ export class InputWriter {
     this.#texts(receives.answered);
     this.#policy(receives.policy);
     this.#flag(receives.reports);
+  }
+
+  /** Before `create`, and before `start`. */
+  schedules(handle: number, schedules: readonly ScheduleRecord[]): void {
+    this.#record(80, handle);
+    this.out.varint(schedules.length);
+    for (const { name, spec, nextAt } of schedules) {
+      this.#text(name);
+      this.#bytes(spec);
+      this.out.f64(nextAt);
+    }
   }
 
   received(handle: number, receipt: number, attempt: number, reply: Uint8Array | undefined, writes: Writes): void {
@@ -254,6 +273,20 @@ export class InputWriter {
   watch(name: string): void {
     this.#record(70, 0);
     this.#text(name);
+  }
+
+  /** Wants to hear what an actor of another thread broadcasts, or not any more. */
+  listen(name: string, listens: boolean): void {
+    this.#record(105, 0);
+    this.#text(name);
+    this.#flag(listens);
+  }
+
+  /** Tells those in other threads who listen to an actor of ours. */
+  event(name: string, body: Uint8Array): void {
+    this.#record(106, 0);
+    this.#text(name);
+    this.#bytes(body);
   }
 
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {

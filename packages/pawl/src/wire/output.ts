@@ -77,11 +77,19 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.write(handle, actor, calls, after);
   }
   if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind === 110) {
+    const [name, listens] = [reader.text(), reader.flag()];
+    return sink.listened(name, listens);
+  }
+  if (kind === 111) {
+    const [name, body] = [reader.text(), reader.bytes()];
+    return sink.event(name, body);
+  }
   if (kind === 60) {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
-  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
+  if ((kind >= 61 && kind <= 63) || kind === 116) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
@@ -262,6 +270,11 @@ function dispatchDealing(kind: number, reader: OutputReader, actor: ActorSink | 
     }
     case 56:
       return actor?.destroyed();
+    case 80: {
+      const [receipt, attempt, id] = [reader.number(), reader.number(), reader.text()];
+      const [name, spec, dueAt] = [reader.text(), reader.bytes(), reader.time()];
+      return actor?.tick({ receipt, attempt, id, name, spec, dueAt });
+    }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
   }
@@ -282,10 +295,12 @@ function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: 
     const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
     return sink.looked(ticket, { kind: "listed", rows });
   }
+  if (kind === 116) return sink.looked(ticket, { kind: "was", was: reader.was() });
   if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
   if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
-  const row = reader.standing();
-  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
+  const [standing, inspection, state] = [reader.standing(), reader.bytes(), reader.optionalBytes()];
+  const row = { ...standing, owner: reader.flag() ? reader.text() : undefined };
+  sink.looked(ticket, { kind: "seen", row, inspection, state, bytes: reader.number() });
 }
 
 /** What comes from other processes. */
@@ -451,10 +466,9 @@ export class OutputReader {
     return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
   }
 
-  standing(): Pick<RowRecord, "state" | "alarm"> {
-    const [state, alarm] = [this.text(), this.time()];
-    this.number();
-    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  standing(): Omit<RowRecord, "name" | "owner"> {
+    const [state, alarm, version] = [this.text(), this.time(), this.number()];
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm, version };
   }
 
   rows(): HostRow[] {

@@ -14,6 +14,7 @@ import type {
   ResolvedValue,
   RunOutcome,
   Terminal,
+  TickRecord,
   Told,
   Verdict,
 } from "./records.ts";
@@ -54,6 +55,7 @@ export interface ActorSink {
   receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void;
   /** Run the handler of a message. */
   receive(message: ReceiveRecord): void;
+  tick(tick: TickRecord): void;
   /** The handler has taken too long: its attempt is dead. */
   abortReceipt(receipt: number, attempt: number, timeout: number): void;
   /** What became of a message, and what its handler did, is durable. */
@@ -127,6 +129,10 @@ export interface EngineSink {
   replied(name: string, id: string, reply: Uint8Array, problem: StoreProblem | undefined): void;
   /** How the run of another process's actor has ended; undefined: it is parked. */
   outcome(name: string, outcome: RunOutcome | undefined): void;
+  /** Whether somebody in another thread listens to what the actor broadcasts. */
+  listened(name: string, listens: boolean): void;
+  /** What an actor of another thread has broadcast. */
+  event(name: string, body: Uint8Array): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
   /** The rows of an embedding host's actor are wanted. */

@@ -7,12 +7,13 @@
 import type { AnyDefinition, Policy } from "../actor.ts";
 import { Attempt, type AttemptOwner, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
-import { PawlError } from "../errors.ts";
+import { PawlError, placeless } from "../errors.ts";
 import { attribute, attributed, type FailureRecord, toError, toFailure } from "../failure.ts";
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
 import { watched } from "../stall.ts";
+import { traceIn } from "../telemetry/carried.ts";
 import {
   EXCLUSIVE,
   type ResolvedValue,
@@ -70,8 +71,6 @@ type Encoded = Ran | { readonly error: unknown };
 
 /** What the engine has to be told of before the body begins: it may have to wait for its turn, or have to be undone once tried. */
 const ASKS = EXCLUSIVE | UNDO_ATTEMPTED;
-/** As many operations of a run as may be pending. */
-const MOST_OPERATIONS = 100_000;
 /** Rounds only begin by themselves while less than this waits to be told. */
 const MOST_UNTOLD_BYTES = 64 * 1024;
 
@@ -186,7 +185,7 @@ export class Run {
   /** No new operation starts; the attempts that run may end and commit. */
   drain(): void {
     this.#draining = true;
-    this.#abort(new PawlError("cancelled", `${this.owner.name} is being evicted`));
+    this.#abort(placeless(() => new PawlError("cancelled", `${this.owner.name} is being evicted`)));
   }
 
   /** No new operation starts, for a host's own reason. */
@@ -254,8 +253,21 @@ export class Run {
     const begun = this.prepare();
     if (this.isOver) return begun;
     this.add(begun.op, operation({ resolve: begun.resolve, reject: begun.reject }));
-    write(begun.op);
+    this.#write(begun.op, () => write(begun.op));
     return begun;
+  }
+
+  /** Half a record would take every run of the thread down: of one that cannot be written, nothing is. */
+  #write(op: number, write: () => void): void {
+    const { out } = this.owner.pump.input;
+    const start = out.length;
+    try {
+      write();
+    } catch (error) {
+      out.length = start;
+      this.#operations.delete(op);
+      throw error;
+    }
   }
 
   /** The first half of `begin`, for what is frequent: an operation's number, and what settles it. 0: none starts any more. */
@@ -264,7 +276,12 @@ export class Run {
     let reject: Prepared["reject"] = nothing;
     const promise = new Promise<unknown>((settle, fail) => {
       resolve = settle;
-      reject = fail;
+      // A rejection that nobody awaits fails the run where it matters; it need not end the process. Said here, not for every
+      // promise: hardly one is rejected, and to listen to each costs a third of a microsecond.
+      reject = (error) => {
+        promise.catch(nothing);
+        fail(error);
+      };
     });
     if (this.isOver) return { op: 0, promise, resolve, reject };
     this.#tellTaken();
@@ -340,13 +357,22 @@ export class Run {
     if (isCertain) begun.fresh = operation;
     if (isCertain) pump.scheduleAfterMicrotasks();
     else pump.schedule();
-    pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    const { out } = pump.input;
+    const start = out.length;
+    try {
+      pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    } catch (error) {
+      // As `#write` does it, without a function: this is what workflows do most.
+      out.length = start;
+      this.#operations.delete(begun.op);
+      throw error;
+    }
     return begun;
   }
 
   /** Whether something new may begin before the engine says so. */
   get #mayBegin(): boolean {
-    return !this.#rebuilding && !this.#asksFirst && this.#operations.size <= MOST_OPERATIONS;
+    return !this.#rebuilding && !this.#asksFirst && this.#operations.size < this.owner.limits.pendingOperations;
   }
 
   /** Calls the body of a step that has begun, in the call: its caller's async context is that of the moment. */
@@ -395,8 +421,9 @@ export class Run {
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
     const { committed, attempted: ofAttempted } = undo.handlers;
-    const handler = () =>
-      attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined));
+    const own = () => (attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined)));
+    const { telemetry } = this.owner;
+    const handler = telemetry === undefined ? own : attempt.traced(telemetry, "undo", undo.name, own);
     callUser(
       () => undo.callersContext.run(handler),
       () => this.#attemptDone(op, attempt, undefined, undo.name),
@@ -796,12 +823,19 @@ export class Run {
       case "encoded":
         return dialect.decode(value.bytes);
       case "message":
+        this.#took(value.bytes, context);
         return dialect.message(value.bytes, context);
       case "messages":
+        for (const message of value.messages) this.#took(message, context);
         return value.messages.map((message) => dialect.message(message, context));
       default:
         return undefined;
     }
+  }
+
+  #took(message: Uint8Array, context: ScopeContext | undefined): void {
+    const { runTrace } = this.owner;
+    if (runTrace !== undefined && context?.replaying !== true) runTrace.took(traceIn(message));
   }
 
   #unkept(kept: Kept): unknown {
