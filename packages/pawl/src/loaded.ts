@@ -15,6 +15,7 @@ import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { GuardedAttempts } from "./loaded/guarded.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
 import { Receipts } from "./loaded/receipts.ts";
@@ -89,6 +90,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #facts: Facts | undefined;
   #opened = deferred<void>();
   readonly #presence: Presence;
+  readonly guarded: GuardedAttempts | undefined;
   #creating: Promise<void> | undefined;
   /** Whether it was made here, and its workflow has not begun. */
   #isNew = false;
@@ -119,6 +121,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.input.open(handle, this.name);
     pump.schedule();
     this.#presence = new Presence(pump.now());
+    this.guarded = options.guard?.isOn === true ? new GuardedAttempts(this, options.guard) : undefined;
     this.#calls = new Calls(this);
     this.#reports = new Reports(this);
     this.#receipts = new Receipts(this);
@@ -490,6 +493,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #stopRun(reason: unknown): void {
+    this.guarded?.forget();
     this.runTrace?.end("suspended");
     this.#run?.drop(reason);
     this.#run = undefined;
@@ -519,7 +523,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
     if (names.length > 0 || this.schedules.size > 0) input.receives(handle, { names, answered, policy, reports });
     this.#tellSchedules();
-    input.start(handle, reports, this.#options.codeVersion);
+    input.start(handle, reports, this.#options.codeVersion, this.guarded !== undefined);
     this.pump.schedule();
   }
 
@@ -537,7 +541,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     // A rebuild finds handlers again: those of the run that is known stay.
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
-      this.#run = new Run(this);
+      this.guarded?.forget();
+      this.#run = new Run(this, !this.#isNew);
+      // A guarded body begins when its mark is written, which the engine asks for.
+      if (this.guarded !== undefined) this.#run.askFirst();
     }
     const input = call.input === undefined ? undefined : decode(call.input);
     this.runTrace?.end("restarted");
@@ -548,11 +555,30 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   execute(op: number, attempt: number): void {
     this.#presence.act(this.pump.turnedAt);
-    this.#run?.execute(op, attempt);
+    const run = this.#run;
+    const step = this.guarded && run?.step(op);
+    if (step === undefined) return void run?.execute(op, attempt);
+    const around = this.pump.engine.scopePath(this.handle, step.context.scope) ?? "";
+    const path = around === "" ? step.name : `${around}/${step.name}`;
+    this.guarded?.body("step", path, op, attempt, () => run?.execute(op, attempt));
   }
 
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
-    this.#run?.undo(op, attempt, attempted, output);
+    const run = this.#run;
+    const step = this.guarded && run?.undoneStep(op);
+    const call = () => run?.undo(op, attempt, attempted, output);
+    if (step === undefined) return void call();
+    this.guarded?.body("undo", step, op, attempt, call);
+  }
+
+  stop(error: PawlError): void {
+    this.#parked = error;
+    this.log.error({ actor: this.name, code: error.code }, error.message);
+    this.#waiters.failResults(error);
+  }
+
+  goOn(): void {
+    this.#parked = undefined;
   }
 
   abort(op: number, attempt: number, timeout: number | undefined): void {

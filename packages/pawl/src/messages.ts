@@ -329,3 +329,14 @@ export function noStateThen(actor: string, entry: string): PawlError {
     `${actor} had no state before entry ${entry}: there is nothing to go back to.`,
   );
 }
+
+export function quarantined(attempt: string, actor: string): PawlError {
+  return new PawlError(
+    "quarantined",
+    `${attempt} of ${actor} is not run: the process died three times while it was alone at work.
+  found     an attempt that takes its process down
+  do        look at what its body does to memory, threads and native code; then release it:
+            runtime.admin.release(type, key), or npx pawl release TYPE KEY`,
+    { data: { actor, attempt } },
+  );
+}
