@@ -65,6 +65,12 @@ pub enum Input {
     Answer { handle: Handle, id: String, body: Bytes },
     /// Tell how the run of an actor ends that another process owns.
     Watch { name: String },
+    /// Somebody here listens to an actor, wherever it is, or nobody does any more.
+    Listen { name: String, on: bool },
+    /// Tell those who listen to an actor of ours in other processes.
+    Tell { name: String, body: Bytes },
+    /// Say when another process dies.
+    Heed { process: u64 },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
 }
@@ -284,6 +290,9 @@ impl Host {
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
             Input::Watch { name } => self.watch(&name),
+            Input::Listen { name, on } => self.listen(&name, on),
+            Input::Tell { name, body } => self.tell(&name, body),
+            Input::Heed { process } => self.store.share(pawl_store::WOKEN, pawl_store::Sharing::Heed(process)),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
                     self.feed(now, handle, ActorInput::Pulse, turn);

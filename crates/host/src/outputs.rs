@@ -107,6 +107,16 @@ pub enum Output {
         name: String,
         outcome: Option<RunOutcome>,
     },
+    /// What another process tells of an actor that is listened to here.
+    Told {
+        name: String,
+        writer: u64,
+        body: Bytes,
+    },
+    /// Other processes that are no more.
+    Died(Vec<u64>),
+    /// Others may have taken this process for dead.
+    Lapsed,
     /// Every actor that has work has been named.
     Resumed,
     ResumeFailed(StoreError),

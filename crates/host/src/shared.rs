@@ -66,6 +66,21 @@ impl Host {
         self.store.share(WOKEN, Sharing::Watch(actor));
     }
 
+    pub(crate) fn listen(&mut self, name: &str, on: bool) {
+        let actor = self.id_of(name);
+        self.store.share(WOKEN, Sharing::Listen { actor, on });
+    }
+
+    pub(crate) fn tell(&mut self, name: &str, body: Bytes) {
+        let actor = self.id_of(name);
+        self.store.share(WOKEN, Sharing::Tell { actor, body });
+    }
+
+    /// Whether somebody in another process listens to an actor of ours, as far as is known.
+    pub fn is_heard(&self, name: &str) -> bool {
+        self.store.is_heard(&self.id_of(name))
+    }
+
     fn id_of(&self, name: &str) -> ActorId {
         ActorId::new(self.namespace.clone(), name)
     }
@@ -120,6 +135,11 @@ impl Host {
                     handle.into_iter().for_each(|handle| self.unsure(now, handle, error(), turn));
                 }
             }
+            (_, News::Told { actor, writer, body }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Told { name: actor.name.to_string(), writer, body });
+            }
+            (_, News::Died(processes)) => turn.others.push(Output::Died(processes)),
+            (_, News::Lapsed) => turn.others.push(Output::Lapsed),
             (Some(Job::Inbox(handle)), News::Arrived(rows)) => self.arrived(now, handle, rows, turn),
             (Some(Job::Check(handle)), News::Holds(true)) => self.sure(handle, turn),
             (Some(Job::Check(handle)), News::Holds(false)) => {

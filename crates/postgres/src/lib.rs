@@ -3,13 +3,14 @@
 //! One native thread with its own event loop serves a queue over one connection; a second connection renews the lease,
 //! listens for hints and looks for work. `queue` is what the caller and the thread share; `serve` is the thread; `group` is
 //! one transaction; `open` makes actors ours and reads them; `lease` is what keeps them ours; `share` and `look` are what
-//! processes say to each other; `schema` is the tables;
+//! processes say to each other; `events` is what actors tell those who listen; `schema` is the tables;
 //! `connect` and `tls` reach the server; `trouble` says what its errors mean.
 //!
 //! The one law: **a commit is fenced by an UPDATE of the actor's row in its own transaction.** Leases say who may take an
 //! actor over; they never say who may write.
 
 mod connect;
+mod events;
 mod group;
 mod lease;
 mod look;
@@ -82,6 +83,14 @@ impl Store for PostgresStore {
 
     fn holds(&self) -> bool {
         self.queue.holds()
+    }
+
+    fn process(&self) -> Option<u64> {
+        self.queue.process()
+    }
+
+    fn is_heard(&self, actor: &ActorId) -> bool {
+        self.queue.hearing().heard.contains(actor)
     }
 
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {

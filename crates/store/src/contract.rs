@@ -299,6 +299,16 @@ pub trait Store: Send {
     /// Does something that concerns other processes. A store with one owner does nothing.
     fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
+    /// The number by which other processes know this one; none in a store with one owner, and until the store is open.
+    fn process(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether somebody in another process listens to an actor of ours, as far as is known here.
+    fn is_heard(&self, _actor: &ActorId) -> bool {
+        false
+    }
+
     /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.
     fn holds(&self) -> bool {
         true

@@ -41,6 +41,12 @@ pub enum Sharing {
     Inbox(ActorId),
     /// Asks whether the actor still has this epoch. Answered by [`News::Holds`].
     Check { actor: ActorId, epoch: u64 },
+    /// Somebody here listens to what is told of an actor, or nobody does any more. Not answered.
+    Listen { actor: ActorId, on: bool },
+    /// Tells those who listen to an actor of ours in other processes. Not answered: what cannot be told is lost.
+    Tell { actor: ActorId, body: Bytes },
+    /// Tells once that another process has died: [`News::Died`].
+    Heed(u64),
 }
 
 /// What came of it, or what others have said.
@@ -58,6 +64,16 @@ pub enum News {
     /// Our lease had run out, and holds again: these actors have another owner by now, or none.
     Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
+    /// What `writer`, another process, has told of an actor that is listened to here. In order, at most once.
+    Told {
+        actor: ActorId,
+        writer: u64,
+        body: Bytes,
+    },
+    /// Other processes that have no lease any more.
+    Died(Vec<u64>),
+    /// Our lease had run out: others may have taken this process for dead.
+    Lapsed,
     Holds(bool),
     /// What was asked could not be done.
     Failed(StoreError),

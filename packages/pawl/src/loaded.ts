@@ -14,6 +14,7 @@ import { PawlError } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
+import { Connections } from "./loaded/connections.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
@@ -74,6 +75,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   vars: unknown;
   readonly #options: LoadedOptions;
   readonly #calls: Calls;
+  readonly connections: Connections;
   readonly #reports: Reports;
   readonly #receipts: Receipts;
   readonly #waiters: Waiters;
@@ -109,6 +111,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.schedule();
     this.#presence = new Presence(pump.now());
     this.#calls = new Calls(this);
+    this.connections = new Connections(this, this.#calls, options.peers.switchboard);
     this.#reports = new Reports(this);
     this.#receipts = new Receipts(this);
     this.#waiters = new Waiters(this);
@@ -186,7 +189,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async call(call: ActorCall): Promise<unknown> {
     switch (call.kind) {
       case "action":
-        return this.act(call.name, call.args, call.key);
+        return this.act(call.name, call.args, call.key, call.connection);
       case "send":
         return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
@@ -211,24 +214,53 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return this.stateAt(call.entry);
       case "inspect":
         return this.inspect();
+      case "connect":
+        return this.connect(call.id, call.process, call.params);
+      case "disconnect":
+        return this.disconnect(call.id);
     }
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, key: CallKey): Promise<unknown> {
+  async act(name: string, args: Uint8Array, key: CallKey, connection?: string): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act(name, args, key, callersContext);
+    this.#mustBeConnected(connection);
+    return this.#calls.act(name, args, key, callersContext, undefined, connection);
+  }
+
+  #mustBeConnected(connection: string | undefined): void {
+    if (connection !== undefined && this.connections.find(connection)?.isListed !== true)
+      throw say.connectionClosed(this.name);
+  }
+
+  /** Connects a client of some process; resolves when that is durable. */
+  async connect(id: string, process: string, params: Uint8Array): Promise<void> {
+    await this.exist();
+    await this.connections.open(id, process, decode(params));
+  }
+
+  /** Ends a connection, if it is there. */
+  async disconnect(id: string): Promise<void> {
+    const { exists } = await this.load();
+    if (exists) await this.connections.close(id);
   }
 
   /**
    * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
    * if it did: then nothing is recorded.
    */
-  async actFor(id: string, name: string, args: Uint8Array, key: CallKey): Promise<FailureRecord | undefined> {
+  async actFor(
+    id: string,
+    name: string,
+    args: Uint8Array,
+    key: CallKey,
+    connection?: string,
+  ): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
-    return (await this.#calls.act(name, args, key, callersContext, id)) as FailureRecord | undefined;
+    this.#mustBeConnected(connection);
+    return (await this.#calls.act(name, args, key, callersContext, id, connection)) as FailureRecord | undefined;
   }
 
   /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
@@ -403,7 +435,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   oldestPin(): number | undefined {
-    return this.mirror?.oldestPin();
+    const [own, connected] = [this.mirror?.oldestPin(), this.connections.oldestPin()];
+    return own === undefined || connected === undefined ? (own ?? connected) : Math.min(own, connected);
   }
 
   // What the engine says.
@@ -475,6 +508,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     if (facts.outcome !== undefined) this.#waiters.tellResult(facts.outcome);
     this.#waiters.answerAskers();
     this.#start();
+    this.connections.begin();
   }
 
   /** From now on the engine may call code. */
@@ -616,6 +650,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   destroyed(): void {
     const error = say.actorDestroyed(this.name);
+    this.connections.destroyed();
     this.#stopRun(error);
     this.#calls.failAll(error);
     this.#waiters.failResults(error);

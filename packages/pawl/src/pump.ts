@@ -51,6 +51,9 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
+  heard?(...told: Parameters<EngineSink["heard"]>): void;
+  died?(processes: readonly string[]): void;
+  lapsed?(): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -315,6 +318,21 @@ export class Pump implements EngineSink {
   outcome(...outcome: Parameters<EngineSink["outcome"]>): void {
     this.#told += 1;
     this.#listener.outcome?.(...outcome);
+  }
+
+  heard(...told: Parameters<EngineSink["heard"]>): void {
+    this.#told += 1;
+    this.#listener.heard?.(...told);
+  }
+
+  died(processes: readonly string[]): void {
+    this.#told += 1;
+    this.#listener.died?.(processes);
+  }
+
+  lapsed(): void {
+    this.#told += 1;
+    this.#listener.lapsed?.();
   }
 
   load(ticket: number, actor: string): void {

@@ -2,6 +2,7 @@
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
 import type { EventRecord, Source } from "./broadcasts.ts";
+import type { HeldConnection } from "./connections.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import { type Inspection, readSeen } from "./inspection.ts";
@@ -9,12 +10,14 @@ import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
-import type { Peers } from "./peers.ts";
+import type { Closed, Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
+import type { Client } from "./runtime/clients.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
+import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
@@ -24,11 +27,13 @@ import { checked } from "./schema.ts";
 import type { Actor } from "./types.ts";
 import type { Looked, RowRecord } from "./wire.ts";
 
+export type { Closed } from "./peers.ts";
 export type { RunState, Status, Wait } from "./runtime/status.ts";
 export type {
   Admin,
   CallOptions,
   Client,
+  Connected,
   Handle,
   Hooks,
   ListFilter,
@@ -78,7 +83,7 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, ExchangeHost, Peers {
   readonly #definitions = new Map<string, Defined>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
@@ -87,6 +92,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
+  readonly switchboard: Exchange = new Exchange(this);
   readonly #codeVersion: number;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
@@ -251,6 +257,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
+    void this.switchboard.endAll("lost", { disconnect: false });
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
@@ -263,6 +270,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       return;
     }
     await this.#opening?.promise.catch(() => {});
+    await Promise.race([this.switchboard.endAll("client", { disconnect: true }), elapsed(grace)]);
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
     this.#hasClosed = true;
@@ -324,9 +332,35 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   }
 
   emit(name: string, record: EventRecord, source: Source | undefined): void {
-    const failed = (error: unknown) =>
-      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
-    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
+    this.switchboard.emit(name, record, source);
+  }
+
+  dial(id: string, name: string): Client {
+    return this.switchboard.dial(id, name);
+  }
+
+  endClient(id: string, why: Closed): Promise<void> {
+    return this.working(() => this.switchboard.endClient(id, why));
+  }
+
+  listen(...listener: Parameters<Exchange["listen"]>): () => void {
+    return this.switchboard.listen(...listener);
+  }
+
+  connectionsElsewhere(name: string): Iterable<HeldConnection> {
+    return this.#loaded.get(name)?.connections.elsewhere() ?? [];
+  }
+
+  died(processes: readonly string[]): void {
+    for (const loaded of this.#loaded.values()) for (const process of processes) loaded.connections.died(process);
+  }
+
+  heard(...told: Parameters<Exchange["heard"]>): void {
+    this.switchboard.heard(...told);
+  }
+
+  lapsed(): void {
+    this.switchboard.lapsed();
   }
 
   messagesWaiting(name: string): number {
@@ -409,6 +443,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     if (this.#opening?.done !== false) return;
     this.#opening.resolve();
     this.#pump?.release("wait");
+    this.switchboard.opened();
     this.#pump?.input.resume();
     this.#pump?.schedule();
   }

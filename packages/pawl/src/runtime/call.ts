@@ -15,7 +15,14 @@ export interface CallKey {
 }
 
 export type ActorCall =
-  | { readonly kind: "action"; readonly name: string; readonly args: Uint8Array; readonly key: CallKey }
+  | {
+      readonly kind: "action";
+      readonly name: string;
+      readonly args: Uint8Array;
+      readonly key: CallKey;
+      /** The connection that it comes through. */
+      readonly connection?: string;
+    }
   | {
       readonly kind: "send";
       readonly name: string;
@@ -41,7 +48,10 @@ export type ActorCall =
   | { readonly kind: "retry" }
   | { readonly kind: "replay"; readonly from: ReplayFrom }
   | { readonly kind: "state_at"; readonly entry: string }
-  | { readonly kind: "inspect" };
+  | { readonly kind: "inspect" }
+  /** A client in `process` connects. */
+  | { readonly kind: "connect"; readonly id: string; readonly process: string; readonly params: Uint8Array }
+  | { readonly kind: "disconnect"; readonly id: string };
 
 /** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */
 export interface Asked {

@@ -3,9 +3,10 @@
  *
  * Owns the listeners and the numbers of events. One law: a listener that throws keeps nobody from hearing.
  */
-import type { EventRecord, Source } from "../broadcasts.ts";
+import type { Source } from "../broadcasts.ts";
 import type { EventMeta } from "../types.ts";
 import { decode } from "../values/index.ts";
+import type { Delivery } from "./clients.ts";
 
 type Listener = (payload: unknown, meta: EventMeta) => void;
 
@@ -35,24 +36,24 @@ export class Events {
   }
 
   /** Hands an event to whoever listens; `failed` is told of those who throw. */
-  emit(
-    actor: string,
-    { event, payload }: EventRecord,
-    source: Source | undefined,
-    at: number,
-    failed: (error: unknown) => void,
-  ): void {
+  emit(actor: string, { event, payload, meta }: Delivery, failed: (error: unknown) => void): void {
     const channel = this.#channels.get(actor);
     if (channel === undefined) return;
     channel.seq += 1;
-    const meta = { seq: channel.seq, at, ...tags(source) };
+    const numbered = { seq: channel.seq, ...meta };
     for (const { call } of [...(channel.listeners.get(event) ?? [])]) {
       try {
-        call(decode(payload), meta);
+        call(decode(payload), numbered);
       } catch (error) {
         failed(error);
       }
     }
+  }
+
+  /** So much of what an actor said has not arrived. */
+  skip(actor: string, lost: number): void {
+    const channel = this.#channels.get(actor);
+    if (channel !== undefined) channel.seq += lost;
   }
 
   #channel(actor: string): Channel {
@@ -65,7 +66,8 @@ export class Events {
   }
 }
 
-function tags(source: Source | undefined): Pick<EventMeta, "step" | "attempt"> {
+/** What a live event is tagged with. */
+export function tags(source: Source | undefined): Pick<EventMeta, "step" | "attempt"> {
   if (source === undefined) return {};
   return source.step === undefined ? { attempt: source.attempt } : { step: source.step, attempt: source.attempt };
 }

@@ -256,6 +256,26 @@ export class InputWriter {
     this.#text(name);
   }
 
+  /** Somebody here listens to an actor, wherever it is, or nobody does any more. */
+  listen(name: string, on: boolean): void {
+    this.#record(90, 0);
+    this.#text(name);
+    this.#flag(on);
+  }
+
+  /** Tells those who listen to an actor of ours in other processes. */
+  tell(name: string, body: Uint8Array): void {
+    this.#record(91, 0);
+    this.#text(name);
+    this.#bytes(body);
+  }
+
+  /** Wants to hear when another process dies. */
+  heed(process: number): void {
+    this.#record(92, 0);
+    this.out.varint(process);
+  }
+
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
     this.#record(13, handle);
     this.out.varint(call);

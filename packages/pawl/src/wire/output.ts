@@ -77,6 +77,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.write(handle, actor, calls, after);
   }
   if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind >= 93 && kind <= 95) return dispatchTold(kind, handle, reader, sink);
   if (kind === 60) {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
@@ -303,6 +304,17 @@ function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): v
   }
   const reply = reader.optionalBytes();
   return sink.replied(name, id, reply ?? new Uint8Array(), problem);
+}
+
+/** What other processes tell of their actors, and of themselves. */
+function dispatchTold(kind: number, number: number, reader: OutputReader, sink: EngineSink): void {
+  if (kind === 95) return sink.lapsed();
+  if (kind === 94) {
+    const died = Array.from({ length: number }, () => String(reader.number()));
+    return sink.died(died);
+  }
+  const [name, body] = [reader.text(), reader.bytes()];
+  return sink.heard(name, String(number), body);
 }
 
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {

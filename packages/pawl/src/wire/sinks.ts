@@ -127,6 +127,12 @@ export interface EngineSink {
   replied(name: string, id: string, reply: Uint8Array, problem: StoreProblem | undefined): void;
   /** How the run of another process's actor has ended; undefined: it is parked. */
   outcome(name: string, outcome: RunOutcome | undefined): void;
+  /** What another process tells of an actor that is listened to here. */
+  heard(name: string, writer: string, body: Uint8Array): void;
+  /** Other processes that are no more. */
+  died(processes: readonly string[]): void;
+  /** Others may have taken this process for dead. */
+  lapsed(): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
   /** The rows of an embedding host's actor are wanted. */
