@@ -21,6 +21,8 @@ const config: UserConfig = defineConfig({
   dts: true,
   sourcemap: true,
   clean: true,
+  // croner is bundled, and its licence asks that this goes with it.
+  copy: [{ from: "node_modules/croner/LICENSE", to: "dist/licenses", rename: "croner.txt" }],
   // The addon and the platform packages stay `require` strings, where bundlers and tracers can see them.
   deps: { neverBundle: [/^#native\//, /^@pawl\/native-/, "pawl/package.json"] },
 });

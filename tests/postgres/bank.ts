@@ -1,4 +1,4 @@
-/** Processes that run `bank.mjs`, and what is asked of them. What they acknowledge is remembered here, outside of what is killed. */
+/** Processes that run `bank.mjs`, or another script that does the same, and what is asked of them. What they acknowledge is remembered here, outside of what is killed. */
 import { type ChildProcess, fork } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -34,8 +34,8 @@ export class Teller {
   readonly #waiting = new Map<string, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #dead = false;
 
-  constructor(store: string) {
-    this.child = fork(fileURLToPath(new URL("bank.mjs", import.meta.url)), [store], {
+  constructor(store: string, script: URL) {
+    this.child = fork(fileURLToPath(script), [store], {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       execArgv: [],
       serialization: "advanced",
@@ -79,19 +79,27 @@ export class Bank {
   readonly refusals: Map<string, number> = new Map();
   readonly #store: string;
   readonly #dice: Random;
+  readonly #script: URL;
   #isOpen = true;
   #questions = 0;
 
-  constructor(store: string, tellers: number, accounts: number, dice: Random) {
+  constructor(
+    store: string,
+    tellers: number,
+    accounts: number,
+    dice: Random,
+    script: URL = new URL("bank.mjs", import.meta.url),
+  ) {
     this.#store = store;
     this.#dice = dice;
-    this.tellers = Array.from({ length: tellers }, () => new Teller(store));
+    this.#script = script;
+    this.tellers = Array.from({ length: tellers }, () => new Teller(store, script));
     this.accounts = Array.from({ length: accounts }, (_, n) => `a${n}`);
   }
 
   /** Puts another process in the place of one that has died. */
   replace(place: number): void {
-    this.tellers[place] = new Teller(this.#store);
+    this.tellers[place] = new Teller(this.#store, this.#script);
   }
 
   /** Has transfers made, so many at once, until `close`. */

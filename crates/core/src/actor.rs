@@ -2,6 +2,7 @@
 
 mod handlers;
 mod orders;
+mod schedules;
 
 use bytes::Bytes;
 
@@ -11,7 +12,7 @@ use crate::codec::dealing::Dealing;
 use crate::history::Listed;
 use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, MessageKey, OUTSIDE, Purpose};
-use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Send, Time, Writes};
+use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Schedule, Send, Time, Writes};
 use crate::keys::{Kept, Keys, Reply};
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
@@ -41,6 +42,8 @@ pub struct Actor {
     answers: Answers,
     keys: Keys,
     handlers: Handlers,
+    /// What the adapter has declared.
+    schedules: Vec<Schedule>,
     /// Whether it was destroyed, and not made again.
     is_destroyed: bool,
     /// Whether the adapter has said what it has for the actor: before that, nothing is asked of it.
@@ -63,6 +66,7 @@ impl Actor {
             answers: std::mem::take(&mut fold.answers),
             keys: std::mem::take(&mut fold.keys),
             handlers: Handlers::new(std::mem::take(&mut fold.troubles)),
+            schedules: Vec::new(),
             is_destroyed: fold.is_destroyed,
             is_ready: false,
             passed_on: None,
@@ -309,8 +313,10 @@ impl Actor {
             Input::Migrate { state, version } => self.migrate(state, version),
             Input::Cell { name, value, replace } => self.set_cell(&name, value, replace),
             Input::Receives(receives) => self.receives(receives),
+            Input::Schedules(schedules) => self.schedules = schedules,
             Input::Start(start) => {
                 self.is_ready = true;
+                self.replan();
                 if let Some(run) = &mut self.run {
                     run.start(&mut self.overlay, start);
                 }
@@ -384,6 +390,7 @@ impl Actor {
         if ordered || self.passed_on.is_some() {
             self.made_as_ordered(&mut writing);
         }
+        self.plan_all(&mut writing);
         writing.lazy = hosted;
         let seq = self.commit(writing);
         if hosted {

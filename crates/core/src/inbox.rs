@@ -24,15 +24,27 @@ impl MessageKey {
         self.sender.starts_with(HOST)
     }
 
+    /// The sender of the ticks of a schedule.
+    pub fn sender_of_schedule(schedule: &str) -> String {
+        format!("{SCHEDULE}{schedule}")
+    }
+
+    /// Whether it is a tick's.
+    pub fn is_of_schedule(&self) -> bool {
+        self.sender.starts_with(SCHEDULE)
+    }
+
     /// Whether an actor sent it, and not the receiver itself or whoever calls from outside.
     pub fn is_of_actor(&self) -> bool {
-        !self.is_of_host() && self.sender.contains('/')
+        !self.is_of_host() && !self.is_of_schedule() && self.sender.contains('/')
     }
 
     pub fn id(&self) -> String {
         match self.sender.strip_prefix(HOST) {
             Some(id) => id.to_owned(),
-            None if self.is_of_actor() => format!("{}:{}", self.sender, number(self.sender_seq)),
+            None if self.is_of_actor() || self.is_of_schedule() => {
+                format!("{}:{}", self.sender, number(self.sender_seq))
+            }
             None => number(self.sender_seq),
         }
     }
@@ -55,6 +67,9 @@ pub enum Purpose {
     Cancel,
     /// Ends the receiver itself, which has sent it.
     Destroy,
+    /// One of the receiver's own schedules is due. The message has the schedule's name, and says in its body what the schedule
+    /// was when it was planned.
+    Tick,
 }
 
 /// A message that is in the inbox.
@@ -75,6 +90,8 @@ pub struct Message {
 pub const OUTSIDE: &str = "outside";
 /// The sender of messages that an actor puts into its own inbox.
 pub const SELF: &str = "self";
+/// What the sender of a tick begins with: the schedule's name follows. No actor has such a name, for no type has a colon.
+const SCHEDULE: &str = "schedule:";
 /// What the sender of a host's message begins with.
 const HOST: &str = "host:";
 
@@ -112,6 +129,8 @@ pub struct Inbox {
     answers: BTreeMap<u64, Message>,
     /// Messages for the actor's code that nobody is given any more.
     aside: BTreeMap<MessageKey, Message>,
+    /// Ticks whose time has come, by schedule: of each there is one, come or to come.
+    ticks: BTreeMap<String, Message>,
     /// What is for the actor itself and not for its code.
     orders: VecDeque<Message>,
     arrived: u64,
@@ -146,6 +165,10 @@ impl Inbox {
     pub fn put(&mut self, message: Message) {
         match message.purpose {
             Purpose::Plain | Purpose::Asked => {}
+            Purpose::Tick if message.due_at > message.sent_at => {
+                return drop(self.delayed.insert((message.due_at, message.key.clone()), message));
+            }
+            Purpose::Tick => return drop(self.ticks.insert(message.name.clone(), message)),
             Purpose::Answer { to, .. } => return drop(self.answers.insert(to, message)),
             Purpose::Create { .. } | Purpose::Cancel | Purpose::Destroy => return self.orders.push_back(message),
         }
@@ -175,6 +198,7 @@ impl Inbox {
             Purpose::Create { .. } | Purpose::Cancel | Purpose::Destroy => {
                 self.orders.iter().any(|other| other.key == *key)
             }
+            Purpose::Tick => self.all_ticks().any(|other| other.key == *key),
             Purpose::Plain | Purpose::Asked => {
                 let (time, number) = place_of(message);
                 let is_queued = self.queues.get(name).is_some_and(|queue| {
@@ -213,9 +237,29 @@ impl Inbox {
     pub fn ripen(&mut self, now: i64) {
         while self.next_due().is_some_and(|due_at| due_at <= now) {
             let Some((_, message)) = self.delayed.pop_first() else { return };
+            if message.purpose == Purpose::Tick {
+                self.ticks.insert(message.name.clone(), message);
+                continue;
+            }
             self.len -= 1;
             self.insert(place_of(&message), message);
         }
+    }
+
+    /// The ticks whose time has come.
+    pub fn ticks(&self) -> impl Iterator<Item = &Message> {
+        self.ticks.values()
+    }
+
+    /// These, and those whose time has not come.
+    pub fn all_ticks(&self) -> impl Iterator<Item = &Message> {
+        self.ticks.values().chain(self.delayed.values().filter(|message| message.purpose == Purpose::Tick))
+    }
+
+    /// Takes a tick out, whether its time has come or not.
+    pub fn take_tick(&mut self, message: &Message) -> Option<Message> {
+        let delayed = self.delayed.remove(&(message.due_at, message.key.clone()));
+        delayed.or_else(|| self.take_one(&message.name, &message.key))
     }
 
     /// Takes the answer to a question out.
@@ -251,6 +295,9 @@ impl Inbox {
 
     /// Takes this message out, if it is there.
     pub fn take_one(&mut self, name: &str, key: &MessageKey) -> Option<Message> {
+        if key.is_of_schedule() {
+            return self.find(name, key).is_some().then(|| self.ticks.remove(name)).flatten();
+        }
         let queue = self.queues.get_mut(name)?;
         let at = queue.iter().position(|(_, message)| message.key == *key)?;
         let (_, message) = queue.remove(at)?;
@@ -263,6 +310,9 @@ impl Inbox {
 
     /// A message of this name that has come, and is not set aside.
     pub fn find(&self, name: &str, key: &MessageKey) -> Option<&Message> {
+        if key.is_of_schedule() {
+            return self.ticks.get(name).filter(|message| message.key == *key);
+        }
         let queue = self.queues.get(name)?;
         queue.iter().map(|(_, message)| message).find(|message| message.key == *key)
     }
@@ -297,10 +347,11 @@ impl Inbox {
     /// Takes everything out but orders.
     pub fn drain(&mut self) -> Vec<Message> {
         let orders = std::mem::take(&mut self.orders);
-        let Inbox { queues, delayed, answers, aside, .. } = std::mem::take(self);
+        let Inbox { queues, delayed, answers, aside, ticks, .. } = std::mem::take(self);
         self.orders = orders;
         let queued = queues.into_values().flatten().map(|(_, message)| message);
-        queued.chain(delayed.into_values()).chain(answers.into_values()).chain(aside.into_values()).collect()
+        let beside = delayed.into_values().chain(answers.into_values()).chain(aside.into_values());
+        queued.chain(beside).chain(ticks.into_values()).collect()
     }
 
     /// The numbers that answers are there to.
@@ -320,7 +371,7 @@ impl Inbox {
         messages
             .into_iter()
             .map(|(_, message)| message)
-            .chain(self.delayed.values())
+            .chain(self.delayed.values().filter(|message| message.purpose != Purpose::Tick))
             .chain(self.aside.values())
             .collect()
     }

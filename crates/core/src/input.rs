@@ -41,6 +41,9 @@ pub enum Input {
     Start(Start),
     /// Which messages have handlers. Before `Start`.
     Receives(Receives),
+    /// The schedules that the actor's code declares. Before `Create`, which plans them, and before `Start`, which plans anew what
+    /// has changed.
+    Schedules(Vec<Schedule>),
     /// A message from outside.
     Send {
         call: CallId,
@@ -349,6 +352,16 @@ pub struct Embedded {
     pub guarded: bool,
 }
 
+/// Something that an actor does by the clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub name: String,
+    /// What it is, in the adapter's words: if that changes, it is planned anew.
+    pub spec: Bytes,
+    /// When it is next due, as of now.
+    pub next_at: Time,
+}
+
 /// What is special about a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepTraits {
@@ -438,6 +451,7 @@ pub struct Send {
     pub name: String,
     /// The encoded body.
     pub body: Bytes,
+    /// Of a tick: when it is due, in milliseconds since the epoch.
     pub delay_ms: i64,
     pub purpose: Purpose,
 }

@@ -25,6 +25,9 @@ pub enum Output {
     Execute { op: OpId, attempt: u32 },
     /// Run the handler of this message; then say `Received`. On a conflict the adapter runs it again by itself.
     Receive { receipt: u64, attempt: u32, id: String, name: String, body: Bytes },
+    /// Run this schedule, which was due at that time; then say `Received`, and send the next tick. `attempt` 0: it has failed for
+    /// good, and only the next tick is to be sent.
+    Tick { receipt: u64, attempt: u32, id: String, name: String, spec: Bytes, due_at: Time },
     /// The handler's attempt is dead: it has taken too long.
     AbortReceipt { receipt: u64, attempt: u32, timeout_ms: i64 },
     /// What became of the message, and what the handler did, is durable.
@@ -177,6 +180,7 @@ pub enum FailedPart {
     Workflow,
     /// The handler of a message.
     Receive,
+    Schedule,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pawl_core::Actor;
+use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
@@ -40,6 +41,9 @@ use timers::Timers;
 
 /// How many actors are listed at once when the host looks for work.
 const PAGE: usize = 1_000;
+
+/// So long an actor that has work is left to another environment of this process whose it is first of all.
+const YIELD_MS: Time = 1_000;
 
 #[derive(Debug)]
 pub enum Input {
@@ -65,11 +69,11 @@ pub enum Input {
     Answer { handle: Handle, id: String, body: Bytes },
     /// Tell how the run of an actor ends that another process owns.
     Watch { name: String },
-    /// Somebody here listens to an actor, wherever it is, or nobody does any more.
-    Listen { name: String, on: bool },
-    /// Tell those who listen to an actor of ours in other processes.
-    Tell { name: String, body: Bytes },
-    /// Say when another process dies.
+    /// Hear what an actor of another environment broadcasts, or not any more.
+    Listen { name: String, listens: bool },
+    /// Tell those elsewhere who listen to an actor of ours.
+    Event { name: String, body: Bytes },
+    /// Say when another process, or another environment of this one, dies.
     Heed { process: u64 },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
@@ -290,8 +294,8 @@ impl Host {
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
             Input::Watch { name } => self.watch(&name),
-            Input::Listen { name, on } => self.listen(&name, on),
-            Input::Tell { name, body } => self.tell(&name, body),
+            Input::Listen { name, listens } => self.listen(&name, listens),
+            Input::Event { name, body } => self.tell_event(&name, body),
             Input::Heed { process } => self.store.share(pawl_store::WOKEN, pawl_store::Sharing::Heed(process)),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
@@ -351,6 +355,8 @@ impl Host {
         for due in self.timers.due(now) {
             match due {
                 timers::Due::Call(handle) => self.call(now, handle, turn),
+                // Whoever has it looks after it.
+                timers::Due::Wake(name) if self.store.is_elsewhere(&self.id_of(&name)) => {}
                 timers::Due::Wake(name) => turn.others.push(Output::Wake { name: name.to_string() }),
             }
         }
@@ -468,8 +474,16 @@ impl Host {
             if *due.actor.namespace != *self.namespace {
                 continue;
             }
+            if self.table.handle(&due.actor.name).is_some() || self.store.is_elsewhere(&due.actor) {
+                continue;
+            }
+            // It may be that whoever is to take it up does not know its type, or is stuck.
+            let patience = if self.store.is_home(&due.actor) { 0 } else { YIELD_MS };
             match due.alarm {
-                Some(alarm) if alarm > now && !due.inbox && !due.parked => self.timers.wake_at(alarm, due.actor.name),
+                Some(alarm) if alarm > now && !due.inbox && !due.parked => {
+                    self.timers.wake_at(alarm + patience, due.actor.name);
+                }
+                _ if patience > 0 => self.timers.wake_at(now + patience, due.actor.name),
                 _ => turn.others.push(Output::Wake { name: due.actor.name.to_string() }),
             }
         }
@@ -479,18 +493,24 @@ impl Host {
     /// Messages that are durable come to actors that are loaded; others are named, for they have work.
     fn deliver(&mut self, now: Time, posts: Vec<Post>, turn: &mut Turn) {
         for Post { to, message, .. } in posts {
-            let handle = self.table.handle(&to);
-            match handle.and_then(|handle| self.table.get_mut(handle)) {
-                Some(Entry::Live { .. }) => {
-                    self.feed(now, handle.unwrap_or_default(), ActorInput::Arrived { message }, turn);
-                }
-                Some(Entry::Opening { arrived }) => arrived.push(message),
-                Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
-                None => {
-                    turn.others.push(Output::Wake { name: to.to_string() });
-                    *self.waiting.entry(to).or_default() += 1;
-                }
+            self.give(now, to, message, turn);
+        }
+    }
+
+    /// Gives an actor a message that is durable. One that another environment has is given it there.
+    fn give(&mut self, now: Time, to: Arc<str>, message: Message, turn: &mut Turn) {
+        let Some(handle) = self.table.handle(&to) else {
+            if !self.store.is_elsewhere(&self.id_of(&to)) {
+                turn.others.push(Output::Wake { name: to.to_string() });
+                *self.waiting.entry(to).or_default() += 1;
             }
+            return;
+        };
+        match self.table.get_mut(handle) {
+            Some(Entry::Live { .. }) => self.feed(now, handle, ActorInput::Arrived { message }, turn),
+            Some(Entry::Opening { arrived }) => arrived.push(message),
+            Some(Entry::Recovering(recovery)) => recovery.arrived.push(message),
+            None => {}
         }
     }
 

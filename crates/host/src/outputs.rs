@@ -107,13 +107,18 @@ pub enum Output {
         name: String,
         outcome: Option<RunOutcome>,
     },
-    /// What another process tells of an actor that is listened to here.
-    Told {
+    /// Whether somebody elsewhere listens to what an actor broadcasts.
+    Listened {
+        name: String,
+        listens: bool,
+    },
+    /// What an actor of another process, or environment of this one, has broadcast.
+    Event {
         name: String,
         writer: u64,
         body: Bytes,
     },
-    /// Other processes that are no more.
+    /// Other processes, or environments of this one, that are no more.
     Died(Vec<u64>),
     /// Others may have taken this process for dead.
     Lapsed,

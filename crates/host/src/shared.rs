@@ -66,22 +66,19 @@ impl Host {
         self.store.share(WOKEN, Sharing::Watch(actor));
     }
 
-    pub(crate) fn listen(&mut self, name: &str, on: bool) {
+    /// Wants to hear what an actor broadcasts, wherever it is, or not any more.
+    pub(crate) fn listen(&mut self, name: &str, listens: bool) {
         let actor = self.id_of(name);
-        self.store.share(WOKEN, Sharing::Listen { actor, on });
+        self.store.share(WOKEN, Sharing::Listen { actor, listens });
     }
 
-    pub(crate) fn tell(&mut self, name: &str, body: Bytes) {
+    /// Tells those elsewhere who listen.
+    pub(crate) fn tell_event(&mut self, name: &str, body: Bytes) {
         let actor = self.id_of(name);
-        self.store.share(WOKEN, Sharing::Tell { actor, body });
+        self.store.share(WOKEN, Sharing::Event { actor, body });
     }
 
-    /// Whether somebody in another process listens to an actor of ours, as far as is known.
-    pub fn is_heard(&self, name: &str) -> bool {
-        self.store.is_heard(&self.id_of(name))
-    }
-
-    fn id_of(&self, name: &str) -> ActorId {
+    pub(crate) fn id_of(&self, name: &str) -> ActorId {
         ActorId::new(self.namespace.clone(), name)
     }
 
@@ -135,8 +132,24 @@ impl Host {
                     handle.into_iter().for_each(|handle| self.unsure(now, handle, error(), turn));
                 }
             }
-            (_, News::Told { actor, writer, body }) if *actor.namespace == *self.namespace => {
-                turn.others.push(Output::Told { name: actor.name.to_string(), writer, body });
+            (_, News::Sent { receiver, row }) if *receiver.namespace == *self.namespace => {
+                // One that cannot be read is told by whoever opens the actor.
+                let key = MessageKey { sender: row.sender.to_string(), sender_seq: row.sender_seq };
+                if let Ok(message) = read_message(key, &row.body) {
+                    self.give(now, receiver.name, message, turn);
+                }
+            }
+            (_, News::Wanted(actor))
+                if *actor.namespace == *self.namespace && self.table.handle(&actor.name).is_none() =>
+            {
+                turn.others.push(Output::Wake { name: actor.name.to_string() });
+            }
+            (_, News::Left) => self.list(None),
+            (_, News::Listened { actor, listens }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Listened { name: actor.name.to_string(), listens });
+            }
+            (_, News::Event { actor, writer, body }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Event { name: actor.name.to_string(), writer, body });
             }
             (_, News::Died(processes)) => turn.others.push(Output::Died(processes)),
             (_, News::Lapsed) => turn.others.push(Output::Lapsed),

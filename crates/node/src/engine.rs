@@ -198,12 +198,6 @@ impl Engine {
         with(&self.slot, |inner| Ok(inner.host.store().process().map(|process| process as f64)))
     }
 
-    /// Whether somebody in another process listens to an actor of this one, as far as is known.
-    #[napi(catch_unwind)]
-    pub fn is_heard(&self, name: String) -> Result<bool> {
-        with(&self.slot, |inner| Ok(inner.host.is_heard(&name)))
-    }
-
     /// What an attempt that is still running has read or written and another change has written since its pin, for people;
     /// none: it may still commit. `touched` is what a settle call carries for one cell.
     #[napi(catch_unwind)]
@@ -422,6 +416,7 @@ fn retention_of(options: &EngineOptions) -> Retention {
 
 fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dyn Store>, Option<Gauge>)> {
     let mut opening = OpenOptions::new(wake.clone());
+    opening.environment = Some(std::thread::current().id());
     if let Some(patience) = options.lock_patience {
         opening.lock_patience = Duration::from_millis(patience.max(0.0) as u64);
     }

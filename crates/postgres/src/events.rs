@@ -57,7 +57,7 @@ pub(crate) struct Hearing {
     /// Actors that somebody here listens to.
     listening: BTreeMap<ActorId, Listening>,
     /// Actors of ours that somebody elsewhere listens to.
-    pub(crate) heard: HashSet<ActorId>,
+    heard: HashSet<ActorId>,
     /// Processes whose end is to be told.
     pub(crate) heeded: HashSet<u64>,
 }
@@ -141,7 +141,13 @@ impl Ears {
     /// Hands on what others have told. Returns whether there may be more.
     pub(crate) async fn listen(&self, client: &Client, queue: &Queue) -> Result<bool, PgError> {
         let rows = client.query(&self.heard, &[&self.process]).await?;
-        queue.hearing().heard = rows.iter().map(|row| ActorId::new(decode(row.get(0)), decode(row.get(1)))).collect();
+        let heard = rows.iter().map(|row| ActorId::new(decode(row.get(0)), decode(row.get(1)))).collect();
+        let before = std::mem::replace(&mut queue.hearing().heard, heard);
+        let now = queue.hearing().heard.clone();
+        let told =
+            |actor: &ActorId, listens| queue.tell(Completion::News(News::Listened { actor: actor.clone(), listens }));
+        before.difference(&now).for_each(|actor| told(actor, false));
+        now.difference(&before).for_each(|actor| told(actor, true));
         self.funerals(client, queue).await?;
         if queue.hearing().listening.is_empty() {
             return Ok(false);
@@ -189,7 +195,7 @@ impl Ears {
             };
             if is_new {
                 let body = Bytes::copy_from_slice(row.get(4));
-                queue.tell(Completion::News(News::Told { actor, writer: writer.cast_unsigned(), body }));
+                queue.tell(Completion::News(News::Event { actor, writer: writer.cast_unsigned(), body }));
             }
         }
         Ok(rows.len() as i64 == PAGE)

@@ -89,10 +89,6 @@ impl Store for PostgresStore {
         self.queue.process()
     }
 
-    fn is_heard(&self, actor: &ActorId) -> bool {
-        self.queue.hearing().heard.contains(actor)
-    }
-
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
         self.queue.drain(into);
     }

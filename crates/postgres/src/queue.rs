@@ -145,7 +145,7 @@ impl Queue {
         if state.end == Some(End::Abandon) {
             return;
         }
-        if let Work::Shared(_, Sharing::Tell { body, .. }) = &work {
+        if let Work::Shared(_, Sharing::Event { body, .. }) = &work {
             // A database that does not answer must not fill the memory with what nobody may ever hear.
             if state.telling + body.len() > TELL_BYTES {
                 return;
@@ -380,7 +380,7 @@ impl State {
             }
             requests += 1;
             let Some(work) = self.waiting.pop_front() else { break };
-            if let Work::Shared(_, Sharing::Tell { body, .. }) = &work {
+            if let Work::Shared(_, Sharing::Event { body, .. }) = &work {
                 self.telling -= body.len();
             }
             if let Work::Asked(ticket, request) = &work {
@@ -415,7 +415,7 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
         Work::Shared(
             _,
-            Sharing::Call(_) | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Tell { .. } | Sharing::Heed(_),
+            Sharing::Call(_) | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. } | Sharing::Heed(_),
         )
         | Work::Verify(_) => true,
         Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
@@ -446,7 +446,7 @@ pub(crate) fn undone(ticket: Ticket, sharing: &Sharing, error: &StoreError) -> O
         Sharing::Answer { .. }
         | Sharing::Watch(_)
         | Sharing::Listen { .. }
-        | Sharing::Tell { .. }
+        | Sharing::Event { .. }
         | Sharing::Heed(_) => return None,
     };
     Some((ticket, Completion::News(news)))

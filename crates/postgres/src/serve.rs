@@ -251,11 +251,11 @@ impl Server {
         let (mut calls, mut told, mut wanted) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (ticket, sharing) in shared {
             let done = match sharing {
-                Sharing::Listen { actor, on } => {
-                    wanted.insert(actor, on);
+                Sharing::Listen { actor, listens } => {
+                    wanted.insert(actor, listens);
                     continue;
                 }
-                Sharing::Tell { actor, body } => {
+                Sharing::Event { actor, body } => {
                     told.push((actor, body));
                     continue;
                 }

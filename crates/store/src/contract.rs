@@ -1,6 +1,7 @@
 //! The contract between a store and whoever drives it. `tests/conformance` holds every store to it.
 
 use std::sync::Arc;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +37,9 @@ pub struct OpenOptions {
     pub limits: Limits,
     /// Of a shared store: how long a process that has gone quiet owns its actors (10 s), unless its URL says so.
     pub lease: Duration,
+    /// Who opens it: other environments (threads) of this process that open the same SQLite file join it, one each. None: nobody
+    /// can, and it joins nobody.
+    pub environment: Option<ThreadId>,
     /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
     /// lease is no longer renewed (60 s).
     pub stall_limit: Duration,
@@ -50,6 +54,7 @@ impl OpenOptions {
             busy_patience: patience,
             limits: Limits::default(),
             lease: Duration::from_secs(10),
+            environment: None,
             stall_limit: Duration::from_secs(60),
         }
     }
@@ -156,6 +161,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// How an actor stands now.
+    pub(crate) fn newest(actor: ActorId) -> Self {
+        Self::Read { actor, since: u64::MAX, up_to: u64::MAX, scopes: Scopes::Open }
+    }
+
     /// What must be known to answer it without looking into it.
     pub fn asked(&self) -> Asked {
         match self {
@@ -299,14 +309,20 @@ pub trait Store: Send {
     /// Does something that concerns other processes. A store with one owner does nothing.
     fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
-    /// The number by which other processes know this one; none in a store with one owner, and until the store is open.
+    /// The number by which other processes, or other environments of this one, know this one; none in a store that has nobody
+    /// else, and until the store is open.
     fn process(&self) -> Option<u64> {
         None
     }
 
-    /// Whether somebody in another process listens to an actor of ours, as far as is known here.
-    fn is_heard(&self, _actor: &ActorId) -> bool {
+    /// Whether another environment of this process has the actor: then it is for that one.
+    fn is_elsewhere(&self, _actor: &ActorId) -> bool {
         false
+    }
+
+    /// Whether it is for this environment, first of all, to take up an actor that nobody has.
+    fn is_home(&self, _actor: &ActorId) -> bool {
+        true
     }
 
     /// Whether this process is sure to own what it has opened. A shared store is not while its lease may have run out.

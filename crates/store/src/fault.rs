@@ -205,6 +205,14 @@ impl Store for FaultStore {
         self.inner.holds()
     }
 
+    fn is_elsewhere(&self, actor: &ActorId) -> bool {
+        self.inner.is_elsewhere(actor)
+    }
+
+    fn is_home(&self, actor: &ActorId) -> bool {
+        self.inner.is_home(actor)
+    }
+
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {
         if !self.dead {
             self.take_over();

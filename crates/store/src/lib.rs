@@ -26,6 +26,7 @@ mod completions;
 mod contract;
 mod error;
 pub mod fault;
+mod house;
 pub mod id;
 mod memory;
 mod record;

@@ -1,4 +1,5 @@
-//! What processes that share a store say to each other through it. A store with one owner has nobody to say it to.
+//! What processes that share a store say to each other through it, and the environments (threads) of one process. A store
+//! with one owner has nobody to say it to.
 
 use std::sync::Arc;
 
@@ -41,11 +42,11 @@ pub enum Sharing {
     Inbox(ActorId),
     /// Asks whether the actor still has this epoch. Answered by [`News::Holds`].
     Check { actor: ActorId, epoch: u64 },
-    /// Somebody here listens to what is told of an actor, or nobody does any more. Not answered.
-    Listen { actor: ActorId, on: bool },
-    /// Tells those who listen to an actor of ours in other processes. Not answered: what cannot be told is lost.
-    Tell { actor: ActorId, body: Bytes },
-    /// Tells once that another process has died: [`News::Died`].
+    /// Wants to hear what the actor broadcasts, or not any more.
+    Listen { actor: ActorId, listens: bool },
+    /// Something that the actor broadcasts, for those who listen elsewhere. Opaque here.
+    Event { actor: ActorId, body: Bytes },
+    /// Tells once that another process, or environment, is no more: [`News::Died`].
     Heed(u64),
 }
 
@@ -64,17 +65,32 @@ pub enum News {
     /// Our lease had run out, and holds again: these actors have another owner by now, or none.
     Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
-    /// What `writer`, another process, has told of an actor that is listened to here. In order, at most once.
-    Told {
-        actor: ActorId,
-        writer: u64,
-        body: Bytes,
-    },
-    /// Other processes that have no lease any more.
+    /// Other processes that have no lease any more, or environments of this process that are gone.
     Died(Vec<u64>),
     /// Our lease had run out: others may have taken this process for dead.
     Lapsed,
     Holds(bool),
+    /// A message, now durable, for an actor that we have: another environment of this process has sent it.
+    Sent {
+        receiver: ActorId,
+        row: InboxRow,
+    },
+    /// An actor that nobody has any more, and of which we have asked something.
+    Wanted(ActorId),
+    /// An environment of this process has ended: what it had is to be taken up by the others.
+    Left,
+    /// Whether somebody elsewhere listens to what the actor broadcasts.
+    Listened {
+        actor: ActorId,
+        listens: bool,
+    },
+    /// What an actor of another process, or of another environment of this one, has broadcast: `writer` says which. Those of
+    /// one in order, each at most once.
+    Event {
+        actor: ActorId,
+        writer: u64,
+        body: Bytes,
+    },
     /// What was asked could not be done.
     Failed(StoreError),
 }

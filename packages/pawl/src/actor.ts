@@ -2,6 +2,8 @@
 import { milliseconds } from "./duration.ts";
 import type { PawlError } from "./errors.ts";
 import { badArgument, shown } from "./messages.ts";
+import { checkSchedule } from "./schedules/schedule.ts";
+import type { AnySchedule } from "./schedules/types.ts";
 import { isSchema, messageKind, type Schema } from "./schema.ts";
 import type { Actor, Ask, Bag, Definition, NoConnectionState, NoState, StepPolicy, Types } from "./types.ts";
 
@@ -26,7 +28,9 @@ const definitions = new WeakMap<object, AnyDefinition>();
 
 const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MEMBERS: ReadonlySet<string> = new Set(
-  "input messages events version migrate state vars connection actions receive workflow onError steps".split(" "),
+  "input messages events version migrate state vars connection actions receive schedules workflow onError steps".split(
+    " ",
+  ),
 );
 const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
 
@@ -110,6 +114,7 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
   }
   checkConnection(name, definition);
   checkHandlers(name, definition);
+  checkSchedules(name, definition);
   checkVersion(name, definition);
   refuseUnknown(definition.steps ?? {}, POLICY_MEMBERS, `\`steps\` of actor "${name}"`);
   checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${name}"`);
@@ -144,6 +149,16 @@ function checkHandlers(name: string, { receive, messages = {} }: AnyDefinition):
       );
     if (typeof run !== "function")
       throw wrong(name, `a handler of message "${message}" that is ${shown(run)}`, "a function");
+  }
+}
+
+function checkSchedules(name: string, { schedules }: AnyDefinition): void {
+  if (schedules === undefined) return;
+  if (typeof schedules !== "object" || schedules === null)
+    throw wrong(name, `\`schedules\` that is ${shown(schedules)}`, "schedules by their names");
+  for (const [schedule, definition] of Object.entries(schedules)) {
+    checkName(schedule, `a schedule of actor "${name}"`);
+    checkSchedule(definition as AnySchedule, schedule, name);
   }
 }
 

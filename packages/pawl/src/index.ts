@@ -32,6 +32,7 @@ export {
   type Wait,
   type WaitOptions,
 } from "./runtime.ts";
+export type { Schedule } from "./schedules/types.ts";
 export { action, ask, live, type Schema, type StandardSchemaV1, type } from "./schema.ts";
 export { raw } from "./state/index.ts";
 export { RAW_STATE } from "./symbols.ts";

@@ -27,6 +27,7 @@ import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
 import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import { planned, type Schedule, schedulesOf } from "./schedules/schedule.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
@@ -47,6 +48,7 @@ import type {
   RunOutcome,
   StoreProblem,
   Terminal,
+  TickRecord,
   Told,
   Verdict,
   WorkflowCall,
@@ -69,6 +71,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly policy: Policy;
   readonly messages: ReadonlyMap<string, MessageKind>;
   readonly events: ReadonlyMap<string, Schema>;
+  readonly schedules: ReadonlyMap<string, Schedule>;
   readonly dialect: PawlDialect;
   readonly peers: Peers;
   mirror: Mirror | undefined;
@@ -103,6 +106,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.policy = checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${type}"`);
     this.messages = messagesOf(definition);
     this.events = eventsOf(definition);
+    this.schedules = schedulesOf(definition);
     this.peers = options.peers;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
@@ -171,7 +175,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   async #make(record: CreateRecord): Promise<void> {
-    await this.#calls.submit((call) => this.pump.input.create(this.handle, call, record));
+    await this.#calls.submit((call) => {
+      this.#tellSchedules();
+      this.pump.input.create(this.handle, call, record);
+    });
     // If it had to be read back to know that it is there, it has begun already.
     if (this.#facts?.exists === true) return this.load().then(ignored);
     const written = this.pump.engine.cellHead(this.handle, STATE) ?? undefined;
@@ -518,12 +525,17 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const reports = definition.onError !== undefined;
     const names = Object.keys(definition.receive ?? {});
     const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
-    if (names.length > 0) input.receives(handle, { names, answered, policy, reports });
+    if (names.length > 0 || this.schedules.size > 0) input.receives(handle, { names, answered, policy, reports });
+    this.#tellSchedules();
     input.start(handle, reports, this.#options.codeVersion);
     this.pump.schedule();
   }
 
-  /** The newest change of the state, once it is of this code's version; none without state. */
+  #tellSchedules(): void {
+    const { pump, handle, schedules } = this;
+    if (schedules.size > 0) pump.input.schedules(handle, planned(schedules, pump.now()));
+  }
+
   runWorkflow(call: WorkflowCall): void {
     const { workflow } = this.definition;
     if (workflow === undefined) return;
@@ -617,6 +629,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   receive(message: ReceiveRecord): void {
     this.#receipts.receive(message);
+  }
+
+  tick(tick: TickRecord): void {
+    this.#presence.act(this.pump.turnedAt);
+    this.#receipts.tick(tick);
   }
 
   receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void {

@@ -51,7 +51,8 @@ export interface PumpListener {
   called?(name: string, id: string, body: Uint8Array): void;
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
-  heard?(...told: Parameters<EngineSink["heard"]>): void;
+  listened?(name: string, listens: boolean): void;
+  event?(name: string, writer: string, body: Uint8Array): void;
   died?(processes: readonly string[]): void;
   lapsed?(): void;
   /** Only of a store whose actors embedding hosts keep. */
@@ -320,11 +321,6 @@ export class Pump implements EngineSink {
     this.#listener.outcome?.(...outcome);
   }
 
-  heard(...told: Parameters<EngineSink["heard"]>): void {
-    this.#told += 1;
-    this.#listener.heard?.(...told);
-  }
-
   died(processes: readonly string[]): void {
     this.#told += 1;
     this.#listener.died?.(processes);
@@ -333,6 +329,15 @@ export class Pump implements EngineSink {
   lapsed(): void {
     this.#told += 1;
     this.#listener.lapsed?.();
+  }
+
+  listened(name: string, listens: boolean): void {
+    this.#listener.listened?.(name, listens);
+  }
+
+  event(name: string, writer: string, body: Uint8Array): void {
+    this.#told += 1;
+    this.#listener.event?.(name, writer, body);
   }
 
   load(ticket: number, actor: string): void {

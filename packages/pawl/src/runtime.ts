@@ -257,7 +257,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
-    void this.switchboard.endAll("lost", { disconnect: false });
+    this.switchboard.shut();
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
@@ -274,6 +274,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
     this.#hasClosed = true;
+    this.switchboard.shut();
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
@@ -331,6 +332,14 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     this.#elsewhere.outcome(...outcome);
   }
 
+  listened(name: string, listens: boolean): void {
+    this.switchboard.listened(name, listens);
+  }
+
+  event(...event: Parameters<Exchange["heard"]>): void {
+    this.switchboard.heard(...event);
+  }
+
   emit(name: string, record: EventRecord, source: Source | undefined): void {
     this.switchboard.emit(name, record, source);
   }
@@ -353,10 +362,6 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
 
   died(processes: readonly string[]): void {
     for (const loaded of this.#loaded.values()) for (const process of processes) loaded.connections.died(process);
-  }
-
-  heard(...told: Parameters<Exchange["heard"]>): void {
-    this.switchboard.heard(...told);
   }
 
   lapsed(): void {

@@ -2,6 +2,7 @@
 import type { Duration, Time } from "./duration.ts";
 import type { Failure } from "./failure.ts";
 import type { Logger } from "./log.ts";
+import type { Schedule } from "./schedules/types.ts";
 import type { Schema } from "./schema.ts";
 import type { RAW_STATE } from "./symbols.ts";
 
@@ -175,8 +176,8 @@ export interface RollbackContext<T extends Types> extends AttemptContext<T> {
 /** A failure, as `onError` hears of it. */
 export interface ErrorEvent {
   /** What has failed. */
-  kind: "step" | "receive" | "rollback" | "workflow";
-  /** The step's or message's name; for the workflow, the actor's type. */
+  kind: "step" | "receive" | "schedule" | "rollback" | "workflow";
+  /** The step's, message's or schedule's name; for the workflow, the actor's type. */
   name: string;
   /** From 1. */
   attempt: number;
@@ -498,10 +499,15 @@ export interface Definition<I, G, S, V, M, E, P, D, CS, A, O, T extends Types> {
   receive?: {
     [K in keyof M]?: (c: ActionContext<T>, body: BodyOut<M[K]>) => ReplyOf<M[K]> | Promise<ReplyOf<M[K]>>;
   };
+  /**
+   * What it does by the clock, by name, from its making until it is destroyed: each time in a transaction that plans the next
+   * one, so once, whatever happens to the process. One that fails is tried again as `steps` says, then left until it is next due.
+   */
+  schedules?: Record<string, Schedule<T>>;
   /** What it does by itself, durably. */
   workflow?: (ctx: WorkflowContext<T>, input: NoInfer<I>) => Promise<O>;
   /** Called when a failure is durable, at most once per failure; a transaction of its own. */
   onError?: (c: AttemptContext<T>, event: ErrorEvent) => unknown;
-  /** Defaults for its steps, and what `receive` follows. */
+  /** Defaults for its steps, and what `receive` and `schedules` follow. */
   steps?: StepPolicy;
 }

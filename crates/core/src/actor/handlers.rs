@@ -1,4 +1,4 @@
-//! Messages that handlers take, without a workflow: one at a time, each with an attempt of its own.
+//! Messages that handlers take, and schedules that are due, without a workflow: one at a time, each with an attempt of its own.
 //!
 //! Owns which message is handled, how often that has failed, and what is set aside. A message is in the inbox until the change
 //! of its handler takes it. One law: of one sender's messages none is handled before those that came first have left, or are
@@ -70,6 +70,11 @@ impl Handlers {
         self.troubles.get(key)
     }
 
+    /// There is no such message any more.
+    pub fn forget(&mut self, key: &MessageKey) {
+        self.troubles.remove(key);
+    }
+
     /// When it next wants to hear of the time.
     pub fn deadline(&self) -> Option<Time> {
         match (&self.current, &self.receives) {
@@ -82,7 +87,7 @@ impl Handlers {
     /// When it can go on by itself; 0: at once.
     fn errand(&self, inbox: &Inbox) -> Option<Time> {
         let receives = self.receives.as_ref()?;
-        if self.current.is_some() || self.oldest(inbox, receives).is_some() {
+        if self.current.is_some() || self.oldest(inbox, receives).is_some() || self.tick(inbox).is_some() {
             return Some(0);
         }
         self.next_retry(&receives.policy)
@@ -94,7 +99,8 @@ impl Handlers {
 
     /// Messages that are to be tried again.
     fn retries(&self) -> impl Iterator<Item = (&MessageKey, &Trouble)> {
-        self.troubles.iter().filter(|(_, trouble)| !trouble.aside && self.takes(&trouble.name))
+        let is_ours = |key: &MessageKey, trouble: &Trouble| key.is_of_schedule() || self.takes(&trouble.name);
+        self.troubles.iter().filter(move |(key, trouble)| !trouble.aside && is_ours(key, trouble))
     }
 
     /// The oldest message that has not been tried, of those whose sender has none that is to be tried again.
@@ -111,8 +117,17 @@ impl Handlers {
             let Trouble { attempts, started_at, not_before, .. } = *trouble;
             return Some((key.clone(), trouble.name.clone(), Step::Failed { attempts, started_at, not_before }));
         }
-        let message = self.oldest(inbox, receives)?;
+        // Whichever has waited longer.
+        let waiting = [self.oldest(inbox, receives), self.tick(inbox)];
+        let message = waiting.into_iter().flatten().min_by_key(|message| message.sent_at.max(message.due_at))?;
         Some((message.key.clone(), message.name.clone(), Step::New))
+    }
+
+    /// The oldest tick whose time has come and that has not been tried, or that has failed for good.
+    fn tick<'a>(&self, inbox: &'a Inbox) -> Option<&'a Message> {
+        let is_tried_again = |key| self.troubles.get(key).is_some_and(|trouble| !trouble.aside);
+        let due = inbox.ticks().filter(|tick| !is_tried_again(&tick.key));
+        due.min_by_key(|tick| tick.sent_at.max(tick.due_at))
     }
 }
 
@@ -134,9 +149,13 @@ impl Actor {
             let now = self.overlay.now;
             let Some(policy) = self.handlers.receives.as_ref().map(|receives| receives.policy) else { break };
             let Some((key, name, step)) = self.handlers.next(&self.overlay.inbox, now) else { break };
-            let (step, action) = step.on(StepInput::Call, &policy, now);
             self.handlers.next_id += 1;
             let id = self.handlers.next_id;
+            if self.handlers.trouble(&key).is_some_and(|trouble| trouble.aside) {
+                self.pass_over(id, key, name);
+                continue;
+            }
+            let (step, action) = step.on(StepInput::Call, &policy, now);
             let deadline = policy.timeout_ms.map(|timeout| now.saturating_add(timeout));
             self.handlers.current = Some(Handling { id, key: key.clone(), name, step, deadline });
             match action {
@@ -159,7 +178,18 @@ impl Actor {
         let message = self.handlers.current.as_ref().and_then(|handling| self.overlay.inbox.find(&handling.name, key));
         let Some(message) = message else { return self.handlers.current = None };
         let (id, name, body) = (message.id(), message.name.clone(), message.body.clone());
-        self.overlay.outputs.push_back(Output::Receive { receipt, attempt, id, name, body });
+        let due_at = message.due_at;
+        self.overlay.outputs.push_back(match message.purpose {
+            Purpose::Tick => Output::Tick { receipt, attempt, id, name, spec: body, due_at },
+            _ => Output::Receive { receipt, attempt, id, name, body },
+        });
+    }
+
+    /// A schedule has failed for good at a tick: all that is left to do is to plan the next one.
+    fn pass_over(&mut self, id: u64, key: MessageKey, name: String) {
+        let step = Step::Running { attempts: 0, started_at: self.overlay.now };
+        self.handlers.current = Some(Handling { id, key: key.clone(), name, step, deadline: None });
+        self.execute_handler(id, 0, &key);
     }
 
     /// A handler has ended.
@@ -265,7 +295,7 @@ impl Actor {
         };
         let (key, name) = (handling.key, handling.name);
         let event = FailureEvent {
-            part: FailedPart::Receive,
+            part: if key.is_of_schedule() { FailedPart::Schedule } else { FailedPart::Receive },
             step: Some(name.clone()),
             attempt: attempts,
             retry_at,
@@ -303,7 +333,9 @@ impl Actor {
             self.handlers.troubles.remove(&key);
         } else {
             writing.writer.record(&trouble_record(&key, &trouble));
-            self.overlay.inbox.set_aside(&trouble.name, &key);
+            if !key.is_of_schedule() {
+                self.overlay.inbox.set_aside(&trouble.name, &key);
+            }
             self.handlers.troubles.insert(key, trouble);
         }
         self.overlay.errands = self.handlers.errand(&self.overlay.inbox);
@@ -331,7 +363,7 @@ impl Actor {
 
     /// Handles again what was set aside. False: nothing was.
     pub(super) fn calm(&mut self) -> bool {
-        let aside = self.handlers.troubles.iter().filter(|(_, trouble)| trouble.aside);
+        let aside = self.handlers.troubles.iter().filter(|(key, trouble)| trouble.aside && !key.is_of_schedule());
         let keys: Vec<MessageKey> = aside.map(|(key, _)| key.clone()).collect();
         if keys.is_empty() {
             return false;

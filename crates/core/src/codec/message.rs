@@ -1,6 +1,6 @@
 //! The record of one message in an inbox.
 //!
-//! `version u16 = 1, purpose u8 (0 plain, 1 asked, 2 answer, 3 failed answer, 4 create, 5 create and watch, 6 cancel, 7 destroy), the
+//! `version u16 = 1, purpose u8 (0 plain, 1 asked, 2 answer, 3 failed answer, 4 create, 5 create and watch, 6 cancel, 7 destroy, 8 tick), the
 //! number that is answered u64 (of answers alone), name, time u64 ms, due u64 ms, body, crc32c u32`, in BARE, little-endian.
 //! The checksum covers the sender's number and everything before the checksum. Persisted: a layout is never changed, only
 //! added to under a new version.
@@ -25,6 +25,7 @@ pub fn write_message(message: &Message) -> Bytes {
         Purpose::Create { watched: true } => (5, None),
         Purpose::Cancel => (6, None),
         Purpose::Destroy => (7, None),
+        Purpose::Tick => (8, None),
     };
     writer.u8(code);
     if let Some(to) = answered {
@@ -66,7 +67,8 @@ fn read_purpose(reader: &mut Reader) -> Result<Purpose, CodecError> {
         tag @ (4 | 5) => Purpose::Create { watched: tag == 5 },
         6 => Purpose::Cancel,
         7 => Purpose::Destroy,
-        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "what a message is for (0 to 7)")),
+        8 => Purpose::Tick,
+        tag => return Err(CodecError::unexpected(offset, format!("tag {tag}"), "what a message is for (0 to 8)")),
     })
 }
 
@@ -85,6 +87,7 @@ mod tests {
             Purpose::Create { watched: true },
             Purpose::Cancel,
             Purpose::Destroy,
+            Purpose::Tick,
         ];
         for purpose in purposes {
             let key = MessageKey { sender: "order/1".into(), sender_seq: 65_536 };

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
-use crate::inbox::{Inbox, Message, MessageKey, SELF};
+use crate::inbox::{Inbox, Message, MessageKey, Purpose, SELF};
 use crate::input::{Answer, CellWrites, Send, Time, Writes};
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
@@ -354,11 +354,19 @@ impl Overlay {
     /// id there.
     pub fn send(&mut self, writing: &mut Writing, sender: &str, send: Send) -> (u64, String) {
         let Send { to: receiver, name, body, delay_ms, purpose } = send;
-        let sender = if receiver.is_none() { sender.to_owned() } else { String::new() };
+        let sender = match purpose {
+            Purpose::Tick => MessageKey::sender_of_schedule(&name),
+            _ if receiver.is_none() => sender.to_owned(),
+            _ => String::new(),
+        };
         let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
         self.sent_until(self.now);
         let sent_at = self.newest;
-        let due_at = if delay_ms > 0 { self.now.saturating_add(delay_ms) } else { sent_at };
+        let due_at = match purpose {
+            Purpose::Tick => delay_ms,
+            _ if delay_ms > 0 => self.now.saturating_add(delay_ms),
+            _ => sent_at,
+        };
         let message = Message { key, name, body, sent_at, due_at, purpose };
         let sent = (message.key.sender_seq, message.id());
         if receiver.is_none() && !self.hosted {

@@ -6,7 +6,7 @@ use pawl_core::failure::{Failure, FailureKind};
 use pawl_core::inbox::Purpose;
 use pawl_core::input::{
     Answer, CellWrites, Create, Embedded, Ended, Fork, HostMessage, Input as ActorInput, Iterated, Keep, NextWait,
-    Outcome, OutgoingCall, Receives, Send, Start, StepTraits, Until, Writes,
+    Outcome, OutgoingCall, Receives, Schedule, Send, Start, StepTraits, Until, Writes,
 };
 use pawl_core::retry::Policy;
 use pawl_core::scope::ForkRule;
@@ -211,11 +211,12 @@ impl<'a> Reader<'a> {
             69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
             70 => return Ok(Input::Watch { name: self.text()? }),
             71 => return self.called(handle),
-            90 => return Ok(Input::Listen { name: self.text()?, on: self.flag()? }),
-            91 => return Ok(Input::Tell { name: self.text()?, body: self.copied()? }),
             92 => return Ok(Input::Heed { process: self.number()? }),
+            105 => return Ok(Input::Listen { name: self.text()?, listens: self.flag()? }),
+            106 => return Ok(Input::Event { name: self.text()?, body: self.copied()? }),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },
             52..=59 => self.dealing(kind)?,
+            80 => ActorInput::Schedules(self.schedules()?),
             kind => return Err(self.wrong(format!("kind {kind}"))),
         };
         Ok(Input::Actor { handle, input })
@@ -390,6 +391,11 @@ impl<'a> Reader<'a> {
         Ok(Writes { cells, sends, rows, answer: None })
     }
 
+    fn schedules(&mut self) -> Result<Vec<Schedule>> {
+        let count = self.number()?;
+        (0..count).map(|_| Ok(Schedule { name: self.text()?, spec: self.copied()?, next_at: self.time()? })).collect()
+    }
+
     fn send(&mut self) -> Result<Send> {
         let (to, name, body) = (self.optional(Self::text)?, self.text()?, self.copied()?);
         let delay_ms = self.time()?;
@@ -398,6 +404,7 @@ impl<'a> Reader<'a> {
             1 => Purpose::Create { watched: false },
             2 => Purpose::Cancel,
             3 => Purpose::Destroy,
+            4 => Purpose::Tick,
             kind => return Err(self.wrong(format!("a message of kind {kind}"))),
         };
         Ok(Send { to, name, body, delay_ms, purpose })

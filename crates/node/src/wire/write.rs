@@ -175,8 +175,13 @@ impl Writer<'_> {
                 self.text(name);
                 self.optional(outcome.as_ref(), |w, outcome| w.outcome(outcome));
             }
-            Output::Told { name, writer, body } => {
-                self.record(93, *writer);
+            Output::Listened { name, listens } => {
+                self.record(110, 0);
+                self.text(name);
+                self.byte((*listens).into());
+            }
+            Output::Event { name, writer, body } => {
+                self.record(111, *writer);
                 self.text(name);
                 self.bytes(body);
             }
@@ -412,6 +417,15 @@ impl Writer<'_> {
                 self.text(name);
                 self.bytes(body);
             }
+            ActorOutput::Tick { receipt, attempt, id, name, spec, due_at } => {
+                self.record(80, handle);
+                self.number(*receipt);
+                self.number((*attempt).into());
+                self.text(id);
+                self.text(name);
+                self.bytes(spec);
+                self.time(*due_at as f64);
+            }
             ActorOutput::AbortReceipt { receipt, attempt, timeout_ms } => {
                 self.record(53, handle);
                 self.number(*receipt);
@@ -607,6 +621,7 @@ impl Writer<'_> {
             FailedPart::Rollback => 1,
             FailedPart::Workflow => 2,
             FailedPart::Receive => 3,
+            FailedPart::Schedule => 4,
         });
         self.optional(event.step.as_ref(), |w, step| w.text(step));
         self.number(event.attempt.into());

@@ -154,7 +154,7 @@ impl Writer {
                     self.stats.changes += done.changes;
                     self.stats.transactions += u64::from(done.batches > 0);
                     self.stats.add(done.stats);
-                    self.queue.finish(done.completions, self.stats);
+                    self.queue.finish(&group, done.completions, self.stats);
                     return Ok(Handle::Sound);
                 }
                 Err(Failure::Busy(error)) => {
@@ -182,7 +182,7 @@ impl Writer {
             Failure::Unknown(error) => {
                 let unknown = error.into_unknown();
                 let lost = group.iter().map(|(_, request)| request.asked().lost(unknown.clone())).collect();
-                self.queue.finish(lost, self.stats);
+                self.queue.finish(&group, lost, self.stats);
                 return Ok(Handle::Final);
             }
             Failure::Superseded(error) => {
@@ -195,7 +195,7 @@ impl Writer {
 
     fn refuse(&self, group: &Group, error: &StoreError) {
         let refused = group.iter().map(|(_, request)| request.asked().refused(error.clone())).collect();
-        self.queue.finish(refused, self.stats);
+        self.queue.finish(group, refused, self.stats);
     }
 
     /// Opens the file anew, under a new epoch, for as long as it takes. The first try is made at once; each that fails

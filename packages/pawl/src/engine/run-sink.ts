@@ -88,6 +88,7 @@ export abstract class RunSink {
   answered(): void {}
   receiptVerdict(): void {}
   receive(): void {}
+  tick(): void {}
   abortReceipt(): void {}
   received(): void {}
   ordered(): void {}

@@ -1,94 +1,151 @@
-/** Messages that handlers take: each try at one is an attempt of its own. */
+/** Messages that handlers take, and schedules that are due: each try at one is an attempt of its own. */
 import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
 import { PawlError } from "../errors.ts";
 import { toRecord } from "../failure.ts";
+import type { Schedule } from "../schedules/schedule.ts";
 import { checked } from "../schema.ts";
-import type { ActionContext, Types } from "../types.ts";
+import type { ActionContext, AttemptContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
-import type { ReceiveRecord, Verdict } from "../wire.ts";
+import type { ReceiveRecord, Send, TickRecord, Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 type Handler = (c: ActionContext<Types>, body: unknown) => unknown;
 
+/** What is to be done. */
+interface Task {
+  readonly receipt: number;
+  readonly attempt: number;
+  readonly id: string;
+  readonly kind: "message" | "schedule";
+  readonly name: string;
+  readonly run: (c: unknown) => unknown;
+  /** What whoever sent it is told of what that returned; nothing if it is not answered. */
+  readonly reply?: (value: unknown) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /** What is sent with it, whatever it does itself. */
+  readonly sends: readonly Send[];
+}
+
 interface Receipt {
-  readonly message: ReceiveRecord;
+  readonly task: Task;
   attempt: Attempt;
 }
 
+/** What has schedules. */
+interface ScheduleOwner extends RunOwner {
+  readonly schedules: ReadonlyMap<string, Schedule>;
+}
+
 export class Receipts {
-  readonly #owner: RunOwner;
+  readonly #owner: ScheduleOwner;
   readonly #receipts = new Map<number, Receipt>();
 
-  constructor(owner: RunOwner) {
+  constructor(owner: ScheduleOwner) {
     this.#owner = owner;
   }
 
-  /** Whether a message is being handled. */
+  /** Whether a message is being handled, or a schedule runs. */
   get isAtWork(): boolean {
     return this.#receipts.size > 0;
   }
 
   receive(message: ReceiveRecord): void {
-    this.#end(message.receipt);
-    this.#owner.pump.hold("work");
-    this.#run(message);
+    const { definition, name: actor, messages, limits } = this.#owner;
+    const { receipt, attempt, id, name, body } = message;
+    const handler = (definition.receive as Readonly<Record<string, Handler>> | undefined)?.[name];
+    const schema = messages.get(name)?.reply;
+    const what = `the answer to message "${name}" of ${actor}`;
+    const encoded = (value: unknown) =>
+      value === undefined ? undefined : encodeGiven(value, `${what} is a value`, limits.messageBytes);
+    this.#begin({
+      receipt,
+      attempt,
+      id,
+      kind: "message",
+      name,
+      run: (c) => handler?.(c as ActionContext<Types>, decode(body)),
+      ...(schema === undefined ? {} : { reply: (value: unknown) => checked(schema, value, what, encoded) }),
+      sends: [],
+    });
   }
 
-  #run(message: ReceiveRecord): void {
-    const { pump, handle, name: actor, definition, dialect, messages } = this.#owner;
-    const key = () => pump.engine.messageKey(handle, message.id) ?? undefined;
-    const attempt = new Attempt(this.#owner, message.attempt, key);
-    this.#receipts.set(message.receipt, { message, attempt });
-    const { receipt, name } = message;
+  /** A schedule is due. The next tick leaves with what it does, or instead of it. */
+  tick({ receipt, attempt, id, name, spec, dueAt }: TickRecord): void {
+    const schedule = this.#owner.schedules.get(name);
+    const plan = schedule?.plan(dueAt, Buffer.from(spec).toString(), this.#owner.pump.now());
+    const next = schedule && plan && tickOf(schedule, plan.next);
+    const runs = attempt > 0 && plan?.runs === true;
+    this.#begin({
+      receipt,
+      attempt,
+      id,
+      kind: "schedule",
+      name,
+      run: (c) => (runs ? schedule?.run(c as AttemptContext<Types>) : undefined),
+      sends: next === undefined ? [] : [next],
+    });
+  }
+
+  #begin(task: Task): void {
+    this.#end(task.receipt);
+    this.#owner.pump.hold("work");
+    this.#run(task);
+  }
+
+  #run(task: Task): void {
+    const { pump, handle, dialect } = this.#owner;
+    const { receipt } = task;
+    const key = () => pump.engine.messageKey(handle, task.id) ?? undefined;
+    const attempt = new Attempt(this.#owner, task.attempt, key);
+    this.#receipts.set(receipt, { task, attempt });
     const threw = (error: unknown, kind?: "critical"): void => {
       if (!attempt.isRunning) return;
       if (attempt.isDoomed) return settle(undefined);
       attempt.fail(undefined);
       const failure = toRecord(error, kind);
-      this.#logFailure(name, attempt.count, `${failure.name}: ${failure.message}`);
-      pump.input.receiveThrew(handle, receipt, message.attempt, failure, dialect.retryAt(error, pump.now()));
+      this.#logFailure(task, `${failure.name}: ${failure.message}`);
+      pump.input.receiveThrew(handle, receipt, task.attempt, failure, dialect.retryAt(error, pump.now()));
       pump.schedule();
     };
     const settle = (reply: Uint8Array | undefined): void => {
       if (!attempt.isRunning) return;
       try {
         const writes = attempt.seal(() => pump.settling(handle));
-        pump.input.received(handle, receipt, message.attempt, reply, writes);
+        const sends = task.sends.length === 0 ? writes.sends : [...writes.sends, ...task.sends];
+        pump.input.received(handle, receipt, task.attempt, reply, { ...writes, sends });
         pump.schedule();
       } catch (error) {
         threw(error, "critical");
       }
     };
-    const schema = messages.get(name)?.reply;
-    const what = `the answer to message "${name}" of ${actor}`;
-    const encoded = (value: unknown) =>
-      value === undefined ? undefined : encodeGiven(value, `${what} is a value`, this.#owner.limits.messageBytes);
     const returned = (value: unknown): void => {
-      if (schema === undefined) return settle(undefined);
+      if (task.reply === undefined) return settle(undefined);
       try {
-        const reply = checked(schema, value, what, encoded);
+        const reply = task.reply(value);
         if (reply instanceof Promise) reply.then(settle, (error) => threw(error, "critical"));
         else settle(reply);
       } catch (error) {
         threw(error, "critical");
       }
     };
-    const handler = (definition.receive as Readonly<Record<string, Handler>> | undefined)?.[name];
-    callUser(() => handler?.(attempt.context as ActionContext<Types>, decode(message.body)), returned, threw);
+    callUser(() => task.run(attempt.context), returned, threw);
   }
 
-  #logFailure(message: string, attempt: number, failure: string): void {
-    const { log, name } = this.#owner;
-    log.warn({ actor: name, message, attempt, failure }, "an attempt at handling a message failed");
+  #logFailure({ kind, name, attempt }: Task, failure: string): void {
+    const fields = { actor: this.#owner.name, [kind]: name, attempt, failure };
+    this.#owner.log.warn(
+      fields,
+      `an attempt at ${kind === "message" ? "handling a message" : "running a schedule"} failed`,
+    );
   }
 
   verdict(id: number, number: number, verdict: Verdict): void {
     const receipt = this.#receipts.get(id);
-    if (receipt === undefined || receipt.message.attempt !== number) return;
+    if (receipt === undefined || receipt.task.attempt !== number) return;
     if (receipt.attempt.verdict(verdict)) {
-      noteRerun(receipt.attempt, `the handler of message "${receipt.message.name}"`, verdict);
+      const { kind, name } = receipt.task;
+      noteRerun(receipt.attempt, `${kind === "message" ? "the handler of message" : "schedule"} "${name}"`, verdict);
       queueMicrotask(() => {
-        if (this.#receipts.get(id) === receipt) this.#run(receipt.message);
+        if (this.#receipts.get(id) === receipt) this.#run(receipt.task);
       });
     } else if (verdict.kind === "stale") this.#end(id);
   }
@@ -96,11 +153,11 @@ export class Receipts {
   /** It has taken too long. */
   abort(id: number, number: number, timeout: number): void {
     const receipt = this.#receipts.get(id);
-    if (receipt === undefined || receipt.message.attempt !== number) return;
-    const { name } = receipt.message;
-    const what = `attempt ${number} at handling message "${name}" of ${this.#owner.name}`;
+    if (receipt === undefined || receipt.task.attempt !== number) return;
+    const { kind, name } = receipt.task;
+    const what = `attempt ${number} at ${kind === "message" ? "handling message" : "schedule"} "${name}" of ${this.#owner.name}`;
     const reason = new PawlError("step_timeout", `${what} has taken longer than ${timeout} ms`);
-    this.#logFailure(name, number, reason.message);
+    this.#logFailure(receipt.task, reason.message);
     receipt.attempt.fail(reason);
     this.#end(id);
   }
@@ -122,4 +179,9 @@ export class Receipts {
       this.#end(id);
     }
   }
+}
+
+function tickOf(schedule: Schedule, at: number): Send {
+  const body = Buffer.from(schedule.spec);
+  return { to: undefined, name: schedule.name, body, delay: at, purpose: "tick" };
 }

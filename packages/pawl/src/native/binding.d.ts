@@ -34,8 +34,6 @@ export declare class Engine {
   furtherCells(handle: number): Array<string>
   /** The number by which other processes on the store know this one; none if there can be none. */
   process(): number | null
-  /** Whether somebody in another process listens to an actor of this one, as far as is known. */
-  isHeard(name: string): boolean
   /**
    * What an attempt that is still running has read or written and another change has written since its pin, for people;
    * none: it may still commit. `touched` is what a settle call carries for one cell.

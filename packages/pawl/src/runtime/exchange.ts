@@ -52,7 +52,10 @@ export class Exchange implements Switchboard {
   readonly #told = new Map<string, number>();
   /** Of actors that are listened to: who told of it last, and how much. */
   readonly #lastHeard = new Map<string, { readonly writer: string; readonly n: number }>();
+  /** Actors of ours to which somebody listens in another process or thread, as far as is known. */
+  readonly #listened = new Set<string>();
   #process: string | undefined;
+  #isShut = false;
 
   constructor(host: ExchangeHost) {
     this.#host = host;
@@ -142,7 +145,7 @@ export class Exchange implements Switchboard {
 
   #subscribe(name: string, wanted: boolean): void {
     const { pump } = this.#host;
-    if (pump === undefined || this.#number() === undefined) return;
+    if (pump === undefined || this.#isShut || this.#number() === undefined) return;
     pump.input.listen(name, wanted);
     pump.schedule();
   }
@@ -150,6 +153,18 @@ export class Exchange implements Switchboard {
   /** The store is open: what was wanted before is wanted now. */
   opened(): void {
     for (const name of this.#interest.keys()) this.#subscribe(name, true);
+  }
+
+  /** The runtime ends: whoever is still connected has lost it. */
+  shut(): void {
+    this.#isShut = true;
+    void this.endAll("lost", { disconnect: false });
+  }
+
+  /** Whether somebody elsewhere listens to an actor. */
+  listened(name: string, listens: boolean): void {
+    if (listens) this.#listened.add(name);
+    else this.#listened.delete(name);
   }
 
   /** An actor of ours says something. */
@@ -171,17 +186,17 @@ export class Exchange implements Switchboard {
       if (to === undefined) break;
     }
     if (to !== undefined) return undefined;
-    if (someone || this.#host.pump?.engine.isHeard(name) === true) return {};
+    if (someone || this.#listened.has(name)) return {};
     this.#told.delete(name);
     return undefined;
   }
 
   #tell(name: string, what: Omit<Told, "n">): void {
     const { pump } = this.#host;
-    if (pump === undefined) return;
+    if (pump === undefined || this.#isShut) return;
     const n = (this.#told.get(name) ?? 0) + 1;
     this.#told.set(name, n);
-    pump.input.tell(name, encode({ n, ...what }, { maxBytes: ROOM }));
+    pump.input.event(name, encode({ n, ...what }, { maxBytes: ROOM }));
     pump.schedule();
   }
 

@@ -25,7 +25,7 @@ import type { RunState, Status } from "./status.ts";
 export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   /** The definitions that it knows. One of each name. */
   actors: A;
-  /** `sqlite:PATH`, `postgres://...`, which several processes may share, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
+  /** `sqlite:PATH`, which threads of one process may share, `postgres://...`, which several processes may, or `memory:`, or `memory:NAME`, which survives the runtime within its process. */
   store: string;
   /** Default: `"default"`. */
   namespace?: string;
@@ -193,7 +193,8 @@ export interface Handle<D extends Actor> {
   ): Promise<ReplyOf<TypesOf<D>["messages"][K]>>;
   /**
    * Calls `listener` with what the actor broadcasts under this name from now on, each time with a copy of its own; events that
-   * were on their way when this process died, or leave in another one, it does not hear. Returns what ends that.
+   * were on their way when this process died, or leave in another one, it does not hear; those that leave in another thread of this
+   * process it does. Returns what ends that.
    */
   on<K extends Names<TypesOf<D>["events"]>>(
     event: K,

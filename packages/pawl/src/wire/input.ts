@@ -16,6 +16,7 @@ import {
   type PackedRows,
   PURPOSES,
   type ReceivesRecord,
+  type ScheduleRecord,
   type StepPolicyRecord,
   type WaitRecord,
   type Writes,
@@ -102,6 +103,17 @@ export class InputWriter {
     this.#texts(receives.answered);
     this.#policy(receives.policy);
     this.#flag(receives.reports);
+  }
+
+  /** Before `create`, and before `start`. */
+  schedules(handle: number, schedules: readonly ScheduleRecord[]): void {
+    this.#record(80, handle);
+    this.out.varint(schedules.length);
+    for (const { name, spec, nextAt } of schedules) {
+      this.#text(name);
+      this.#bytes(spec);
+      this.out.f64(nextAt);
+    }
   }
 
   received(handle: number, receipt: number, attempt: number, reply: Uint8Array | undefined, writes: Writes): void {
@@ -256,16 +268,16 @@ export class InputWriter {
     this.#text(name);
   }
 
-  /** Somebody here listens to an actor, wherever it is, or nobody does any more. */
-  listen(name: string, on: boolean): void {
-    this.#record(90, 0);
+  /** Wants to hear what an actor of another thread broadcasts, or not any more. */
+  listen(name: string, listens: boolean): void {
+    this.#record(105, 0);
     this.#text(name);
-    this.#flag(on);
+    this.#flag(listens);
   }
 
-  /** Tells those who listen to an actor of ours in other processes. */
-  tell(name: string, body: Uint8Array): void {
-    this.#record(91, 0);
+  /** Tells those in other threads who listen to an actor of ours. */
+  event(name: string, body: Uint8Array): void {
+    this.#record(106, 0);
     this.#text(name);
     this.#bytes(body);
   }

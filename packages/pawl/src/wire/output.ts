@@ -77,7 +77,19 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.write(handle, actor, calls, after);
   }
   if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
-  if (kind >= 93 && kind <= 95) return dispatchTold(kind, handle, reader, sink);
+  if (kind === 94) {
+    const died = Array.from({ length: handle }, () => String(reader.number()));
+    return sink.died(died);
+  }
+  if (kind === 95) return sink.lapsed();
+  if (kind === 110) {
+    const [name, listens] = [reader.text(), reader.flag()];
+    return sink.listened(name, listens);
+  }
+  if (kind === 111) {
+    const [name, body] = [reader.text(), reader.bytes()];
+    return sink.event(name, String(handle), body);
+  }
   if (kind === 60) {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
@@ -263,6 +275,11 @@ function dispatchDealing(kind: number, reader: OutputReader, actor: ActorSink | 
     }
     case 56:
       return actor?.destroyed();
+    case 80: {
+      const [receipt, attempt, id] = [reader.number(), reader.number(), reader.text()];
+      const [name, spec, dueAt] = [reader.text(), reader.bytes(), reader.time()];
+      return actor?.tick({ receipt, attempt, id, name, spec, dueAt });
+    }
     default:
       throw new Error(`the engine says something of kind ${kind}, which this version does not know`);
   }
@@ -304,17 +321,6 @@ function dispatchShared(kind: number, reader: OutputReader, sink: EngineSink): v
   }
   const reply = reader.optionalBytes();
   return sink.replied(name, id, reply ?? new Uint8Array(), problem);
-}
-
-/** What other processes tell of their actors, and of themselves. */
-function dispatchTold(kind: number, number: number, reader: OutputReader, sink: EngineSink): void {
-  if (kind === 95) return sink.lapsed();
-  if (kind === 94) {
-    const died = Array.from({ length: number }, () => String(reader.number()));
-    return sink.died(died);
-  }
-  const [name, body] = [reader.text(), reader.bytes()];
-  return sink.heard(name, String(number), body);
 }
 
 function dispatchLife(kind: number, reader: OutputReader, actor: ActorSink | undefined): void {

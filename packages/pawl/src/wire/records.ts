@@ -23,14 +23,14 @@ export const STATE = "state";
 
 export const NOTHING_WRITTEN: Writes = { cells: [], sends: [], rows: [] };
 
-export const PURPOSES = ["plain", "create", "cancel", "destroy"] as const;
+export const PURPOSES = ["plain", "create", "cancel", "destroy", "tick"] as const;
 
 export interface Send {
   /** The receiver's `type/key`; none: the actor itself. */
   readonly to: string | undefined;
   readonly name: string;
   readonly body: Uint8Array;
-  /** In milliseconds. */
+  /** In milliseconds; of a tick, when it is due, since the epoch. */
   readonly delay: number;
   readonly purpose: (typeof PURPOSES)[number];
 }
@@ -70,6 +70,25 @@ export interface ReceivesRecord {
   readonly answered: readonly string[];
   readonly policy: StepPolicyRecord;
   readonly reports: boolean;
+}
+
+/** A schedule that the code declares. */
+export interface ScheduleRecord {
+  readonly name: string;
+  /** What it is, in this side's words. */
+  readonly spec: Uint8Array;
+  /** When it is due next, as of now, in milliseconds since the epoch. */
+  readonly nextAt: number;
+}
+
+/** A schedule that is due. `attempt` 0: it has failed for good, and only the next tick is to be sent. */
+export interface TickRecord {
+  readonly receipt: number;
+  readonly attempt: number;
+  readonly id: string;
+  readonly name: string;
+  readonly spec: Uint8Array;
+  readonly dueAt: number;
 }
 
 /** What a workflow asks of another actor. */
@@ -295,7 +314,7 @@ export interface MovedRecord {
   readonly at: number;
 }
 
-export const FAILED_PARTS = ["step", "rollback", "workflow", "receive"] as const;
+export const FAILED_PARTS = ["step", "rollback", "workflow", "receive", "schedule"] as const;
 
 export interface EventRecord {
   readonly part: (typeof FAILED_PARTS)[number];

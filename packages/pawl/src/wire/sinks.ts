@@ -14,6 +14,7 @@ import type {
   ResolvedValue,
   RunOutcome,
   Terminal,
+  TickRecord,
   Told,
   Verdict,
 } from "./records.ts";
@@ -54,6 +55,7 @@ export interface ActorSink {
   receiptVerdict(receipt: number, attempt: number, verdict: Verdict): void;
   /** Run the handler of a message. */
   receive(message: ReceiveRecord): void;
+  tick(tick: TickRecord): void;
   /** The handler has taken too long: its attempt is dead. */
   abortReceipt(receipt: number, attempt: number, timeout: number): void;
   /** What became of a message, and what its handler did, is durable. */
@@ -127,9 +129,11 @@ export interface EngineSink {
   replied(name: string, id: string, reply: Uint8Array, problem: StoreProblem | undefined): void;
   /** How the run of another process's actor has ended; undefined: it is parked. */
   outcome(name: string, outcome: RunOutcome | undefined): void;
-  /** What another process tells of an actor that is listened to here. */
-  heard(name: string, writer: string, body: Uint8Array): void;
-  /** Other processes that are no more. */
+  /** Whether somebody in another thread listens to what the actor broadcasts. */
+  listened(name: string, listens: boolean): void;
+  /** What an actor of another process, or thread, has broadcast; `writer` says which. */
+  event(name: string, writer: string, body: Uint8Array): void;
+  /** Other processes, or threads, that are no more. */
   died(processes: readonly string[]): void;
   /** Others may have taken this process for dead. */
   lapsed(): void;

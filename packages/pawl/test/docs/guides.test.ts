@@ -25,6 +25,7 @@ describe.each([
   "state.md",
   "isolation.md",
   "messages.md",
+  "schedules.md",
   "embedding.md",
   "retries.md",
   "approval.md",
