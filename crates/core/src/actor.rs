@@ -14,6 +14,7 @@ use crate::ids::{CommitId, Ids};
 use crate::inbox::{Message, MessageKey, OUTSIDE, Purpose};
 use crate::input::{CallId, CellWrites, Create, Input, Keep, OpId, Outcome, Schedule, Send, Time, Writes};
 use crate::keys::{Kept, Keys, Reply};
+use crate::limits::Limits;
 use crate::load::{Fold, Loaded, OpenError, state_head};
 use crate::output::{Attempt, Output, Refusal, RunOutcome, Verdict};
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
@@ -27,8 +28,6 @@ pub(crate) use orders::{destroyed, outcome_answer, run_ended};
 
 /// The cell that holds an actor's state.
 pub const STATE: &str = "state";
-/// How many messages an inbox holds before `send` is refused.
-pub const INBOX_LIMIT: usize = 10_000;
 
 pub struct Actor {
     overlay: Overlay,
@@ -75,6 +74,11 @@ impl Actor {
             first_scope,
             arrived: 0,
         })
+    }
+
+    /// What is refused from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.overlay.set_limits(limits);
     }
 
     pub fn exists(&self) -> bool {
@@ -466,7 +470,7 @@ impl Actor {
         let refusal = match &self.run {
             _ if !self.created && self.is_destroyed => Some(Refusal::Destroyed),
             Some(run) if run.has_ended() && !self.handlers.takes(&send.name) => Some(Refusal::RunEnded),
-            _ if self.overlay.inbox.len() >= INBOX_LIMIT => Some(Refusal::InboxFull),
+            _ if self.overlay.inbox.len() >= self.overlay.limits.inbox_messages => Some(Refusal::InboxFull),
             _ => None,
         };
         if let Some(reason) = refusal {
@@ -563,7 +567,7 @@ impl Actor {
         self.overlay.became_durable(seq);
         while let Some(gated) = self.overlay.released() {
             match (gated, &mut self.run) {
-                (Gated::Leave(output), _) => self.overlay.outputs.push_back(output),
+                (Gated::Leave(output), _) => self.overlay.outputs.push_back(*output),
                 (Gated::Fact(op), Some(run)) => run.fact(&mut self.overlay, op),
                 (Gated::End, Some(run)) => run.end(&mut self.overlay),
                 (Gated::Fact(_) | Gated::End, None) => {}

@@ -34,15 +34,17 @@ impl Ids {
         let mut bytes = self.commit().0;
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
-        let mut text = String::with_capacity(36);
+        let mut text = [b'-'; 36];
+        let mut at = 0;
         for (i, byte) in bytes.into_iter().enumerate() {
             if matches!(i, 4 | 6 | 8 | 10) {
-                text.push('-');
+                at += 1;
             }
-            text.push(HEX[usize::from(byte >> 4)] as char);
-            text.push(HEX[usize::from(byte & 15)] as char);
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 15)];
+            at += 2;
         }
-        text
+        String::from_utf8(text.to_vec()).unwrap_or_default()
     }
 }
 

@@ -41,6 +41,7 @@ pub mod inbox;
 pub mod input;
 pub mod key;
 pub mod keys;
+pub mod limits;
 mod load;
 pub mod output;
 pub mod overlay;

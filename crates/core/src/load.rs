@@ -437,7 +437,7 @@ impl Fold {
         if let Some(recorded) = place.and_then(|place| self.stored.history.get_mut(place))
             && recorded.entry.id == entry_id
         {
-            recorded.failure = Some((terminal, failure));
+            recorded.failure = Some(Box::new((terminal, failure)));
         }
     }
 }

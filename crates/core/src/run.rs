@@ -31,6 +31,7 @@ use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, Run
 use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
+use crate::state::StateError;
 use crate::step::Step;
 use crate::timer::Timer;
 use crate::wait::{Wait, Waiters};
@@ -46,8 +47,6 @@ const PARK_MAX_MS: i64 = 3_600_000;
 const EARLY_RERUN_MS: i64 = 9;
 /// How many failed operations are remembered, for whoever throws their failure later on.
 const FAILED_KEPT: usize = 10_000;
-/// How many operations of a run may be pending.
-const OPERATIONS_LIMIT: usize = 100_000;
 
 /// Where the run stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -888,7 +887,7 @@ pub enum Judged {
     },
     Again,
     Hold,
-    /// The delta does not fit the state that it was judged against: a defect of the adapter.
+    /// The delta does not fit the state that it was judged against: the state would be too large, or the adapter has a defect.
     Broken(Failure),
 }
 
@@ -904,6 +903,14 @@ pub fn settle_writes(overlay: &mut Overlay, attempt: Attempt, writes: &crate::in
         Ok(Settled::Conflict { path, alone }) => {
             overlay.verdict(attempt, Verdict::Conflict { path, alone });
             Judged::Again
+        }
+        Err(StateError::TooLarge { size, limit, .. }) => {
+            let message = format!(
+                "what the attempt wrote would make the state too large.\n  found     at least {size} bytes\n  expected  at \
+                 most {limit} (limits.stateBytes)\n  do        store less at once, or raise the limit"
+            );
+            let failure = Failure::of_pawl("value_too_large", message, "no");
+            Judged::Broken(Failure { kind: FailureKind::Critical, ..failure })
         }
         Err(error) => Judged::Broken(Failure {
             kind: FailureKind::Critical,

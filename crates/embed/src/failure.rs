@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use pawl_core::codec::{CodecError, cbor};
 use pawl_core::failure::{Failure, FailureKind};
+use pawl_core::key;
+
+use crate::error::Damage;
 
 /// `{name, message, stack?, metadata?}`.
 pub fn encode(failure: &Failure) -> Bytes {
@@ -19,25 +22,41 @@ pub fn encode(failure: &Failure) -> Bytes {
     writer.finish()
 }
 
-/// Reads what [`encode`] or another engine wrote. Its kind is not in it.
-pub fn decode(row: &Bytes) -> Result<Failure, CodecError> {
-    cbor::validate(row)?;
-    let text = |name: &str, expected| match cbor::field(row, name)? {
-        Some(value) => match cbor::text(&value) {
-            Some(text) => Ok(Some(text.to_owned())),
-            None => Err(CodecError::unexpected(0, cbor::describe(&value), expected)),
-        },
-        None => Ok(None),
+/// Reads what [`encode`] or another engine wrote. Its kind is not in it. What is wrong is said in that engine's words
+/// (engine behaviour 1.5).
+pub fn decode(row: &Bytes) -> Result<Failure, Damage> {
+    let unreadable = |error: CodecError| Damage::of(&key::ERROR, &error);
+    cbor::validate(row).map_err(unreadable)?;
+    if type_of(row) != "object" {
+        return Err(Damage::new(key::ERROR, format!("WorkflowError: expected object, got {}", type_of(row))));
+    }
+    let field = |name: &str| cbor::field(row, name).map_err(unreadable);
+    let text = |name: &str| {
+        let value = field(name)?;
+        let text = value.as_ref().and_then(|value| cbor::text(value)).map(str::to_owned);
+        text.ok_or_else(|| {
+            let found = value.as_ref().map_or("undefined", |value| type_of(value));
+            Damage::new(key::ERROR, format!("WorkflowError.{name}: expected string, got {found}"))
+        })
     };
-    let missing = |expected| CodecError::unexpected(0, "nothing", expected);
-    let (name, message) = ("an error's name", "an error's message");
     Ok(Failure {
         kind: FailureKind::Error,
-        name: text("name", name)?.ok_or_else(|| missing(name))?,
-        message: text("message", message)?.ok_or_else(|| missing(message))?,
-        stack: text("stack", "an error's stack").unwrap_or_default(),
-        fields: cbor::field(row, "metadata")?,
+        name: text("name")?,
+        message: text("message")?,
+        stack: text("stack").ok(),
+        fields: field("metadata")?,
     })
+}
+
+/// What JavaScript's `typeof` says of a value.
+fn type_of(value: &[u8]) -> &'static str {
+    match cbor::describe(value) {
+        "an integer" | "a float" => "number",
+        "a string" => "string",
+        "a boolean" => "boolean",
+        "undefined" => "undefined",
+        _ => "object",
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
-use pawl_core::codec::CodecError;
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata};
+use pawl_core::codec::{CodecError, cbor};
 use pawl_core::failure::Failure;
 use pawl_core::key::{self, Location, Segment};
 use rustc_hash::FxHashMap;
@@ -167,11 +167,17 @@ impl Stored {
     fn read_run_row(&mut self, key: &Bytes, value: &Bytes) -> Result<(), Damage> {
         match key {
             _ if *key == key::STATE => self.word = Some(known_word(key, value)?),
-            _ if *key == key::OUTPUT => self.output = Some(value.clone()),
-            _ if *key == key::ERROR => {
-                self.error = Some(failure::decode(value).map_err(|error| Damage::of(key, &error))?);
+            _ if *key == key::OUTPUT => {
+                cbor::validate(value).map_err(|error| undecodable(key, "output", &error))?;
+                self.output = Some(value.clone());
             }
-            _ if *key == key::INPUT => self.input = Some((value[..] != [0xf7]).then(|| value.clone())),
+            _ if *key == key::ERROR => {
+                self.error = Some(failure::decode(value)?);
+            }
+            _ if *key == key::INPUT => {
+                cbor::validate(value).map_err(|error| undecodable(key, "input", &error))?;
+                self.input = Some((value[..] != [0xf7]).then(|| value.clone()));
+            }
             _ => {}
         }
         Ok(())
@@ -304,8 +310,13 @@ fn known_word(key: &Bytes, value: &Bytes) -> Result<String, Damage> {
     let word = utf8(key, value)?;
     match WORDS.contains(&&*word) {
         true => Ok(word),
-        false => Err(Damage::new(key.clone(), format!("the state {word:?}, which is none of {WORDS:?}"))),
+        false => Err(Damage::new(key.clone(), format!("Invalid workflow state: {word}"))),
     }
+}
+
+/// A value of the run that is no CBOR, in the words of engine behaviour 1.5.
+fn undecodable(key: &Bytes, of: &str, error: &CodecError) -> Damage {
+    Damage { what: format!("Failed to deserialize workflow {of}: {error}"), ..Damage::of(key, error) }
 }
 
 fn utf8(key: &Bytes, value: &Bytes) -> Result<String, Damage> {

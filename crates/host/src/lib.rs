@@ -24,6 +24,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
+use pawl_core::limits::Limits;
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
@@ -118,6 +119,7 @@ pub struct Host {
     completions: Vec<(Ticket, Completion)>,
     next_ticket: Ticket,
     openings: u64,
+    limits: Limits,
     /// None: whatever is appended stays.
     compactor: Option<Compactor>,
 }
@@ -140,6 +142,7 @@ impl Host {
             completions: Vec::new(),
             next_ticket: OPENING + 1,
             openings: 0,
+            limits: Limits::default(),
             compactor: None,
         }
     }
@@ -147,6 +150,11 @@ impl Host {
     /// The same, with what was appended put into snapshots. `wake` is called when one is planned, as a store's is.
     pub fn with_compaction(self, retention: pawl_core::snapshot::Retention, wake: pawl_store::Wake) -> Host {
         Host { compactor: Some(Compactor::new(retention, wake)), ..self }
+    }
+
+    /// The same, with other limits for each actor.
+    pub fn with_limits(self, limits: Limits) -> Host {
+        Host { limits, ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -251,7 +259,10 @@ impl Host {
     pub fn waiting(&self, name: &str) -> usize {
         match self.table.handle(name).and_then(|handle| self.actor(handle)) {
             Some(actor) => actor.waiting(),
-            None => self.waiting.get(name).copied().unwrap_or(0),
+            None => {
+                let elsewhere = self.store.waiting(&self.id_of(name));
+                elsewhere.unwrap_or_else(|| self.waiting.get(name).copied().unwrap_or(0))
+            }
         }
     }
 

@@ -174,7 +174,7 @@ impl Host {
         if let Some(name) = self.table.name(handle) {
             self.waiting.remove(name);
         }
-        let loaded = match Actor::open(loaded(opened), self.seeds.next_u64(), self.openings << 32) {
+        let mut loaded = match Actor::open(loaded(opened), self.seeds.next_u64(), self.openings << 32) {
             Ok(actor) => actor,
             Err(OpenError::NeedsAll { .. }) => return self.ask_open_with(handle, Scopes::All),
             Err(error) => {
@@ -184,6 +184,7 @@ impl Host {
                 return;
             }
         };
+        loaded.set_limits(self.limits);
         let facts = facts(&loaded);
         let live = Entry::Live {
             actor: Box::new(loaded),

@@ -39,6 +39,11 @@ pub struct EngineOptions {
     /// none: 1,000 and 64 MiB.
     pub deltas: Option<f64>,
     pub delta_bytes: Option<f64>,
+    /// What one actor may have at once: messages that nobody has taken, operations that are pending, bytes of state; none: 10,000,
+    /// 100,000 and 256 MiB.
+    pub inbox_messages: Option<f64>,
+    pub pending_operations: Option<f64>,
+    pub state_bytes: Option<f64>,
     /// Whether the store is only looked at: another process may have it (SQLite).
     pub looks: Option<bool>,
     /// What ids are drawn from; none: chance.
@@ -112,7 +117,9 @@ impl Engine {
         } else {
             let (store, gauge) = open_store(&options, wake.clone())?;
             let retention = retention_of(&options);
-            (Host::new(store, options.namespace, seed).with_compaction(retention, wake), None, gauge)
+            let limits = limits_of(&options);
+            let host = Host::new(store, options.namespace, seed).with_limits(limits);
+            (host.with_compaction(retention, wake), None, gauge)
         };
         let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));
         close_with(&env, &slot)?;
@@ -404,6 +411,15 @@ fn to_host(said: Said, desk: Option<&Desk>) -> Option<pawl_host::Input> {
 
 fn driver_failed(code: Code, why: String) -> StoreError {
     StoreError::new(code, why)
+}
+
+fn limits_of(options: &EngineOptions) -> pawl_core::limits::Limits {
+    let usual = pawl_core::limits::Limits::default();
+    pawl_core::limits::Limits {
+        inbox_messages: options.inbox_messages.map_or(usual.inbox_messages, |messages| messages as usize),
+        pending_operations: options.pending_operations.map_or(usual.pending_operations, |pending| pending as usize),
+        state_bytes: options.state_bytes.map_or(usual.state_bytes, |bytes| bytes as u64),
+    }
 }
 
 fn retention_of(options: &EngineOptions) -> Retention {

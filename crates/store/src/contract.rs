@@ -320,6 +320,11 @@ pub trait Store: Send {
         false
     }
 
+    /// How many messages wait for an actor that another environment of this process has; none: it has none.
+    fn waiting(&self, _actor: &ActorId) -> Option<usize> {
+        None
+    }
+
     /// Whether it is for this environment, first of all, to take up an actor that nobody has.
     fn is_home(&self, _actor: &ActorId) -> bool {
         true

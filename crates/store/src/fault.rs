@@ -209,6 +209,10 @@ impl Store for FaultStore {
         self.inner.is_elsewhere(actor)
     }
 
+    fn waiting(&self, actor: &ActorId) -> Option<usize> {
+        self.inner.waiting(actor)
+    }
+
     fn is_home(&self, actor: &ActorId) -> bool {
         self.inner.is_home(actor)
     }

@@ -66,11 +66,17 @@ struct Open {
     told: Instant,
 }
 
+/// Who has an actor, and how many messages wait for it, as far as that was counted since there is more than one member.
+struct Owner {
+    member: Member,
+    inbox: usize,
+}
+
 #[derive(Default)]
 pub(crate) struct House {
     seats: Vec<Seat>,
     joined: Member,
-    owners: HashMap<ActorId, Member>,
+    owners: HashMap<ActorId, Owner>,
     calls: BTreeMap<ActorId, HashMap<Arc<str>, Open>>,
     watchers: HashMap<ActorId, HashSet<Member>>,
     listeners: HashMap<ActorId, HashSet<Member>>,
@@ -84,6 +90,10 @@ pub(crate) struct House {
 /// Who comes and goes.
 impl House {
     pub(crate) fn join(&mut self, environment: Option<ThreadId>, wake: Wake) -> Member {
+        if !self.is_shared() {
+            // Until now nobody has counted.
+            self.owners.values_mut().for_each(|owner| owner.inbox = 0);
+        }
         self.joined += 1;
         let member = self.joined;
         let bell = Bell::new(wake);
@@ -123,7 +133,7 @@ impl House {
     pub(crate) fn leave(&mut self, member: Member) -> Option<Bell> {
         let at = self.seats.iter().position(|seat| seat.member == member)?;
         let seat = self.seats.remove(at);
-        self.owners.retain(|_, owner| *owner != member);
+        self.owners.retain(|_, owner| owner.member != member);
         self.watchers.retain(|_, watchers| !(watchers.remove(&member) && watchers.is_empty()));
         let mut wanted = Vec::new();
         self.calls.retain(|actor, calls| {
@@ -157,10 +167,10 @@ impl House {
     /// Notes a request; an error: it is refused.
     pub(crate) fn admit(&mut self, member: Member, request: &Request) -> Result<(), StoreError> {
         if let Request::Open { actor, .. } = request {
-            match self.owners.get(actor) {
-                Some(owner) if *owner != member => return Err(owned(actor)),
+            match self.owner(actor) {
+                Some(owner) if owner != member => return Err(owned(actor)),
                 Some(_) => {}
-                None => drop(self.owners.insert(actor.clone(), member)),
+                None => drop(self.owners.insert(actor.clone(), Owner { member, inbox: 0 })),
             }
         }
         if let Some(seat) = self.seat(member) {
@@ -170,7 +180,7 @@ impl House {
     }
 
     pub(crate) fn release(&mut self, member: Member, actor: &ActorId) {
-        if self.owners.get(actor) == Some(&member) {
+        if self.owner(actor) == Some(member) {
             self.owners.remove(actor);
             self.want(actor);
         }
@@ -198,8 +208,13 @@ impl House {
             {
                 self.halt(actor, Some(asker.0));
             }
-            (Request::Open { actor, .. }, Completion::Failed(_)) if self.owners.get(actor) == Some(&asker.0) => {
+            (Request::Open { actor, .. }, Completion::Failed(_)) if self.owner(actor) == Some(asker.0) => {
                 self.owners.remove(actor);
+            }
+            (Request::Open { actor, .. }, Completion::Opened(opened)) => {
+                if let Some(owner) = self.owners.get_mut(actor) {
+                    owner.inbox = opened.inbox.len();
+                }
             }
             (Request::Commit(batch), Completion::Committed(Outcome::Yes)) if self.concerns_others() => {
                 self.committed(asker.0, batch);
@@ -241,6 +256,10 @@ impl House {
 
 /// How they are told.
 impl House {
+    fn owner(&self, actor: &ActorId) -> Option<Member> {
+        self.owners.get(actor).map(|owner| owner.member)
+    }
+
     fn tell_all(&mut self, what: impl Fn() -> (Ticket, Completion)) {
         for member in self.seats.iter().map(|seat| seat.member).collect::<Vec<_>>() {
             let (ticket, completion) = what();

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { refuseUnknown } from "./actor.ts";
 import { type Audience, type Broadcaster, Broadcasts } from "./broadcasts.ts";
 import { AttemptConnections, type HeldConnections, isConnection } from "./connections.ts";
+import type { Limits } from "./loaded/types.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
 import { badArgument, noState, notStorable, runEnded, shown, stale } from "./messages.ts";
@@ -49,7 +50,7 @@ export interface AttemptOwner {
   readonly hasEnded: boolean;
   /** Whether messages of this name have a handler, workflow or not. */
   handles?(message: unknown): boolean;
-  readonly limits: { readonly valueBytes: number; readonly messageBytes: number };
+  readonly limits: Limits;
   /** None: it knows of no other actors. */
   readonly peers: Peers | undefined;
   /** None: nobody can connect to it. */
@@ -336,7 +337,7 @@ export class Attempt {
 
   #outbox(): Sends {
     const { owner } = this;
-    this.#sends ??= new Sends(owner.limits.messageBytes, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    this.#sends ??= new Sends(owner.limits, (name) => owner.peers?.messagesWaiting(name) ?? 0);
     return this.#sends;
   }
 

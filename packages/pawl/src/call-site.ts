@@ -13,6 +13,12 @@ export function callSite(): CallSite {
   return () => usersLine(holder.stack ?? "");
 }
 
+/** The last line of a message that is made at a user's call. */
+export function at(): string {
+  const site = callSite()();
+  return site === undefined ? "" : `\n  at        ${site}`;
+}
+
 function usersLine(stack: string): string | undefined {
   const own = /[\\/]pawl[\\/](?:src|dist)[\\/]/;
   const users = stack

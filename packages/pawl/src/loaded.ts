@@ -752,9 +752,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #misuse(misuse: Misuse, name: string): PawlError {
     switch (misuse) {
       case "duplicate_name":
-        return say.duplicateName(this.name, "entry", name);
+        return say.duplicateName(this.name, "entry", name, undefined);
       case "too_many_operations":
-        return say.tooManyOperations(this.name);
+        return say.tooManyOperations(this.name, this.limits.pendingOperations);
       case "not_completable":
         return say.notCompletable(this.name, name);
       default:

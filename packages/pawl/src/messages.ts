@@ -3,15 +3,12 @@
  *
  * Errors that are made at a user's call end with the place of that call.
  */
-import { callSite } from "./call-site.ts";
+import { at } from "./call-site.ts";
 import { PawlError } from "./errors.ts";
 import type { ValueError } from "./values/index.ts";
 import type { MovedRecord, Refusal, StoreProblem } from "./wire.ts";
 
-function at(): string {
-  const site = callSite()();
-  return site === undefined ? "" : `\n  at        ${site}`;
-}
+export * from "./entry-messages.ts";
 
 export function badArgument(message: string): PawlError {
   return new PawlError("bad_argument", message + at());
@@ -36,77 +33,6 @@ export function noName(what: string, name: unknown): PawlError {
   expected  text of 1 to 512 bytes, without lone surrogates: by its name a replay finds what was recorded`);
 }
 
-/** How an entry is called. */
-export function callOf(kind: string): string {
-  if (kind === "message") return "queue.next";
-  return kind === "version_check" ? "getVersion" : kind;
-}
-
-export function entryInProgress(
-  actor: string,
-  kind: string,
-  name: string,
-  pending: { kind: string; name: string },
-): PawlError {
-  const first = `ctx.${callOf(pending.kind)}`;
-  const second = `ctx.${callOf(kind)}`;
-  return new PawlError(
-    "entry_in_progress",
-    `${kind} "${name}" was started while ${pending.kind} "${pending.name}" is still running, in ${actor}.
-  found     two entries at once on one ctx
-  expected  one after another, so that a replay can follow them
-  do        forgotten await?       await ${first}("${pending.name}", ...)
-            both at once, please?  await ctx.join("both", { a: (ctx) => ${first}(...), b: (ctx) => ${second}(...) })
-            one for each of many?  await ctx.map("${name}s", list, (ctx, item) => ${second}("${name}", ...), { concurrency: 10 })
-            Promise.all over entries is not supported: use join or map.${at()}`,
-    { data: { actor, entry: name, pending: pending.name } },
-  );
-}
-
-export function entryPending(actor: string, pending: { kind: string; name: string }): PawlError {
-  return new PawlError(
-    "entry_in_progress",
-    `a callback of ${actor} has ended while ${pending.kind} "${pending.name}" is still running.
-  found     an entry that nobody waits for
-  expected  every entry to have ended before the function that started it: what it did is not committed
-  do        forgotten await?  await ctx.${callOf(pending.kind)}("${pending.name}", ...)`,
-    { data: { actor, pending: pending.name } },
-  );
-}
-
-/** `around`: what the callback is one of. */
-export function wrongContext(actor: string, kind: string, name: string, around: string, inside: string): PawlError {
-  const example = {
-    loop: `await ctx.loop("${inside}", async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) })`,
-    map: `await ctx.map("${inside}", list, async (ctx, item) => { await ctx.${callOf(kind)}("${name}", ...) })`,
-    try: `await ctx.try("${inside}", async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) })`,
-  }[around];
-  const shown =
-    example ??
-    `await ctx.${around}("${inside}", { a: async (ctx) => { await ctx.${callOf(kind)}("${name}", ...) }, ... })`;
-  return new PawlError(
-    "wrong_context",
-    `${kind} "${name}" was started on the ctx outside of ${around} "${inside}", in ${actor}.
-  found     the ctx of the enclosing function
-  expected  the ctx that the callback was given: each callback is a scope of its own
-  do        ${shown}${at()}`,
-    { data: { actor, entry: name, [around]: inside } },
-  );
-}
-
-export function duplicateName(actor: string, kind: string, name: string): PawlError {
-  return new PawlError(
-    "duplicate_name",
-    `${kind} "${name}" was already used in this scope of ${actor}.
-  found     a second "${name}"
-  expected  each name once per scope: by its name a replay finds what was recorded
-  do        in a loop?       await ctx.loop("${name}s", async (ctx) => { ... })            each round is a scope of its own
-            over a list?     await ctx.map("${name}s", list, (ctx, item) => ctx.${callOf(kind)}("${name}", ...))
-            something else?  give it a name of its own${at()}`,
-    { data: { actor, entry: name } },
-  );
-}
-
 export function compensationLimit(actor: string, step: string, why: string): PawlError {
   return new PawlError(
     "compensation_limit",
@@ -117,10 +43,10 @@ export function compensationLimit(actor: string, step: string, why: string): Paw
   );
 }
 
-export function tooManyOperations(actor: string): PawlError {
+export function tooManyOperations(actor: string, limit: number): PawlError {
   return new PawlError(
     "bad_argument",
-    `${actor} has 100000 operations at once, and may not have more.
+    `${actor} has ${limit} operations at once, and may not have more (limits.pendingOperations).
   do        wait for some of them first: ctx.map takes a list with a limit`,
   );
 }
@@ -336,7 +262,7 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
     case "inbox_full":
       return new PawlError(
         "inbox_full",
-        `the inbox of ${actor} is full.\n  found     10000 messages that wait\n  do        send again later`,
+        `the inbox of ${actor} is full.\n  found     ${why} messages that wait, as many as limits.inboxMessages allows\n  do        send again later`,
         {
           retryable: true,
         },
@@ -348,7 +274,11 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
         { retryable: true },
       );
     case "broken":
-      return new PawlError("poisoned", `an attempt of ${actor} was refused: ${why}`);
+      // What the engine says of a state that would be too large; anything else is a defect.
+      return new PawlError(
+        why.includes("limits.stateBytes") ? "value_too_large" : "poisoned",
+        `an attempt of ${actor} was refused: ${why}`,
+      );
     case "lost":
       return lost(actor, undefined);
     case "destroyed":

@@ -380,8 +380,13 @@ export class Pump implements EngineSink {
     const now = Math.max(this.#now(), this.#believed);
     this.#believed = 0;
     this.#turnedAt = now;
-    const length = this.#advance(now, out.memory, out.length, this.#output);
-    out.clear();
+    let length: number;
+    try {
+      length = this.#advance(now, out.memory, out.length, this.#output);
+    } finally {
+      // What the engine could not read, it cannot read the next time, either.
+      out.clear();
+    }
     if (length > this.#output.length) {
       this.#output = Buffer.allocUnsafeSlow(length * 2);
       this.#engine.output(this.#output);

@@ -21,6 +21,7 @@ import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
@@ -50,6 +51,7 @@ const RELOAD_MS = 1_000;
 const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 const IDLE_MS = 30_000;
+const STALL_MS = 60_000;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -99,6 +101,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   /** Actors that are being resumed, until they are loaded. */
   readonly #resumed = new Set<string>();
   readonly #sweeper: Sweeper | undefined;
+  #stopWatching: (() => void) | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #resuming: Opening | undefined;
@@ -254,6 +257,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   crash(): void {
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
@@ -264,6 +268,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
 
   async #close(grace: number): Promise<void> {
     this.#sweeper?.stop();
+    this.#stopWatching?.();
     const pump = this.#pump;
     if (pump === undefined) {
       this.#hasClosed = true;
@@ -432,9 +437,13 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   #engineOptions(): EngineOptions {
     const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
+    const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
       url: store,
       namespace,
+      inboxMessages,
+      pendingOperations,
+      stateBytes,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(deltas === undefined ? {} : { deltas }),
@@ -447,10 +456,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   ready(): void {
     if (this.#opening?.done !== false) return;
     this.#opening.resolve();
+    this.#watchForStalls();
     this.#pump?.release("wait");
     this.switchboard.opened();
     this.#pump?.input.resume();
     this.#pump?.schedule();
+  }
+
+  /** A store with a lease has others who take over when the event loop is stuck. */
+  #watchForStalls(): void {
+    const { store, stallLimit } = this.#options;
+    if (!store.startsWith("postgres") || this.#pump?.isRealTime !== true) return;
+    const limit = stallLimit === undefined ? STALL_MS : milliseconds(stallLimit, "stallLimit");
+    const atWork = () => [...this.#loaded.values()].filter((it) => it.idleSince === undefined).map(({ name }) => name);
+    this.#stopWatching = watchForStalls({ limit, atWork, log: this.log });
   }
 
   storeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {

@@ -5,13 +5,12 @@
  */
 import { type AnyDefinition, refuseUnknown } from "./actor.ts";
 import { type Duration, milliseconds } from "./duration.ts";
+import type { Limits } from "./loaded/types.ts";
 import { badArgument, notStorable, refused, unknownMember } from "./messages.ts";
 import { checked, type MessageKind, messageKind, type Schema } from "./schema.ts";
 import { encode, ValueError } from "./values/index.ts";
 import type { Send } from "./wire.ts";
 
-/** As many as an inbox holds. */
-const MOST_MESSAGES = 10_000;
 export const SEND_OPTIONS: readonly string[] = ["delay"];
 
 export interface SendOptions {
@@ -30,14 +29,14 @@ export interface Receiver {
 }
 
 export class Sends {
-  readonly #maxBytes: number;
+  readonly #limits: Pick<Limits, "messageBytes" | "inboxMessages">;
   readonly #waiting: (name: string) => number;
   readonly #list: Send[] = [];
   /** How many by receiver. */
   readonly #counts = new Map<string, number>();
 
-  constructor(maxBytes: number, waiting: (name: string) => number) {
-    this.#maxBytes = maxBytes;
+  constructor(limits: Pick<Limits, "messageBytes" | "inboxMessages">, waiting: (name: string) => number) {
+    this.#limits = limits;
     this.#waiting = waiting;
   }
 
@@ -60,9 +59,10 @@ export class Sends {
     if (typeof name !== "string" || schema === undefined)
       throw unknownMember("message", String(name), to.type, [...to.messages.keys()]);
     const count = this.#counts.get(to.name) ?? 0;
-    if (this.#waiting(to.name) + count >= MOST_MESSAGES) throw refused(to.name, "inbox_full", "");
+    const { inboxMessages, messageBytes } = this.#limits;
+    if (this.#waiting(to.name) + count >= inboxMessages) throw refused(to.name, "inbox_full", `${inboxMessages}`);
     const what = `message "${name}" to ${to.name}`;
-    const encoded = encodeAtOnce(schema, body, what, this.#maxBytes);
+    const encoded = encodeAtOnce(schema, body, what, messageBytes);
     this.#counts.set(to.name, count + 1);
     this.#list.push({ to: to.isSelf ? undefined : to.name, name, body: encoded, delay, purpose: "plain" });
   }

@@ -34,7 +34,7 @@ pub struct Recorded {
     pub entry: Entry,
     pub metadata: Option<EntryMetadata>,
     /// The last failure, and whether it is for ever.
-    pub failure: Option<(Option<Terminal>, Failure)>,
+    pub failure: Option<Box<(Option<Terminal>, Failure)>>,
     /// When a failed step asked to be tried again.
     pub retry_at: Option<Time>,
     /// Of a message that was taken: what it was in the inbox.
@@ -132,10 +132,10 @@ impl History {
     }
 
     /// Records an entry at a place that has none: the youngest of all.
-    pub fn put(&mut self, at: NodeId, recorded: Recorded) {
+    pub fn put(&mut self, at: NodeId, mut recorded: Recorded) {
         self.births += 1;
-        let birth = self.births;
-        self.node_mut(at).recorded = Some(Box::new(Recorded { birth, ..recorded }));
+        recorded.birth = self.births;
+        self.node_mut(at).recorded = Some(Box::new(recorded));
     }
 
     pub fn parent(&self, at: NodeId) -> Option<NodeId> {

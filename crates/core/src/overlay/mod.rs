@@ -15,6 +15,7 @@ use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, Purpose, SELF};
 use crate::input::{Answer, CellWrites, Send, Time, Writes};
+use crate::limits::Limits;
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
@@ -31,7 +32,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub enum Gated {
     /// An output that may leave then.
-    Leave(Output),
+    Leave(Box<Output>),
     /// An operation whose outcome is a fact then.
     Fact(crate::input::OpId),
     /// The run's end is a fact then.
@@ -82,6 +83,7 @@ pub struct Overlay {
     pub outputs: VecDeque<Output>,
     /// Whether an embedding host keeps the inbox: what is sent comes back through it.
     pub hosted: bool,
+    pub limits: Limits,
     cells: BTreeMap<String, Cell>,
     state_version: u32,
     queued: u64,
@@ -108,6 +110,7 @@ impl Overlay {
             inbox: Inbox::default(),
             outputs: VecDeque::new(),
             hosted: false,
+            limits: Limits::default(),
             cells: BTreeMap::new(),
             state_version: 0,
             queued: 0,
@@ -173,13 +176,21 @@ impl Overlay {
 
     /// Gives a cell a value as of change `seq`, whatever it was before.
     pub fn set_cell(&mut self, name: &str, value: Bytes, seq: u64, version: u32) -> Result<(), StateError> {
-        let cell = Cell::new(value, seq)?;
+        let cell = Cell::new(value, seq)?.with_limit(self.limits.state_bytes);
         self.state_version = version;
         match self.cell_mut(name) {
             Some(old) => *old = cell,
             None => drop(self.cells.insert(name.to_owned(), cell)),
         }
         Ok(())
+    }
+
+    /// From now on these hold, for the cells that are there, too.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        for cell in self.cells.values_mut() {
+            cell.set_limit(limits.state_bytes);
+        }
     }
 
     /// The actor is no more, and neither are they.
@@ -266,7 +277,8 @@ impl Overlay {
             if let Err(error) = cell.apply(seq, delta) {
                 for (name, head) in applied {
                     if let Some(cell) = self.cell_mut(name) {
-                        *cell = Cell::new(cell.encode_at(head, None)?, head)?;
+                        let limit = cell.limit();
+                        *cell = Cell::new(cell.encode_at(head, None)?, head)?.with_limit(limit);
                     }
                 }
                 return Err(error);
@@ -453,8 +465,8 @@ impl Overlay {
 
     /// Keeps an output back until change `seq` is durable.
     pub fn leave_after(&mut self, seq: u64, output: Output) {
-        if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(output)) {
-            self.outputs.push_back(output);
+        if let Some(Gated::Leave(output)) = self.after(seq, Gated::Leave(Box::new(output))) {
+            self.outputs.push_back(*output);
         }
     }
 
@@ -463,7 +475,7 @@ impl Overlay {
         if seq <= self.durable {
             self.outputs.push_back(output);
         } else {
-            self.keep(seq, Gated::Leave(output));
+            self.keep(seq, Gated::Leave(Box::new(output)));
         }
     }
 

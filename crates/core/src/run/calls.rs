@@ -158,7 +158,7 @@ impl Run {
         let state = if answer.is_ok() { CallState::Answered } else { CallState::Failed };
         self.set_call(overlay, place, state, answer.as_ref().ok().cloned().flatten());
         if let (Err(failure), Some(recorded)) = (&answer, self.history.get_mut(place)) {
-            recorded.failure = Some((Some(Terminal::Exhausted), failure.clone()));
+            recorded.failure = Some(Box::new((Some(Terminal::Exhausted), failure.clone())));
         }
         let mut writing = self.begin(overlay);
         self.write_entry(&mut writing, place);

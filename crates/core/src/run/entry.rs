@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::facts::fact_commit;
 use super::scopes::Scope;
-use super::{Kind, OPERATIONS_LIMIT, Pending, Run, Wake};
+use super::{Kind, Pending, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::change::Record;
 use crate::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
@@ -35,7 +35,7 @@ impl Run {
     ) -> Option<Place> {
         self.facts.asked();
         let pending = self.scopes.get(&scope)?.pending;
-        if self.ops.len() >= OPERATIONS_LIMIT {
+        if self.ops.len() >= overlay.limits.pending_operations {
             overlay.outputs.push_back(Output::Misuse { op: Some(op), misuse: Misuse::TooManyOperations });
             return None;
         }
@@ -155,7 +155,7 @@ impl Run {
         if let Some(metadata) = &recorded.metadata {
             writing.writer.metadata(&recorded.entry.id, metadata);
         }
-        if let Some((terminal, failure)) = &recorded.failure {
+        if let Some((terminal, failure)) = recorded.failure.as_deref() {
             writing.writer.failure(&recorded.entry.id, *terminal, failure);
         }
         if let Some(at) = recorded.retry_at {
@@ -197,7 +197,7 @@ pub(super) fn signed(time: u64) -> Time {
 /// The terminal failure that is recorded of a step; what another engine wrote has only a text.
 pub(super) fn recorded_failure(recorded: &Recorded) -> (Terminal, Failure) {
     let text = || recorded.metadata.as_ref().and_then(|metadata| metadata.error.as_deref()).unwrap_or("unknown error");
-    match &recorded.failure {
+    match recorded.failure.as_deref() {
         Some((terminal, failure)) => (terminal.unwrap_or(Terminal::Exhausted), failure.clone()),
         None => (Terminal::Exhausted, Failure::from_text(text())),
     }

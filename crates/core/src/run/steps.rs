@@ -297,7 +297,7 @@ impl Run {
             self.record(overlay, step.place, seq, EntryKind::Step { output: None, error: Some(text.clone()) });
             self.note_attempt(overlay, &step, attempt, status, Some(text));
             if let Some(recorded) = self.history.get_mut(step.place) {
-                recorded.failure = Some((terminal, failure));
+                recorded.failure = Some(Box::new((terminal, failure)));
                 recorded.retry_at = asked;
             }
             writing = self.begin(overlay);

@@ -113,7 +113,7 @@ impl Run {
         let metadata = recorded.metadata.get_or_insert_with(|| metadata(now));
         // An interruption uses up no attempt.
         (metadata.status, metadata.attempts, metadata.error) = (EntryStatus::Running, attempts, Some(text));
-        recorded.failure = Some((None, failure));
+        recorded.failure = Some(Box::new((None, failure)));
         let entry_id = recorded.entry.id.clone();
         self.noted.insert(place);
         if !self.is_on_stack(place) {

@@ -9,7 +9,7 @@ use super::facts::{Fact, What};
 use super::{Kind, Run, Wake};
 use crate::codec::cbor;
 use crate::codec::record::{EntryKind, SleepState};
-use crate::history::NodeId;
+use crate::history::{Mismatch, NodeId, Operation};
 use crate::inbox::{Message, MessageKey, Purpose};
 use crate::input::{HostMessage, NextWait, OpId, ScopeId, Until};
 use crate::output::{Output, Value};
@@ -86,7 +86,14 @@ impl Run {
         let kind = |wait, timer, taken| Kind::Next { wait, names, count, completable, timer, taken };
         match (place, recorded_timer) {
             (Place::Recorded(place), _) => {
-                let (messages, taken) = self.recorded_messages(scope, node, place, &name);
+                let (messages, taken) = match self.recorded_messages(scope, node, place, &name) {
+                    Ok(recorded) => recorded,
+                    Err(row) => {
+                        let operation = |name, status| Operation { kind: "message", name, status };
+                        let (recorded, code) = (operation(row, "missing"), operation(name, ""));
+                        return self.diverged(overlay, scope, Mismatch::OtherKind { recorded, code });
+                    }
+                };
                 let wait = if messages.is_empty() { Wait::Missed } else { Wait::Taken };
                 self.pend(scope, op, place, name, kind(wait, None, taken));
                 self.answer_recorded(overlay, op, place, Value::Messages(messages));
@@ -107,7 +114,9 @@ impl Run {
                 let deadline = timeout_ms.map(|timeout| deadline(overlay, Until::After(timeout)));
                 let timer =
                     deadline.map(|deadline| (self.history.place(node, &deadline_name), Timer::New { deadline }));
-                self.pend(scope, op, place, name, kind(Wait::New, timer, Vec::new()));
+                // A host is not asked for what would come too late (engine behaviour 4.4.5).
+                let state = if overlay.hosted { Wait::Waiting { deadline } } else { Wait::New };
+                self.pend(scope, op, place, name, kind(state, timer, Vec::new()));
                 self.wait_call(overlay, op);
             }
         }
@@ -312,20 +321,25 @@ impl Run {
     }
 
     /// The messages that a wait took, as recorded and as they were in the inbox; their rows count as visited.
+    /// The name of a row that its count promises, and that is not there, is an error.
     fn recorded_messages(
         &mut self,
         scope: ScopeId,
         node: NodeId,
         count: NodeId,
         name: &str,
-    ) -> (Vec<Bytes>, Vec<Message>) {
+    ) -> Result<(Vec<Bytes>, Vec<Message>), String> {
         let count = match self.history.get(count).map(|recorded| &recorded.entry.kind) {
             Some(EntryKind::Message { data, .. }) => cbor::number(data).unwrap_or(0.0) as u32,
             _ => 0,
         };
-        let rows = (0..count).map_while(|i| self.recorded_message(scope, node, &format!("{name}:{i}")));
-        let (messages, taken): (Vec<_>, Vec<_>) = rows.unzip();
-        (messages, taken.into_iter().flatten().collect())
+        let (mut messages, mut taken) = (Vec::new(), Vec::new());
+        for row in (0..count).map(|i| format!("{name}:{i}")) {
+            let Some((data, message)) = self.recorded_message(scope, node, &row) else { return Err(row) };
+            messages.push(data);
+            taken.extend(message);
+        }
+        Ok((messages, taken))
     }
 
     fn recorded_message(&mut self, scope: ScopeId, node: NodeId, row: &str) -> Option<(Bytes, Option<Message>)> {

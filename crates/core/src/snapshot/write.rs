@@ -87,7 +87,7 @@ fn entry(stream: &mut Stream, history: &History, at: NodeId) {
         if let Some(metadata) = &recorded.metadata {
             writer.metadata(&recorded.entry.id, metadata);
         }
-        if let Some((terminal, failure)) = &recorded.failure {
+        if let Some((terminal, failure)) = recorded.failure.as_deref() {
             writer.failure(&recorded.entry.id, *terminal, failure);
         }
         if let Some(at) = recorded.retry_at {

@@ -65,6 +65,14 @@ impl Cell {
         Cell { limit: bytes, ..self }
     }
 
+    pub fn set_limit(&mut self, bytes: u64) {
+        self.limit = bytes;
+    }
+
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The newest queued change that wrote this cell.
     pub fn head(&self) -> u64 {
         self.head

@@ -25,7 +25,7 @@ impl House {
         match sharing {
             Sharing::Call(call) => self.call(member, call),
             Sharing::Answer { actor, answer: Answer { id, body }, .. } => {
-                if self.owners.get(&actor) == Some(&member) {
+                if self.owner(&actor) == Some(member) {
                     self.reply(&actor, &id, &Ok(body));
                 }
             }
@@ -36,7 +36,7 @@ impl House {
             // All that comes for an actor is handed to whoever has it.
             Sharing::Inbox(_) => self.push(member, ticket, Completion::News(News::Arrived(Vec::new()))),
             Sharing::Check { actor, .. } => {
-                let holds = self.owners.get(&actor) == Some(&member);
+                let holds = self.owner(&actor) == Some(member);
                 self.push(member, ticket, Completion::News(News::Holds(holds)));
             }
             Sharing::Listen { actor, listens } => self.listen(member, actor, listens),
@@ -59,7 +59,12 @@ impl House {
 
     /// Whether another member has an actor.
     pub(crate) fn is_elsewhere(&self, member: Member, actor: &ActorId) -> bool {
-        self.is_shared() && self.owners.get(actor).is_some_and(|owner| *owner != member)
+        self.is_shared() && self.owner(actor).is_some_and(|owner| owner != member)
+    }
+
+    /// How many messages wait for an actor that another member has.
+    pub(crate) fn waiting(&self, member: Member, actor: &ActorId) -> Option<usize> {
+        self.owners.get(actor).filter(|owner| owner.member != member).map(|owner| owner.inbox)
     }
 
     /// Whether it is for this member, first of all, to take up an actor that nobody has. (Rendezvous hashing: when one leaves,
@@ -97,10 +102,10 @@ impl House {
         let known = self.calls.entry(actor.clone()).or_default().entry(id.clone());
         let is_new = matches!(known, Entry::Vacant(_));
         known.or_insert(call).callers.push(member);
-        match self.owners.get(&actor) {
+        match self.owner(&actor) {
             Some(owner) if is_new => {
                 let news = News::Called(vec![Call { actor, id, body }]);
-                self.push(*owner, WOKEN, Completion::News(news));
+                self.push(owner, WOKEN, Completion::News(news));
             }
             Some(_) => {}
             None => self.want(&actor),
@@ -109,7 +114,7 @@ impl House {
 
     /// Tells whoever has an actor of its calls: `all`, or those that were told a while ago.
     pub(super) fn tell_calls(&mut self, actor: &ActorId, all: bool) {
-        let (Some(owner), Some(calls)) = (self.owners.get(actor).copied(), self.calls.get_mut(actor)) else { return };
+        let (Some(owner), Some(calls)) = (self.owner(actor), self.calls.get_mut(actor)) else { return };
         let due = calls.iter_mut().filter(|(_, call)| all || call.told.elapsed() >= AGAIN);
         let told = due.map(|(id, call)| {
             call.told = Instant::now();
@@ -151,6 +156,10 @@ impl House {
 
     /// What a batch means for others.
     pub(super) fn committed(&mut self, member: Member, batch: &Batch) {
+        if let Some(owner) = self.owners.get_mut(&batch.actor) {
+            let taken: usize = batch.changes.iter().map(|change| change.take.len()).sum();
+            owner.inbox = owner.inbox.saturating_sub(taken);
+        }
         for change in &batch.changes {
             for Put { receiver, row } in &change.put {
                 self.hand_on(member, &batch.actor, receiver, row);
@@ -167,7 +176,10 @@ impl House {
     /// A message for an actor that another member has. For one that nobody has, the sender looks.
     fn hand_on(&mut self, member: Member, sender: &ActorId, receiver: &Arc<str>, row: &InboxRow) {
         let receiver = ActorId { namespace: sender.namespace.clone(), name: receiver.clone() };
-        if let Some(owner) = self.owners.get(&receiver).copied().filter(|owner| *owner != member) {
+        let Some(owner) = self.owners.get_mut(&receiver) else { return };
+        owner.inbox += 1;
+        let owner = owner.member;
+        if owner != member {
             self.push(owner, WOKEN, Completion::News(News::Sent { receiver, row: row.clone() }));
         }
     }

@@ -111,6 +111,10 @@ impl Store for SqliteStore {
         self.shared.queue.is_elsewhere(self.member, actor)
     }
 
+    fn waiting(&self, actor: &ActorId) -> Option<usize> {
+        self.shared.queue.waiting(self.member, actor)
+    }
+
     fn is_home(&self, actor: &ActorId) -> bool {
         self.shared.queue.is_home(self.member, actor)
     }

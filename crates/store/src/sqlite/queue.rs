@@ -157,6 +157,10 @@ impl Queue {
         self.state().house.is_elsewhere(member, actor)
     }
 
+    pub(super) fn waiting(&self, member: Member, actor: &ActorId) -> Option<usize> {
+        self.state().house.waiting(member, actor)
+    }
+
     pub(super) fn is_home(&self, member: Member, actor: &ActorId) -> bool {
         self.state().house.is_home(member, actor)
     }

@@ -134,7 +134,7 @@ export const CODES: Readonly<
       todo: "Look at its result; create another actor for another run.",
     },
     inbox_full: {
-      meaning: "The receiver has 10,000 messages (limits.inboxMessages) that nobody has taken.",
+      meaning: "The receiver has as many messages that nobody has taken as limits.inboxMessages allows: 10,000.",
       effect: "The message was not sent. A commit is never refused for it: it is judged at the call of send.",
       todo: "Send again later; look why the receiver does not take its messages: npx pawl show.",
     },

@@ -23,6 +23,7 @@ export function divergedError({ scope, recorded, code, mismatch }: DivergenceRec
 }
 
 function otherKind(recorded: OperationRecord, code: OperationRecord, at: (name: string) => string): string {
+  if (recorded.status === "missing") return `Expected queue message "${recorded.name}" in history`;
   if (recorded.kind === code.kind && code.status !== "removed") return otherBranches(recorded, code);
   const found = kindOf(recorded.kind);
   const place = at(code.name);

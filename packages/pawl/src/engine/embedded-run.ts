@@ -5,6 +5,7 @@
 import type { AnyDefinition, Policy } from "../actor.ts";
 import type { Attempt } from "../attempt.ts";
 import type { FailureRecord } from "../failure.ts";
+import type { Limits } from "../loaded/types.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
 import type {
@@ -23,6 +24,7 @@ import type {
 import { NOTHING_WRITTEN } from "../wire.ts";
 import type { Dialect } from "../workflow/dialect.ts";
 import { Run, type RunOwner } from "../workflow/run.ts";
+import { HOSTED_LIMITS } from "./constants.ts";
 import { divergedError } from "./diverged-error.ts";
 import { DriverPort } from "./driver-port.ts";
 import { engineAttempt } from "./engine-attempt.ts";
@@ -36,7 +38,7 @@ import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
 import { inputKey, outputKey, stateKey } from "./keys.ts";
 import { LiveWait } from "./live-wait.ts";
-import { decodeState } from "./load.ts";
+import { decodeInput, decodeOutput, decodeState } from "./load.ts";
 import { Pauses } from "./pauses.ts";
 import { PoisonGuard } from "./poison-guard.ts";
 import { inRow } from "./record-error.ts";
@@ -45,7 +47,7 @@ import { RunSink } from "./run-sink.ts";
 import { lostError, storeError } from "./store-error.ts";
 import type { EngineDriver, RunWorkflowOptions, WorkflowFunction, WorkflowResult } from "./types.ts";
 import { DriverHangError, type RunUnderWay } from "./under-way.ts";
-import { decodeValue, encodeValue } from "./values.ts";
+import { encodeValue } from "./values.ts";
 
 const POLICY: Policy = { maxRetries: 3, backoffBase: 100, backoffMax: 30_000, timeout: 30_000, retryOnTimeout: false };
 const NO_DEFINITION = {} as AnyDefinition;
@@ -75,7 +77,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   readonly messages: RunOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
   readonly peers: undefined = undefined;
-  readonly limits: RunOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
+  readonly limits: Limits = HOSTED_LIMITS;
   readonly log: Logger;
   /** How the run ends. */
   readonly result: Promise<WorkflowResult>;
@@ -235,7 +237,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     const stored = await this.#port.row(stateKey());
     const state = stored === undefined ? "running" : inRow(stateKey(), () => decodeState(stored));
     const row = state === "completed" ? await this.#port.row(outputKey()) : undefined;
-    const output = row === undefined ? undefined : inRow(outputKey(), () => decodeValue(row));
+    const output = row === undefined ? undefined : inRow(outputKey(), () => decodeOutput(row));
     return { state, ...(output === undefined ? {} : { output }) };
   }
 
@@ -337,7 +339,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
       if (this.#guard !== undefined) this.run.askFirst();
     }
     const stored = call.input;
-    const input = stored === undefined ? undefined : inRow(inputKey(), () => decodeValue(stored));
+    const input = stored === undefined ? undefined : inRow(inputKey(), () => decodeInput(stored));
     this.notify();
     const run = this.run;
     const fn = async (ctx: unknown) => {
@@ -495,7 +497,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     this.run?.drop(undefined);
     if (outcome.kind === "completed") {
       const stored = outcome.output;
-      const output = stored === undefined ? undefined : inRow(outputKey(), () => decodeValue(stored));
+      const output = stored === undefined ? undefined : inRow(outputKey(), () => decodeOutput(stored));
       return this.#finish({ state: "completed", ...(output === undefined ? {} : { output }) });
     }
     if (outcome.kind === "cancelled") return this.fail(new EvictedError());

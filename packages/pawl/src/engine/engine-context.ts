@@ -351,8 +351,10 @@ export class EngineContext {
       throw new Error(
         "Previous completable queue message is not completed. Call `message.complete(...)` before receiving the next message.",
       );
-    const { names = [], timeout, completable: mustComplete = false } = options;
-    const count = Math.max(1, Math.floor(options.count ?? 1));
+    const { names = [], completable: mustComplete = false } = options;
+    const timeout =
+      options.timeout === undefined ? undefined : finite(options.timeout, `queue wait "${name}"`, "milliseconds");
+    const count = Math.max(1, interval(options.count ?? 1));
     const withCompletion = (messages: unknown): unknown => {
       const list = messages as WorkflowQueueMessage[];
       const complete = (id: string, response: unknown) => this.#complete(id, response);
@@ -434,8 +436,9 @@ function interval(count: number): number {
   return Math.min(Math.floor(count), 0xffff_ffff);
 }
 
+/** Whole, and no longer than the times that a `Date` can have: it stays a number that is exact. */
 function finite(value: number, what: string, unit: string): number {
-  if (Number.isFinite(value)) return Math.ceil(value);
+  if (Number.isFinite(value)) return Math.min(Math.ceil(value), 8.64e15);
   throw new RangeError(`${what}: found ${value}, expected a finite number of ${unit}`);
 }
 

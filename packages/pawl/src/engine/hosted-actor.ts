@@ -5,11 +5,13 @@
 import type { AttemptOwner } from "../attempt.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import { PawlError } from "../errors.ts";
+import type { Limits } from "../loaded/types.ts";
 import { silentLogger } from "../log.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
 import type { Mirror } from "../state/index.ts";
 import type { ActorSink, EmbeddedRecord, Facts, InputWriter, StoreProblem } from "../wire.ts";
 import { ActorCells, type FirstValue } from "./actor-cells.ts";
+import { HOSTED_LIMITS } from "./constants.ts";
 import type { DriverPort } from "./driver-port.ts";
 import type { EmbeddedRun } from "./embedded-run.ts";
 import { engineAttempt } from "./engine-attempt.ts";
@@ -52,7 +54,7 @@ export class HostedActor implements AttemptOwner {
   readonly messages: AttemptOwner["messages"] = new Map();
   readonly hasEnded: boolean = false;
   readonly peers: undefined = undefined;
-  readonly limits: AttemptOwner["limits"] = { valueBytes: 2 ** 30, messageBytes: 2 ** 30 };
+  readonly limits: Limits = HOSTED_LIMITS;
   readonly #host: Host;
   readonly #driver: EngineDriver;
   readonly #cells: ActorCells;

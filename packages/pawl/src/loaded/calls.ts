@@ -258,7 +258,8 @@ export class Calls {
   }
 
   refuse(id: number, reason: Refusal, why: string): void {
-    this.fail(id, say.refused(this.#owner.name, reason, why));
+    const { name, limits } = this.#owner;
+    this.fail(id, say.refused(name, reason, reason === "inbox_full" ? `${limits.inboxMessages}` : why));
   }
 
   fail(id: number, error: PawlError): void {

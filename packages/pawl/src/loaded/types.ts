@@ -4,12 +4,18 @@ import type { Logger } from "../log.ts";
 import type { Peers } from "../peers.ts";
 import type { Pump } from "../pump.ts";
 
-/** The sizes that are refused above. */
+/** Above what is refused, at the call. */
 export interface Limits {
   /** One value: an output, an input, an argument, a value put into state. Default: 16 MiB. */
   readonly valueBytes: number;
   /** A message. Default: 1 MiB. */
   readonly messageBytes: number;
+  /** An actor's state, encoded. What grows past it is refused with its attempt; what is stored already is loaded. Default: 256 MiB. */
+  readonly stateBytes: number;
+  /** Messages in an inbox that nobody has taken. Default: 10,000. */
+  readonly inboxMessages: number;
+  /** Operations of a run that are pending at once: steps, waits, branches. Default: 100,000. */
+  readonly pendingOperations: number;
 }
 
 /** What a loaded actor needs of its runtime. */

@@ -94,6 +94,13 @@ export interface EngineOptions {
    */
   deltas?: number
   deltaBytes?: number
+  /**
+   * What one actor may have at once: messages that nobody has taken, operations that are pending, bytes of state; none: 10,000,
+   * 100,000 and 256 MiB.
+   */
+  inboxMessages?: number
+  pendingOperations?: number
+  stateBytes?: number
   /** Whether the store is only looked at: another process may have it (SQLite). */
   looks?: boolean
   /** What ids are drawn from; none: chance. */

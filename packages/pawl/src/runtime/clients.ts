@@ -54,11 +54,13 @@ export class Client {
 
   /** `connect()` is about to resolve. */
   opened(): void {
-    setImmediate(() => {
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const delivery of held) this.#hand(delivery, delivery.seq);
-    });
+    setImmediate(() => this.#release());
+  }
+
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const delivery of held) this.#hand(delivery, delivery.seq);
   }
 
   on(event: string, call: Listener): () => void {
@@ -95,6 +97,8 @@ export class Client {
   /** It is over. False: it was already. */
   end(why: Closed): boolean {
     if (this.#isOver) return false;
+    // What it was told before the end is heard before the end.
+    if (why === "actor") this.#release();
     this.#isOver = true;
     this.#listeners.clear();
     this.#closed.resolve(why);

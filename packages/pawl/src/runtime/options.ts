@@ -8,9 +8,21 @@ import type { Retention, RuntimeOptions } from "./types.ts";
 const OPTIONS: ReadonlySet<string> = new Set(
   "actors store namespace codeVersion logger idleAfter grace limits stallLimit retention".split(" "),
 );
-const LIMITS: Limits = { valueBytes: 16 << 20, messageBytes: 1 << 20 };
-/** What stores take: a change of 256 MiB, a message of 1 MiB. */
-const MOST: Limits = { valueBytes: 256 << 20, messageBytes: 1 << 20 };
+const LIMITS: Limits = {
+  valueBytes: 16 << 20,
+  messageBytes: 1 << 20,
+  stateBytes: 256 << 20,
+  inboxMessages: 10_000,
+  pendingOperations: 100_000,
+};
+/** What stores take: a change of 256 MiB, a message of 1 MiB; and what memory is meant to. */
+const MOST: Limits = {
+  valueBytes: 256 << 20,
+  messageBytes: 1 << 20,
+  stateBytes: 256 << 20,
+  inboxMessages: 1_000_000,
+  pendingOperations: 100_000,
+};
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
 export function checkOptions(options: RuntimeOptions): void {
@@ -71,7 +83,7 @@ export function checkLimits(limits: Partial<Limits>): Limits {
     if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) continue;
     throw say.badArgument(`the limit ${limit} cannot be kept.
   found     ${String(value)}
-  expected  a number of bytes from 1 to ${most}`);
+  expected  ${limit.endsWith("Bytes") ? "a number of bytes" : "a count"} from 1 to ${most}`);
   }
   return { ...LIMITS, ...limits };
 }

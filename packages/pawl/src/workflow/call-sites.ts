@@ -25,3 +25,20 @@ export class CallSites {
     this.#left = MOST;
   }
 }
+
+/** Types of actors whose code has started an entry wrongly. */
+const suspects = new Set<string>();
+
+/** From now on it is noted where entries of this actor's type are called: the same mistake, made again, is told with both its places. */
+export function suspect(actor: string): void {
+  suspects.add(typeOf(actor));
+}
+
+export function isSuspect(actor: string): boolean {
+  return suspects.size > 0 && suspects.has(typeOf(actor));
+}
+
+/** The type in `type/key`. */
+function typeOf(actor: string): string {
+  return actor.slice(0, actor.indexOf("/"));
+}

@@ -62,7 +62,13 @@ export interface Dialect {
   isName(text: string): boolean;
   /** Why a branch's operations reject once it has lost. */
   branchCancelled(actor: string): Error;
-  entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error;
+  entryInProgress(
+    actor: string,
+    kind: Operation["kind"],
+    name: string,
+    pending: PendingEntry,
+    context: ScopeContext,
+  ): Error;
   entryPending(actor: string, pending: PendingEntry): Error;
   wrongContext(actor: string, kind: string, name: string, around: Operation["kind"], inside: string): Error;
   duplicateName(actor: string, kind: string, name: string, context: ScopeContext): Error;

@@ -9,7 +9,7 @@ import * as say from "../messages.ts";
 import type { Failed } from "../types.ts";
 import { decode, encode, isImmutable, ValueError } from "../values/index.ts";
 import type { Terminal } from "../wire.ts";
-import { CallSites } from "./call-sites.ts";
+import { CallSites, suspect } from "./call-sites.ts";
 import type { Branches, Dialect } from "./dialect.ts";
 import type { ForkOperation, Kept, Operation } from "./operation.ts";
 import { PawlContext } from "./pawl-context.ts";
@@ -134,8 +134,15 @@ export class PawlDialect implements Dialect {
     return new PawlError("cancelled", `a branch of ${actor} was cancelled: the others have decided without it`);
   }
 
-  entryInProgress(actor: string, kind: Operation["kind"], name: string, pending: PendingEntry): Error {
-    return say.entryInProgress(actor, kind, name, pending);
+  entryInProgress(
+    actor: string,
+    kind: Operation["kind"],
+    name: string,
+    pending: PendingEntry,
+    context: ScopeContext,
+  ): Error {
+    suspect(actor);
+    return say.entryInProgress(actor, kind, name, pending, context.startedAs(pending.name)?.site);
   }
 
   entryPending(actor: string, pending: PendingEntry): Error {
@@ -146,8 +153,9 @@ export class PawlDialect implements Dialect {
     return say.wrongContext(actor, kind, name, around, inside);
   }
 
-  duplicateName(actor: string, kind: string, name: string): Error {
-    return say.duplicateName(actor, kind, name);
+  duplicateName(actor: string, kind: string, name: string, context: ScopeContext): Error {
+    suspect(actor);
+    return say.duplicateName(actor, kind, name, context.startedAs(name));
   }
 
   badNext(loop: string, found: unknown, stateless: boolean, actor: string): Error {

@@ -70,8 +70,6 @@ type Encoded = Ran | { readonly error: unknown };
 
 /** What the engine has to be told of before the body begins: it may have to wait for its turn, or have to be undone once tried. */
 const ASKS = EXCLUSIVE | UNDO_ATTEMPTED;
-/** As many operations of a run as may be pending. */
-const MOST_OPERATIONS = 100_000;
 /** Rounds only begin by themselves while less than this waits to be told. */
 const MOST_UNTOLD_BYTES = 64 * 1024;
 
@@ -254,8 +252,21 @@ export class Run {
     const begun = this.prepare();
     if (this.isOver) return begun;
     this.add(begun.op, operation({ resolve: begun.resolve, reject: begun.reject }));
-    write(begun.op);
+    this.#write(begun.op, () => write(begun.op));
     return begun;
+  }
+
+  /** Half a record would take every run of the thread down: of one that cannot be written, nothing is. */
+  #write(op: number, write: () => void): void {
+    const { out } = this.owner.pump.input;
+    const start = out.length;
+    try {
+      write();
+    } catch (error) {
+      out.length = start;
+      this.#operations.delete(op);
+      throw error;
+    }
   }
 
   /** The first half of `begin`, for what is frequent: an operation's number, and what settles it. 0: none starts any more. */
@@ -264,7 +275,12 @@ export class Run {
     let reject: Prepared["reject"] = nothing;
     const promise = new Promise<unknown>((settle, fail) => {
       resolve = settle;
-      reject = fail;
+      // A rejection that nobody awaits fails the run where it matters; it need not end the process. Said here, not for every
+      // promise: hardly one is rejected, and to listen to each costs a third of a microsecond.
+      reject = (error) => {
+        promise.catch(nothing);
+        fail(error);
+      };
     });
     if (this.isOver) return { op: 0, promise, resolve, reject };
     this.#tellTaken();
@@ -340,13 +356,22 @@ export class Run {
     if (isCertain) begun.fresh = operation;
     if (isCertain) pump.scheduleAfterMicrotasks();
     else pump.schedule();
-    pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    const { out } = pump.input;
+    const start = out.length;
+    try {
+      pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+    } catch (error) {
+      // As `#write` does it, without a function: this is what workflows do most.
+      out.length = start;
+      this.#operations.delete(begun.op);
+      throw error;
+    }
     return begun;
   }
 
   /** Whether something new may begin before the engine says so. */
   get #mayBegin(): boolean {
-    return !this.#rebuilding && !this.#asksFirst && this.#operations.size <= MOST_OPERATIONS;
+    return !this.#rebuilding && !this.#asksFirst && this.#operations.size < this.owner.limits.pendingOperations;
   }
 
   /** Calls the body of a step that has begun, in the call: its caller's async context is that of the moment. */

@@ -2,6 +2,7 @@
  * A callback's context: one pending operation at a time, each name once. What users see is made of it by a dialect.
  */
 import * as say from "../messages.ts";
+import { CallSites, isSuspect } from "./call-sites.ts";
 import type { Chance } from "./chance.ts";
 import type { Operation, StepOperation } from "./operation.ts";
 import type { Run } from "./run.ts";
@@ -10,6 +11,15 @@ import type { Run } from "./run.ts";
 export interface PendingEntry {
   readonly kind: Operation["kind"];
   readonly name: string;
+}
+
+/** An entry that the code has started, by where it stands in its scope. */
+export interface StartedEntry extends PendingEntry {
+  /** How many were started before it. */
+  readonly index: number;
+  readonly after: PendingEntry | undefined;
+  /** Where it was called, as `file:line`, if that was noted. */
+  readonly site: string | undefined;
 }
 
 export class ScopeContext {
@@ -23,7 +33,10 @@ export class ScopeContext {
   readonly around: ScopeContext | undefined;
   /** Whether more is recorded than the code has come to. */
   replaying: boolean;
-  readonly #used = new Set<string>();
+  /** By their names, in the order in which the code started them; `undefined` of rows, which have no call of their own. */
+  readonly #used = new Map<string, Operation["kind"] | undefined>();
+  /** Where entries were called; looked at only where something was wrong before. */
+  readonly #sites: CallSites | undefined;
   #pending: (PendingEntry & { readonly op: number }) | undefined;
   #beside = 0;
   /** Whether it has waited for messages, which have rows whose names it does not know. */
@@ -40,6 +53,7 @@ export class ScopeContext {
     this.isBranch = isBranch;
     this.isForked = isBranch || around?.isForked === true;
     this.replaying = replaying;
+    this.#sites = isSuspect(run.owner.name) ? new CallSites() : undefined;
   }
 
   get pending(): PendingEntry | undefined {
@@ -142,13 +156,13 @@ export class ScopeContext {
   /** Notes an entry that was admitted and has started; its promise. */
   entered(kind: Operation["kind"], name: string, begun: Begun, rows: readonly string[]): Promise<unknown> {
     const { op, promise, fresh } = begun;
-    this.#used.add(name);
-    for (const row of rows) this.#used.add(name + row);
+    this.#used.set(name, kind);
+    for (const row of rows) this.#used.set(name + row, undefined);
+    this.#sites?.note(kind, name);
     if (rows.length > 0) this.#hasRows = true;
     this.#pending = { kind, name, op };
     // What is at hand already is known to match.
     if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
-    promise.catch(ignored);
     if (fresh !== undefined) this.run.beginAttempt(op, fresh);
     return promise;
   }
@@ -158,12 +172,26 @@ export class ScopeContext {
     return !this.replaying && !this.isForked && !(this.#hasRows && ROW.test(name));
   }
 
+  /** What has used a name. Rows belong to the wait before them. */
+  startedAs(name: string): StartedEntry | undefined {
+    let found: { kind: Operation["kind"]; name: string; index: number } | undefined;
+    let after: PendingEntry | undefined;
+    for (const [used, kind] of this.#used) {
+      if (kind !== undefined) {
+        after = found;
+        found = { kind, name: used, index: (found?.index ?? -1) + 1 };
+      }
+      if (used === name) break;
+    }
+    return found && { ...found, after, site: this.#sites?.of(found.kind, found.name) };
+  }
+
   #check(kind: Operation["kind"], name: string, rows: readonly string[]): void {
     const { name: actor, dialect } = this.run.owner;
     const pending = this.#pending;
     if (pending !== undefined && SCOPED.has(pending.kind))
       throw dialect.wrongContext(actor, kind, name, pending.kind, pending.name);
-    if (pending !== undefined) throw dialect.entryInProgress(actor, kind, name, pending);
+    if (pending !== undefined) throw dialect.entryInProgress(actor, kind, name, pending, this);
     if (this.#cancelled !== undefined) throw this.#cancelled;
     if (this.#closed) throw say.stale(`ctx, for ${kind} "${name}",`, actor);
     if (this.#used.has(name)) throw dialect.duplicateName(actor, kind, name, this);

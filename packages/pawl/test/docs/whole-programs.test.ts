@@ -16,6 +16,7 @@ const DOCUMENTS: readonly (readonly [document: string, programs: number])[] = [
   ["docs/from-restate.md", 1],
   ["docs/from-dbos.md", 1],
   ["docs/from-rivetkit.md", 1],
+  ["docs/connections.md", 1],
 ];
 
 describe.each(DOCUMENTS)("%s", (document, expected) => {

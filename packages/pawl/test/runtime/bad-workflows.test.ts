@@ -123,6 +123,53 @@ test("a name that the rows of a wait have is refused, whichever comes first: dup
   }
 });
 
+describe("the place of the first call", () => {
+  test("is told by what stands before it, and, when the mistake is made again, by its line: duplicate_name", async () => {
+    const twice = async (key: string, found: RegExp) => {
+      const twin = actor("twin", {
+        workflow: async (ctx) => {
+          await ctx.sleep("pause", 0);
+          await ctx.step("mail", nothing);
+          await refusal(() => ctx.step("mail", nothing), "duplicate_name", {
+            found,
+            expected: /each name once per scope/,
+            where: here,
+          });
+          await refusal(() => ctx.sleep("pause", 0), "duplicate_name", {
+            found: /a second "pause"; the first, sleep "pause", is the first entry here/,
+            expected: /each name once per scope/,
+            where: here,
+          });
+        },
+      });
+      await new World("memory").open([twin]).get(twin, key).result();
+    };
+    await twice("1", /a second "mail"; the first, step "mail", is entry 2 here, after sleep "pause"$/);
+    await twice("2", /is entry 2 here, after sleep "pause", at .*bad-workflows\.test\.ts:\d+$/);
+  });
+
+  test("is told when the mistake is made again: entry_in_progress", async () => {
+    const beside = async (key: string, found: RegExp) => {
+      const twin = actor("beside", {
+        workflow: async (ctx) => {
+          const goOn = gate();
+          const first = ctx.step("charge", () => goOn.promise);
+          await refusal(() => ctx.step("mail", nothing), "entry_in_progress", {
+            found,
+            expected: /one after another/,
+            where: here,
+          });
+          goOn.open();
+          await first;
+        },
+      });
+      await new World("memory").open([twin]).get(twin, key).result();
+    };
+    await beside("1", /two entries at once on one ctx$/);
+    await beside("2", /two entries at once on one ctx; step "charge" was started at .*bad-workflows\.test\.ts:\d+$/);
+  });
+});
+
 describe("a missing await is refused: entry_in_progress", () => {
   const started = {
     do: /forgotten await\?\s+await ctx\.step\("charge", \.\.\.\)/,

@@ -1,0 +1,18 @@
+//! Above what an actor refuses.
+
+/// What one actor may have at once. What is durable is loaded whatever it is: limits are for what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages in its inbox that nobody has taken (10,000).
+    pub inbox_messages: usize,
+    /// Operations of its run that are pending (100,000).
+    pub pending_operations: usize,
+    /// Bytes of a cell, encoded (256 MiB).
+    pub state_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { inbox_messages: 10_000, pending_operations: 100_000, state_bytes: crate::state::MAX_SIZE }
+    }
+}
