@@ -237,6 +237,11 @@ impl Actor {
         self.overlay.conflict_count()
     }
 
+    /// The version of the code that parked its run, if it is parked and that version has a name.
+    pub fn parked_by(&self) -> Option<&str> {
+        self.run.as_ref().and_then(Run::parked_by)
+    }
+
     /// What an attempt that is still running has read or written and another change has written since its pin, for people.
     pub fn overtaken(&self, touched: &CellWrites) -> Option<String> {
         self.overlay.overtaken(touched)

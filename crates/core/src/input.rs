@@ -1,5 +1,7 @@
 //! What comes in: calls of the adapter, and facts.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::codec::record::CallKind;
@@ -327,12 +329,12 @@ pub struct HostMessage {
     pub sent_at: Time,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Start {
     /// Whether failures are to be reported to a hook.
     pub reports: bool,
-    /// Names the code, for the record of a park.
-    pub code_version: u64,
+    /// Names the code, for the record of a park; empty: it has no name.
+    pub code_version: Arc<str>,
     /// Whether the run is an embedding host's.
     pub embedded: Option<Embedded>,
 }

@@ -17,7 +17,7 @@
 //!     match output {
 //!         // Here a host writes the change to its store; a completion later it says `Durable`.
 //!         Output::Commit(change) => actor.handle(0, Input::Durable { seq: change.seq }),
-//!         Output::Reply { .. } => actor.handle(0, Input::Start(Start { reports: false, code_version: 0, embedded: None })),
+//!         Output::Reply { .. } => actor.handle(0, Input::Start(Start::default())),
 //!         // Here an adapter calls the workflow's function.
 //!         Output::RunWorkflow { scope, .. } => {
 //!             actor.handle(0, Input::Ended { scope, outcome: Ended::Returned(None) });

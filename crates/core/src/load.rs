@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::actor::{STATE, Trouble};
 use crate::answers::{Answer, Answers};
 use crate::codec::CodecError;
-use crate::codec::change::{self, ChangeRecord, Record};
+use crate::codec::change::{self, ChangeRecord, Parks, Record};
 use crate::codec::dealing::Dealing;
 use crate::codec::message::read_message;
 use crate::codec::record::{CallState, EntryKind, EntryMetadata};
@@ -236,7 +236,7 @@ impl Fold {
                 self.newest = is_new.then_some(place);
                 self.placed = Some(place);
                 self.note_call(place);
-                self.stored.parks = 0;
+                self.stored.parks = Parks::default();
             }
             Record::Metadata { entry_id, metadata } => self.metadata(&entry_id, metadata),
             Record::Failure { entry_id, terminal, failure } => self.failure(&entry_id, terminal, failure),
@@ -259,7 +259,7 @@ impl Fold {
             }
             Record::Completed { output } => self.ended(RunOutcome::Completed(output)),
             Record::Failed(failure) => self.ended(RunOutcome::Failed(failure)),
-            Record::Parked { times, .. } => self.stored.parks = times,
+            Record::Parked(parks) => self.stored.parks = parks,
             Record::Dealing(dealing) => self.dealing(overlay, seq, dealing),
             Record::UndoFailed { entry_id, attempts, terminal, .. } => {
                 let node = self.places.get(&entry_id).copied().filter(|_| !terminal);

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use crate::codec::change::{Ending, Record};
+use crate::codec::change::{Ending, Parks, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
 use crate::history::{Divergence, History, Mismatch, NodeId};
@@ -188,7 +188,7 @@ pub struct Run {
     input: Option<Bytes>,
     created_at: Time,
     start: Start,
-    parks: u32,
+    parks: Parks,
     scopes: BTreeMap<ScopeId, Scope>,
     ops: FxHashMap<OpId, Pending>,
     deadlines: BTreeSet<(Time, OpId)>,
@@ -253,7 +253,7 @@ pub struct Stored {
     pub input: Option<Bytes>,
     pub created_at: Time,
     pub phase: Phase,
-    pub parks: u32,
+    pub parks: Parks,
     pub generation: u64,
     pub stack: Stack,
     pub stuck: bool,
@@ -281,7 +281,7 @@ impl Stored {
             input,
             created_at,
             phase: Phase::Idle,
-            parks: 0,
+            parks: Parks::default(),
             generation: 0,
             stack: Stack::default(),
             stuck: false,
@@ -305,7 +305,7 @@ impl Run {
             generation: stored.generation,
             input: stored.input,
             created_at: stored.created_at,
-            start: Start { reports: false, code_version: 0, embedded: None },
+            start: Start::default(),
             parks: stored.parks,
             scopes: BTreeMap::new(),
             ops: FxHashMap::default(),
@@ -451,9 +451,9 @@ impl Run {
     /// Calls the workflow's function, unless the run has ended or is running.
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
-        overlay.hosted = start.embedded.is_some();
+        overlay.hosted = self.start.embedded.is_some();
         match self.phase {
-            _ if start.embedded.is_some_and(|embedded| embedded.controlled) => {}
+            _ if self.start.embedded.is_some_and(|embedded| embedded.controlled) => {}
             _ if !self.scopes.is_empty() => {}
             // A parked run is tried whenever it is loaded: the code may be another one.
             Phase::Idle | Phase::Parked { .. } => self.resume(overlay),
@@ -462,7 +462,7 @@ impl Run {
                 self.ended_before = self.outcome();
                 self.call_workflow(overlay, false);
             }
-            Phase::Ended(_) if start.embedded.is_some() => {
+            Phase::Ended(_) if self.start.embedded.is_some() => {
                 overlay.outputs.extend(self.outcome().map(Output::RunEnded));
             }
             _ => {}
@@ -831,6 +831,12 @@ impl Run {
         overlay.outputs.push_back(Output::RunEnded(outcome));
     }
 
+    /// The version of the code that parked it, if it is parked and that version has a name.
+    pub fn parked_by(&self) -> Option<&str> {
+        let is_parked = matches!(self.phase, Phase::Parked { .. });
+        Some(&*self.parks.by).filter(|by| is_parked && !by.is_empty())
+    }
+
     /// The code does not match: leave everything as it is, and try again later or with other code.
     fn park(&mut self, overlay: &mut Overlay, divergence: Divergence) {
         let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
@@ -839,13 +845,14 @@ impl Run {
         if self.rollback == Rollback::Rebuilding {
             self.rollback = Rollback::Idle;
         }
-        self.parks += 1;
-        let wait = PARK_MS.saturating_mul(1 << self.parks.saturating_sub(1).min(16)).min(PARK_MAX_MS);
+        self.parks = Parks { times: self.parks.times.saturating_add(1), by: self.start.code_version.clone() };
+        let doublings = self.parks.times.saturating_sub(1).min(16);
+        let wait = PARK_MS.saturating_mul(1 << doublings).min(PARK_MAX_MS);
         self.phase = Phase::Parked { until: overlay.now.saturating_add(wait) };
         // An embedding host is told, and nothing is written: its rows know no such state.
         if self.start.embedded.is_none() {
             let mut writing = overlay.begin();
-            writing.writer.parked(self.parks, self.start.code_version);
+            writing.writer.parked(&self.parks);
             overlay.commit(writing, self.standing());
         }
         overlay.outputs.push_back(Output::Parked(divergence));

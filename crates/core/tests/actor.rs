@@ -119,7 +119,7 @@ fn p8_what_an_action_read_must_be_durable_before_its_reply_leaves() {
 #[test]
 fn p8_a_step_is_told_its_result_when_it_is_durable() {
     let mut driver = Driver::new(true);
-    let started = driver.feed(Input::Start(Start { reports: false, code_version: 0, embedded: None }));
+    let started = driver.feed(Input::Start(Start::default()));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
     let step = Input::Step {
         scope,
@@ -139,7 +139,7 @@ fn p8_a_step_is_told_its_result_when_it_is_durable() {
 #[test]
 fn p3_a_failure_is_reported_when_its_record_is_durable() {
     let mut driver = Driver::new(true);
-    let started = driver.feed(Input::Start(Start { reports: true, code_version: 0, embedded: None }));
+    let started = driver.feed(Input::Start(Start { reports: true, ..Start::default() }));
     let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
     driver.feed(Input::Step {
         scope,

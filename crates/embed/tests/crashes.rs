@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use harness::{Attempt, Do, World};
 use model::{Driver, Process, actor};
-use pawl_core::codec::change::{self, ChangeRecord, ChangeWriter, Record};
+use pawl_core::codec::change::{self, ChangeRecord, ChangeWriter, Parks, Record};
 use pawl_core::codec::message::write_message;
 use pawl_core::codec::record::{Entry, EntryKind, EntryMetadata, EntryStatus};
 use pawl_core::failure::{Failure, FailureKind, Terminal};
@@ -300,7 +300,7 @@ impl Author {
                     records.push(Record::Base { cell: STATE.into(), value, version: 2 });
                 }
             }
-            Event::Park => records.push(Record::Parked { times: 3, code_version: 1 }),
+            Event::Park => records.push(Record::Parked(Parks { times: 3, by: "v1".into() })),
         }
     }
 

@@ -66,7 +66,7 @@ impl Life {
     }
 
     fn start(&mut self) -> ScopeId {
-        let started = self.actor(ActorInput::Start(Start { reports: false, code_version: 0, embedded: None }));
+        let started = self.actor(ActorInput::Start(Start::default()));
         let scope = started.iter().find_map(|output| match output {
             Output::Actor { output: ActorOutput::RunWorkflow { scope, .. }, .. } => Some(*scope),
             _ => None,

@@ -6,7 +6,7 @@ mod model;
 use bytes::Bytes;
 use model::changes::*;
 use model::{Driver, Process, actor, bytes, code, hex, is_yes};
-use pawl_core::codec::change::Record;
+use pawl_core::codec::change::{Parks, Record};
 use pawl_core::codec::record::{Entry, EntryKind};
 use pawl_core::ids::CommitId;
 use pawl_core::key::{self, Location};
@@ -223,7 +223,8 @@ fn a_commit_without_a_known_outcome_comes_back_under_the_number_that_the_core_ga
     let opened = process.open().unwrap().unwrap();
     let first = opened.row.unwrap().seq + 1;
     for seq in first..first + 20 {
-        let more = change(seq, Status::Completed, |writer| writer.parked(seq as u32, 1));
+        let more =
+            change(seq, Status::Completed, |writer| writer.parked(&Parks { times: seq as u32, by: "v1".into() }));
         assert!(is_yes(process.commit(opened.epoch, vec![more])));
     }
     // Of those before it nothing is left, so that it would have a lower number.

@@ -62,6 +62,8 @@ pub enum Input {
     List { ticket: u64, after: Option<String>, limit: usize },
     /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
     See { ticket: u64, name: String },
+    /// The state of an actor after the change in which this entry committed.
+    SeeAt { ticket: u64, name: String, entry_id: String },
     /// Look for actors that have work, or will have at a time.
     Resume,
     /// Ask whoever owns an actor, in whatever process; the reply comes as `Replied`.
@@ -89,6 +91,8 @@ pub(crate) enum Job {
     Past(past::Looking),
     /// Whoever asked knows it by the number.
     Look(u64, Arc<str>),
+    /// The same, and the entry that is asked about.
+    LookAt(u64, Arc<str>, String),
     /// What has come into its inbox.
     Inbox(Handle),
     /// Whether it is still ours.
@@ -301,6 +305,7 @@ impl Host {
             Input::Retire { handle } => self.retire(now, handle, turn),
             Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
             Input::See { ticket, name } => self.see(ticket, name),
+            Input::SeeAt { ticket, name, entry_id } => self.see_at(ticket, name, entry_id),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),
             Input::Answer { handle, id, body } => self.answer(handle, &id, body),
@@ -455,6 +460,9 @@ impl Host {
             (Some(Job::Settle(handle)), Completion::Failed(error)) => self.open_failed(now, handle, error, turn),
             (Some(Job::List), Completion::Alarms(due)) => self.listed(now, due, turn),
             (Some(Job::Past(looking)), completion) => self.looked(looking, completion, turn),
+            (Some(Job::LookAt(ticket, name, entry_id)), completion) => {
+                turn.others.push(seeing::seen_at(ticket, &name, &entry_id, completion));
+            }
             (Some(Job::Look(ticket, name)), completion) => {
                 turn.others.push(seeing::seen(ticket, &name, completion));
             }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use pawl_core::OpenError;
 use pawl_core::input::{CallId, Input as ActorInput, Time};
 use pawl_core::output::{Attempt, Output as ActorOutput, Refusal, RunOutcome, Verdict};
+use pawl_core::past::Was;
 use pawl_store::{Listed, StoreError, StoreInfo};
 
 use crate::past::Answer;
@@ -76,6 +77,11 @@ pub enum Output {
     Listed {
         ticket: u64,
         actors: Vec<Listed>,
+    },
+    /// The state as it was.
+    SeenAt {
+        ticket: u64,
+        was: Was,
     },
     /// What was to be looked at; none: there is no such actor.
     Seen {

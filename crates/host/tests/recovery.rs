@@ -144,7 +144,7 @@ fn actors_with_work_are_named_at_a_start_and_those_that_sleep_when_their_time_co
     }
     // b/2 sleeps.
     use pawl_core::input::{Start, Until};
-    let start = ActorInput::Start(Start { reports: false, code_version: 0, embedded: None });
+    let start = ActorInput::Start(Start::default());
     let started = driver.all(vec![Input::Actor { handle: 2, input: start }]);
     let scope = started.iter().find_map(|output| match output {
         Output::Actor { output: ActorOutput::RunWorkflow { scope, .. }, .. } => Some(*scope),

@@ -15,8 +15,9 @@ use pawl_core::snapshot::Retention;
 use pawl_embed::{Desk, Limits, Written};
 use pawl_host::{Host, Input, Turn};
 use pawl_store::fault::{Fault, FaultStore, Gauge};
-use pawl_store::{Code, OpenOptions, Store, StoreError};
+use pawl_store::{Code, OpenOptions, Stats, Store, StoreError};
 
+use crate::backup::{CopyStore, From};
 use crate::wire::{Reader, Said, read_inputs, write_answer, write_history, write_inspection, write_turn, write_work};
 
 /// The URL of the store whose actors are kept by embedding hosts' drivers.
@@ -35,6 +36,8 @@ pub struct EngineOptions {
     pub lock_patience: Option<f64>,
     /// Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000.
     pub stall_limit: Option<f64>,
+    /// The version of the code: of a shared store, a run that one version has parked is offered to processes of another.
+    pub code_version: Option<String>,
     /// Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
     /// none: 1,000 and 64 MiB.
     pub deltas: Option<f64>,
@@ -52,6 +55,17 @@ pub struct EngineOptions {
     pub fault: Option<String>,
     /// Which batch that is, from 1; 0: none, they are only counted.
     pub fault_at: Option<f64>,
+}
+
+/// What a store has done since it was opened.
+#[napi(object)]
+pub struct StoreStats {
+    /// Batches that are durable.
+    pub commits: f64,
+    /// Changes in them.
+    pub changes: f64,
+    /// Transactions that made them durable: one sync each.
+    pub transactions: f64,
 }
 
 struct Inner {
@@ -277,6 +291,23 @@ impl Engine {
         with(&self.slot, |inner| Ok(Uint8Array::new(inner.answer(handle as u64, &message_id))))
     }
 
+    /// Copies all that is durable into the empty store that `to` names; `url` leads to this one.
+    #[napi(catch_unwind, ts_return_type = "Promise<Copied>")]
+    pub fn copy_to(&self, url: String, to: String) -> Result<AsyncTask<CopyStore>> {
+        let rows = with(&self.slot, |inner| Ok(inner.host.store().whole()))?;
+        Ok(AsyncTask::new(CopyStore { from: rows.map_or(From::Url(url), From::Rows), to }))
+    }
+
+    /// What the store has done since it was opened.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Result<StoreStats> {
+        with(&self.slot, |inner| {
+            let Stats { batches, changes, transactions, .. } = inner.host.store().stats();
+            let count = |number: u64| number as f64;
+            Ok(StoreStats { commits: count(batches), changes: count(changes), transactions: count(transactions) })
+        })
+    }
+
     /// How many batches were handed to the store, if a fault was asked for.
     #[napi(getter, catch_unwind)]
     pub fn batches(&self) -> f64 {
@@ -438,6 +469,9 @@ fn open_store(options: &EngineOptions, wake: pawl_store::Wake) -> Result<(Box<dy
     }
     if let Some(limit) = options.stall_limit {
         opening.stall_limit = Duration::from_millis(limit.max(1.0) as u64);
+    }
+    if let Some(code) = &options.code_version {
+        opening.code = code.as_str().into();
     }
     let look = if options.looks == Some(true) { pawl_store::look } else { pawl_store::open };
     let open = if pawl_postgres::serves(&options.url) { pawl_postgres::open } else { look };

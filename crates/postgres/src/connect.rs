@@ -12,6 +12,8 @@ use crate::{events, group, open, share, tls, trouble};
 /// A session that serves the queue, with its statements.
 pub(crate) struct Session {
     pub(crate) client: Client,
+    /// The version of the code that is at work here.
+    pub(crate) code: Arc<str>,
     pub(crate) group: [Statement; group::STATEMENTS.len()],
     pub(crate) open: [Statement; open::STATEMENTS.len()],
     pub(crate) share: [Statement; share::STATEMENTS.len()],
@@ -47,23 +49,23 @@ pub(crate) async fn connect(place: &Place, hint: Option<Hint>) -> Result<Client,
 }
 
 impl Session {
-    pub(crate) async fn begin(place: &Place) -> Result<Session, StoreError> {
-        Self::on(connect(place, None).await?, place).await
+    pub(crate) async fn begin(place: &Place, code: &Arc<str>) -> Result<Session, StoreError> {
+        Self::on(connect(place, None).await?, place, code).await
     }
 
     /// On a connection to a database that has the tables.
-    pub(crate) async fn on(client: Client, place: &Place) -> Result<Session, StoreError> {
-        let session = Self::prepare(client, place).await;
+    pub(crate) async fn on(client: Client, place: &Place, code: &Arc<str>) -> Result<Session, StoreError> {
+        let session = Self::prepare(client, place, code.clone()).await;
         session.map_err(|error| trouble::describe(&place.shown, &error))
     }
 
-    async fn prepare(client: Client, place: &Place) -> Result<Session, tokio_postgres::Error> {
+    async fn prepare(client: Client, place: &Place, code: Arc<str>) -> Result<Session, tokio_postgres::Error> {
         client.batch_execute(&format!("SET search_path TO {}", place.schema)).await?;
         let group = prepare_all(&client, &group::STATEMENTS).await?;
         let open = prepare_all(&client, &open::STATEMENTS).await?;
         let share = prepare_all(&client, &share::STATEMENTS).await?;
         let events = prepare_all(&client, &events::STATEMENTS).await?;
-        Ok(Session { client, group, open, share, events })
+        Ok(Session { client, code, group, open, share, events })
     }
 }
 

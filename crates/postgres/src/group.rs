@@ -24,8 +24,8 @@ use crate::trouble::{self, Kind};
 const LOCK: &str = "SELECT 1 FROM actor a JOIN unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[])) AS v(namespace, id) \
                     ON a.namespace = v.namespace AND a.id = v.id ORDER BY a.namespace, a.id FOR UPDATE OF a";
 const FENCE: &str = "UPDATE actor AS a SET seq = v.seq, alarm = v.alarm, status = v.status, state_version = v.version, \
-                     mark = $9 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), \
-                     CAST($4 AS BIGINT[]), CAST($5 AS BIGINT[]), CAST($6 AS BIGINT[]), CAST($7 AS TEXT[]), \
+                     mark = $9, code = CASE WHEN v.status = 'parked' THEN CAST($10 AS TEXT) END \
+                     FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), CAST($4 AS BIGINT[]), CAST($5 AS BIGINT[]), CAST($6 AS BIGINT[]), CAST($7 AS TEXT[]), \
                      CAST($8 AS BIGINT[])) AS v(namespace, id, epoch, follows, seq, alarm, status, version) \
                      WHERE a.namespace = v.namespace AND a.id = v.id AND a.epoch = v.epoch AND a.seq = v.follows \
                      RETURNING a.namespace, a.id";
@@ -111,10 +111,12 @@ pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], hel
     }
     let (moves, replied) = (exchanges(units, held), answers(units));
     let [lock, fence, changes, put, same, take, answer] = &session.group;
+    let code = encode(&session.code);
     let mut replies: Vec<Reply<'_>> = vec![control(session, "BEGIN")];
     let Fences { namespaces, ids, epochs, follows, seqs, alarms, statuses, versions } = &fences;
     replies.push(ask(session, lock, vec![namespaces, ids]));
-    let columns: Vec<Param<'_>> = vec![namespaces, ids, epochs, follows, seqs, alarms, statuses, versions, &mark];
+    let columns: Vec<Param<'_>> =
+        vec![namespaces, ids, epochs, follows, seqs, alarms, statuses, versions, &mark, &code];
     replies.push(ask(session, fence, columns));
     let Bodies { namespaces, ids, seqs, bodies } = &bodies;
     replies.push(ask(session, changes, vec![namespaces, ids, seqs, bodies, &mark]));

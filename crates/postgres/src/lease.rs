@@ -34,6 +34,7 @@ pub(crate) struct Lease {
     pub(crate) lease: Duration,
     pub(crate) stall_limit: Duration,
     pub(crate) hints: bool,
+    pub(crate) code: Arc<str>,
     /// Somebody else has told us of work.
     pub(crate) heard: Arc<Notify>,
     /// We have work for others.
@@ -49,6 +50,7 @@ impl Lease {
             lease: place.lease.unwrap_or(options.lease),
             stall_limit: options.stall_limit,
             hints: place.hints,
+            code: options.code.clone(),
             heard: Arc::default(),
             tell: Arc::default(),
         }
@@ -126,7 +128,7 @@ impl Lease {
             // A server without notifications has processes that look.
             drop(client.batch_execute(&format!("LISTEN {channel}")).await);
         }
-        let mut look = Look::prepare(client, &self.place.schema, self.process, &self.queue).await?;
+        let mut look = Look::prepare(client, &self.place.schema, self.process, &self.queue, self.code.clone()).await?;
         let every = self.lease * 3 / 10;
         let mut renewed = Instant::now().checked_sub(every);
         let (mut swept, mut next) = (Instant::now(), Instant::now());

@@ -4,7 +4,8 @@
 //! listens for hints and looks for work. `queue` is what the caller and the thread share; `serve` is the thread; `group` is
 //! one transaction; `open` makes actors ours and reads them; `lease` is what keeps them ours; `share` and `look` are what
 //! processes say to each other; `events` is what actors tell those who listen; `schema` is the tables;
-//! `connect` and `tls` reach the server; `trouble` says what its errors mean.
+//! `connect` and `tls` reach the server; `trouble` says what its errors mean; `whole` is all of a database,
+//! for copies from one store to another.
 //!
 //! The one law: **a commit is fenced by an UPDATE of the actor's row in its own transaction.** Leases say who may take an
 //! actor over; they never say who may write.
@@ -25,10 +26,12 @@ mod share;
 mod tls;
 mod trouble;
 mod url;
+mod whole;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use pawl_store::whole::{Source, Target};
 use pawl_store::{ActorId, Completion, OpenOptions, Request, Sharing, Stats, Store, StoreError, Ticket};
 use queue::{End, Queue, Work};
 
@@ -51,6 +54,16 @@ pub fn open(url: &str, options: OpenOptions) -> Result<Box<dyn Store>, StoreErro
         StoreError::unavailable(format!("{shown} was not opened: no thread could be started ({error})"))
     })?;
     Ok(Box::new(PostgresStore { queue, thread: Some(thread) }))
+}
+
+/// All that is durable in the store that `url` names, beside the processes that write it.
+pub fn source(url: &str) -> Result<Box<dyn Source>, StoreError> {
+    Ok(Box::new(whole::WholeDatabase::open(url::Place::parse(url)?)?))
+}
+
+/// The store that `url` names, made if there is none, to be filled with a copy. Refuses one that is not empty, or in use.
+pub fn target(url: &str) -> Result<Box<dyn Target>, StoreError> {
+    Ok(Box::new(whole::EmptyDatabase::open(url::Place::parse(url)?)?))
 }
 
 struct PostgresStore {

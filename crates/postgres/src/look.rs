@@ -3,7 +3,7 @@
 //! One law: **whatever is found is handed on before it is noted as known**, so that what is lost on the way is found again.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,19 @@ pub(crate) const KEPT_SECONDS: i64 = 600;
 /// How often calls are told again that have no reply yet.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// How long after a parked run was offered that is done again: first, and at most.
+const OFFER_AGAIN: Duration = Duration::from_secs(2);
+const OFFER_AGAIN_MOST: Duration = Duration::from_secs(600);
+
 const ORPHAN: &str =
     "(a.owner IS NULL OR NOT EXISTS (SELECT 1 FROM {s}.process p WHERE p.id = a.owner AND p.expires > now()))";
 /// Those that somebody is taking right now are left out.
 const ALARMED: &str = "SELECT a.namespace, a.id, a.alarm, a.status = 'parked' FROM {s}.actor a \
                        WHERE a.alarm <= CAST(extract(epoch FROM now()) * 1000 AS BIGINT) AND {orphan} LIMIT {page} \
                        FOR UPDATE OF a SKIP LOCKED";
-const RECEIVERS: &str = "SELECT DISTINCT i.namespace, i.receiver FROM {s}.inbox i LEFT JOIN {s}.actor a \
-                         ON a.namespace = i.namespace AND a.id = i.receiver WHERE {orphan} \
-                         OR (a.owner = $1 AND (i.known IS NULL OR i.known <> $1)) LIMIT {page}";
+const RECEIVERS: &str = "SELECT i.namespace, i.receiver, COALESCE(a.status = 'parked', FALSE), count(*) FROM {s}.inbox i \
+                         LEFT JOIN {s}.actor a ON a.namespace = i.namespace AND a.id = i.receiver WHERE {orphan} \
+                         OR (a.owner = $1 AND (i.known IS NULL OR i.known <> $1)) GROUP BY 1, 2, 3 LIMIT {page}";
 const CALLED: &str = "SELECT c.namespace, c.receiver, c.id, c.body, COALESCE(a.owner = $1, FALSE) FROM {s}.call c LEFT JOIN {s}.actor a \
                       ON a.namespace = c.namespace AND a.id = c.receiver WHERE c.reply IS NULL \
                       AND c.at > now() - INTERVAL '{kept} s' AND ({orphan} \
@@ -46,6 +50,11 @@ const HALTED: &str = "SELECT a.namespace, a.id FROM unnest(CAST($1 AS TEXT[]), C
                       JOIN {s}.actor a ON a.namespace = v.namespace AND a.id = v.id \
                       WHERE a.status IN ('completed', 'failed', 'cancelled', 'parked')";
 
+/// Runs that other code has parked and nobody has, in order of id.
+const PARKED: &str = "SELECT a.namespace, a.id FROM {s}.actor a WHERE a.status = 'parked' \
+                      AND a.code IS DISTINCT FROM $1 AND (a.namespace, a.id) > ($2, $3) AND {orphan} \
+                      ORDER BY a.namespace, a.id LIMIT {page}";
+
 /// The statements with which one session looks.
 pub(crate) struct Look<'a> {
     process: i64,
@@ -57,6 +66,8 @@ pub(crate) struct Look<'a> {
     replied: Statement,
     halted: Statement,
     ears: Ears,
+    parked: Statement,
+    offers: Offers,
     /// When every call that has no reply was told last: of a new session nobody knows what its predecessor has told.
     told: Option<Instant>,
 }
@@ -67,6 +78,7 @@ impl<'a> Look<'a> {
         schema: &str,
         process: u64,
         queue: &'a Queue,
+        code: Arc<str>,
     ) -> Result<Look<'a>, PgError> {
         let text = |sql: &str| {
             let sql = sql.replace("{orphan}", ORPHAN).replace("{s}", schema);
@@ -82,6 +94,8 @@ impl<'a> Look<'a> {
             replied: client.prepare(&text(REPLIED)).await?,
             halted: client.prepare(&text(HALTED)).await?,
             ears: Ears::prepare(client, schema, process).await?,
+            parked: client.prepare(&text(PARKED)).await?,
+            offers: Offers { code, after: None, made: HashMap::new() },
             told: None,
         })
     }
@@ -102,8 +116,10 @@ impl<'a> Look<'a> {
         )?;
         let mut due: Vec<Due> = alarmed.iter().map(alarmed_actor).collect();
         let (ours, orphans): (Vec<&Row>, Vec<&Row>) = called.iter().partition(|row| row.get::<_, bool>(4));
-        let waited_for: BTreeSet<ActorId> = receivers.iter().chain(orphans.iter().copied()).map(id).collect();
+        let receivers = receivers.iter().filter(|row| !row.get::<_, bool>(2) || self.offers.make(&id(row), row.get(3)));
+        let waited_for: BTreeSet<ActorId> = receivers.chain(orphans.iter().copied()).map(id).collect();
         due.extend(waited_for.into_iter().map(|actor| Due { actor, alarm: None, inbox: true, parked: false }));
+        due.extend(self.parked(client).await?);
         if !due.is_empty() {
             self.queue.tell(Completion::Woken(due));
         }
@@ -112,6 +128,16 @@ impl<'a> Look<'a> {
         self.halts(client).await?;
         let more = self.ears.listen(client, self.queue).await?;
         Ok(more || !orphans.is_empty())
+    }
+
+    /// Runs that this code may be able to go on with.
+    async fn parked(&mut self, client: &Client) -> Result<Vec<Due>, PgError> {
+        let Offers { code, after, .. } = &mut self.offers;
+        let (namespace, name) = after.as_ref().map_or(("", ""), |after| (&*after.namespace, &*after.name));
+        let rows = client.query(&self.parked, &[&encode(code), &encode(namespace), &encode(name)]).await?;
+        *after = rows.last().filter(|_| rows.len() as i64 == PAGE).map(id);
+        let new = rows.iter().map(id).filter(|actor| self.offers.make(actor, 0));
+        Ok(new.map(|actor| Due { actor, alarm: None, inbox: false, parked: true }).collect())
     }
 
     /// Calls of actors of ours.
@@ -162,6 +188,44 @@ impl<'a> Look<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Which parked runs this process has been offered.
+struct Offers {
+    /// The version of its code.
+    code: Arc<str>,
+    /// The last one of a page that was full.
+    after: Option<ActorId>,
+    made: HashMap<ActorId, Offer>,
+}
+
+/// One that was made. Somebody else may have been quicker, so it is made again; the code of a process stays what it is, so that is
+/// not worth much.
+struct Offer {
+    /// How many messages were waiting.
+    messages: i64,
+    wait: Duration,
+    again: Instant,
+}
+
+impl Offers {
+    /// Whether a parked run is to be offered now: the first time, when somebody has sent it something, and now and then.
+    fn make(&mut self, actor: &ActorId, messages: i64) -> bool {
+        let now = Instant::now();
+        let Some(made) = self.made.get_mut(actor) else {
+            let again = now + OFFER_AGAIN;
+            self.made.insert(actor.clone(), Offer { messages, wait: OFFER_AGAIN, again });
+            return true;
+        };
+        let is_new = messages > made.messages;
+        made.messages = messages.max(made.messages);
+        if now >= made.again {
+            made.wait = OFFER_AGAIN_MOST.min(made.wait * 2);
+            made.again = now + made.wait;
+            return true;
+        }
+        is_new
     }
 }
 

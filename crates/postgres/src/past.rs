@@ -40,12 +40,15 @@ pub(crate) async fn complete(client: &Client, actor: &ActorId, scopes: Scopes, o
 pub(crate) async fn read(client: &Client, actor: &ActorId, (since, up_to): (u64, u64), scopes: Scopes) -> Read<Past> {
     let (namespace, name) = (encode(&actor.namespace), encode(&actor.name));
     let key: [Param<'_>; 2] = [&namespace, &name];
-    let sql = "SELECT epoch, seq, alarm, status, state_version FROM actor WHERE namespace = $1 AND id = $2 AND seq > 0";
+    let sql = "SELECT a.epoch, a.seq, a.alarm, a.status, a.state_version, p.name FROM actor a \
+               LEFT JOIN process p ON p.id = a.owner AND p.expires > now() \
+               WHERE a.namespace = $1 AND a.id = $2 AND a.seq > 0";
     let Some(found) = client.query_opt(sql, &key).await? else { return Ok(Ok(Past::default())) };
     let row = match stored(actor, &found) {
         Ok(row) => row,
         Err(corrupt) => return Ok(Err(corrupt)),
     };
+    let owner: Option<String> = found.get(5);
     let up_to = up_to.min(row.seq);
     let all = "SELECT seq, body, open, closed FROM snapshot WHERE namespace = $1 AND actor = $2 ORDER BY seq";
     let snapshots: Vec<Snapshot> = client.query(all, &key).await?.iter().map(snapshot).collect();
@@ -71,10 +74,10 @@ pub(crate) async fn read(client: &Client, actor: &ActorId, (since, up_to): (u64,
     let waiting = "SELECT sender, sender_seq, body FROM inbox WHERE namespace = $1 AND receiver = $2 \
                    ORDER BY sender, sender_seq";
     let inbox = client.query(waiting, &key).await?.iter().map(waiting_message).collect();
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox, owner }))
 }
 
-fn waiting_message(row: &Row) -> InboxRow {
+pub(crate) fn waiting_message(row: &Row) -> InboxRow {
     let (sender_seq, body): (i64, &[u8]) = (row.get(1), row.get(2));
     let body = Bytes::copy_from_slice(body);
     InboxRow { sender: decode(row.get(0)).into(), sender_seq: sender_seq.cast_unsigned(), body }
@@ -96,7 +99,7 @@ pub(crate) async fn list(client: &Client, namespace: &str, after: Option<&str>, 
 }
 
 /// An actor's row: its epoch, seq, alarm, status and state version come first.
-fn stored(actor: &ActorId, row: &Row) -> Result<ActorRow, StoreError> {
+pub(crate) fn stored(actor: &ActorId, row: &Row) -> Result<ActorRow, StoreError> {
     let (epoch, seq, version): (i64, i64, i64) = (row.get(0), row.get(1), row.get(4));
     let (Some(status), Ok(state_version)) = (Status::from_word(row.get(3)), u32::try_from(version)) else {
         let said = format!("the status {:?} and the state version {version}", row.get::<_, &str>(3));
@@ -131,11 +134,11 @@ async fn chunks(client: &Client, actor: &ActorId, snapshot: Option<&Snapshot>, s
     Ok(in_order.collect())
 }
 
-fn numbered(row: &Row) -> (u64, Bytes) {
+pub(crate) fn numbered(row: &Row) -> (u64, Bytes) {
     (row.get::<_, i64>(0).cast_unsigned(), Bytes::copy_from_slice(row.get(1)))
 }
 
-fn snapshot(row: &Row) -> Snapshot {
+pub(crate) fn snapshot(row: &Row) -> Snapshot {
     let numbers = |column: usize| row.get::<_, Vec<i64>>(column).into_iter().map(i64::cast_unsigned).collect();
     let (seq, body) = numbered(row);
     Snapshot { seq, body, open: numbers(2), closed: numbers(3) }
@@ -185,11 +188,8 @@ async fn write(client: &Client, piece: &Compaction, mark: i64) -> Read<()> {
                    ON CONFLICT (namespace, actor, number) DO UPDATE SET body = excluded.body";
         client.execute(sql, &[&namespace, &name, &number.cast_signed(), &&body[..]]).await?;
     }
-    if let Some(Snapshot { seq, body, open, closed }) = &piece.put_snapshot {
-        let signed = |numbers: &[u64]| numbers.iter().map(|number| number.cast_signed()).collect::<Vec<i64>>();
-        let sql = "INSERT INTO snapshot (namespace, actor, seq, body, open, closed) VALUES ($1, $2, $3, $4, $5, $6)";
-        let (open, closed) = (signed(open), signed(closed));
-        client.execute(sql, &[&namespace, &name, &seq.cast_signed(), &&body[..], &open, &closed]).await?;
+    if let Some(snapshot) = &piece.put_snapshot {
+        put_snapshot(client, &piece.actor, snapshot).await?;
     }
     let drop = async |sql: &str, bound: Option<u64>| match bound {
         Some(bound) => client.execute(sql, &[&namespace, &name, &bound.cast_signed()]).await.map(|_| ()),
@@ -203,4 +203,12 @@ async fn write(client: &Client, piece: &Compaction, mark: i64) -> Read<()> {
         client.execute(sql, &[&namespace, &name, &numbers]).await?;
     }
     Ok(Ok(()))
+}
+
+pub(crate) async fn put_snapshot(client: &Client, actor: &ActorId, snapshot: &Snapshot) -> Result<(), PgError> {
+    let Snapshot { seq, body, open, closed } = snapshot;
+    let signed = |numbers: &[u64]| numbers.iter().map(|number| number.cast_signed()).collect::<Vec<i64>>();
+    let sql = "INSERT INTO snapshot (namespace, actor, seq, body, open, closed) VALUES ($1, $2, $3, $4, $5, $6)";
+    let (namespace, name, open, closed) = (encode(&actor.namespace), encode(&actor.name), signed(open), signed(closed));
+    client.execute(sql, &[&namespace, &name, &seq.cast_signed(), &&body[..], &open, &closed]).await.map(|_| ())
 }

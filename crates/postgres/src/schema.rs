@@ -8,10 +8,12 @@ use crate::url::Place;
 
 /// The format of the tables that this version writes.
 pub(crate) const FORMAT: u32 = 1;
+/// An epoch is the number of a process, and below these bits a number of its own.
+pub(crate) const CLAIM_BITS: u32 = 32;
 
 /// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
 /// row last, so that what follows in it finds what has passed the fence. `known` is the process that has a message or a call in
-/// memory: its owner's, or it is still to be told. `call` is what one process asks of an actor that another one owns;
+/// memory: its owner's, or it is still to be told. `code` is the version of the code that has parked a run. `call` is what one process asks of an actor that another one owns;
 /// `event` what an actor tells `listener`s in other processes.
 const TABLES: &str = r#"
 CREATE TABLE meta (
@@ -33,10 +35,12 @@ CREATE TABLE actor (
     state_version BIGINT NOT NULL,
     owner         BIGINT,
     mark          BIGINT NOT NULL,
+    code          TEXT,
     PRIMARY KEY (namespace, id)
 );
 CREATE INDEX actor_alarm ON actor (alarm) WHERE alarm IS NOT NULL;
 CREATE INDEX actor_owner ON actor (owner) WHERE owner IS NOT NULL;
+CREATE INDEX actor_parked ON actor (namespace, id) WHERE status = 'parked';
 CREATE TABLE change (
     namespace TEXT COLLATE "C" NOT NULL,
     actor     TEXT COLLATE "C" NOT NULL,
@@ -110,14 +114,11 @@ pub(crate) struct Identity {
 pub(crate) async fn enter(client: &Client, place: &Place) -> Result<Identity, StoreError> {
     let said = |error: &PgError| trouble::describe(&place.shown, error);
     for _ in 0..20 {
-        match format(client, &place.schema).await {
-            Ok(Some(found)) if found.parse::<u32>().is_ok_and(|found| found <= FORMAT) => {
-                return number(client, &place.schema).await.map_err(|error| said(&error));
-            }
-            Ok(Some(found)) => return Err(trouble::newer(&place.shown, &found, FORMAT)),
-            Ok(None) => return Err(trouble::foreign(&place.shown)),
-            Err(error) if trouble::kind(&error) == Kind::Missing => {}
-            Err(error) => return Err(said(&error)),
+        match look(client, &place.schema).await.map_err(|error| said(&error))? {
+            Found::Store(id) => return number(client, id, &place.schema).await.map_err(|error| said(&error)),
+            Found::Newer(found) => return Err(trouble::newer(&place.shown, &found, FORMAT)),
+            Found::Foreign => return Err(trouble::foreign(&place.shown)),
+            Found::Nothing => {}
         }
         // Several processes may come to an empty database at once: one of them makes the tables.
         match make(client, &place.schema).await {
@@ -126,6 +127,37 @@ pub(crate) async fn enter(client: &Client, place: &Place) -> Result<Identity, St
         }
     }
     Err(StoreError::unavailable(format!("{}: its tables could not be made", place.shown)))
+}
+
+/// What is in a schema.
+pub(crate) enum Found {
+    /// The tables of a store with this id.
+    Store([u8; 16]),
+    /// Those of a newer format.
+    Newer(String),
+    /// A table `meta` of somebody else's.
+    Foreign,
+    Nothing,
+}
+
+/// Looks into a schema, and makes nothing.
+pub(crate) async fn look(client: &Client, schema: &str) -> Result<Found, PgError> {
+    match format(client, schema).await {
+        Ok(Some(found)) if found.parse::<u32>().is_ok_and(|found| found <= FORMAT) => {
+            store_id(client, schema).await.map(Found::Store)
+        }
+        Ok(Some(found)) => Ok(Found::Newer(found)),
+        Ok(None) => Ok(Found::Foreign),
+        Err(error) if trouble::kind(&error) == Kind::Missing => Ok(Found::Nothing),
+        Err(error) => Err(error),
+    }
+}
+
+async fn store_id(client: &Client, schema: &str) -> Result<[u8; 16], PgError> {
+    let sql = format!("SELECT value FROM {schema}.meta WHERE key = 'id'");
+    let id: String = client.query_one(&sql, &[]).await?.get(0);
+    let byte = |n: usize| u8::from_str_radix(id.get(2 * n..2 * n + 2).unwrap_or("00"), 16).unwrap_or(0);
+    Ok(std::array::from_fn(byte))
 }
 
 async fn format(client: &Client, schema: &str) -> Result<Option<String>, PgError> {
@@ -146,9 +178,7 @@ async fn make(client: &Client, schema: &str) -> Result<(), PgError> {
     made
 }
 
-async fn number(client: &Client, schema: &str) -> Result<Identity, PgError> {
-    let id = format!("SELECT value FROM {schema}.meta WHERE key = 'id'");
-    let id: String = client.query_one(&id, &[]).await?.get(0);
+async fn number(client: &Client, id: [u8; 16], schema: &str) -> Result<Identity, PgError> {
     let next = format!(
         "UPDATE {schema}.meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'processes' \
          RETURNING CAST(value AS BIGINT)"
@@ -159,6 +189,5 @@ async fn number(client: &Client, schema: &str) -> Result<Identity, PgError> {
             other => break other?.get(0),
         }
     };
-    let byte = |n: usize| u8::from_str_radix(id.get(2 * n..2 * n + 2).unwrap_or("00"), 16).unwrap_or(0);
-    Ok(Identity { id: std::array::from_fn(byte), process: process.cast_unsigned() })
+    Ok(Identity { id, process: process.cast_unsigned() })
 }

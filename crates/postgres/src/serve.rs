@@ -109,7 +109,7 @@ impl Server {
         let said = |error: PgError| trouble::describe(&self.place.shown, &error);
         lease.renew(&client).await.map_err(said)?;
         lease.sweep(&client).await.map_err(said)?;
-        self.session = Some(Session::on(client, &self.place).await?);
+        self.session = Some(Session::on(client, &self.place, &self.options.code).await?);
         let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
         let renewing = tokio::spawn(lease.run());
         let url: Arc<str> = self.place.shown.as_str().into();
@@ -143,7 +143,7 @@ impl Server {
             let started = Instant::now();
             let (mut pause, longest) = PAUSES;
             let session = loop {
-                match Session::begin(&self.place).await {
+                match Session::begin(&self.place, &self.options.code).await {
                     Ok(session) => break session,
                     Err(error) if !error.retryable || started.elapsed() > self.options.busy_patience => {
                         return Err(error);
@@ -549,7 +549,7 @@ impl Server {
     /// A number that no process has used before: for a claim, or for a transaction.
     fn number(&mut self) -> u64 {
         self.numbered += 1;
-        (self.process << 32) | self.numbered
+        (self.process << schema::CLAIM_BITS) | self.numbered
     }
 }
 

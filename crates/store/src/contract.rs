@@ -43,6 +43,8 @@ pub struct OpenOptions {
     /// Of a shared store: how long whoever drives it may leave the wake unanswered before it is taken for stuck, and its
     /// lease is no longer renewed (60 s).
     pub stall_limit: Duration,
+    /// The version of the code that drives it: of a shared store, a run that one version has parked is offered to others.
+    pub code: Arc<str>,
 }
 
 impl OpenOptions {
@@ -56,6 +58,7 @@ impl OpenOptions {
             lease: Duration::from_secs(10),
             environment: None,
             stall_limit: Duration::from_secs(60),
+            code: "".into(),
         }
     }
 }
@@ -257,6 +260,8 @@ pub struct Past {
     pub oldest_change: Option<u64>,
     /// What waits for it now, whatever was asked for, as in [`Opened`].
     pub inbox: Vec<InboxRow>,
+    /// Of a shared store: the process that has it now, in words; none if no living one has.
+    pub owner: Option<String>,
 }
 
 /// What became of a batch.
@@ -346,6 +351,11 @@ pub trait Store: Send {
 
     /// Counters of this opening.
     fn stats(&self) -> Stats;
+
+    /// All that is durable, if nobody but this store can tell it; otherwise its URL leads there.
+    fn whole(&self) -> Option<Box<dyn crate::whole::Source + Send>> {
+        None
+    }
 
     /// Finishes what was submitted, then releases the lock. What finished can still be drained.
     fn close(&mut self);

@@ -33,6 +33,8 @@ pub enum Code {
     OutcomeUnknown,
     /// What was is no longer kept.
     StateUnavailable,
+    /// A store that a copy was to fill has something in it.
+    StoreNotEmpty,
 }
 
 impl Code {
@@ -51,6 +53,7 @@ impl Code {
             Self::RecordNewer => "record_newer",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::StateUnavailable => "state_unavailable",
+            Self::StoreNotEmpty => "store_not_empty",
         }
     }
 }

@@ -232,6 +232,10 @@ impl Store for FaultStore {
         self.inner.flush();
     }
 
+    fn whole(&self) -> Option<Box<dyn crate::whole::Source + Send>> {
+        self.inner.whole()
+    }
+
     fn stats(&self) -> Stats {
         self.inner.stats()
     }

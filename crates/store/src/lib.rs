@@ -33,6 +33,7 @@ mod record;
 mod shared;
 mod sqlite;
 mod url;
+pub mod whole;
 
 pub use completions::{Completions, Notice};
 pub use contract::{
@@ -59,6 +60,27 @@ pub fn back_up(url: &str, into: &std::path::Path) -> Result<(), StoreError> {
     match Url::parse(url)? {
         Url::Memory { .. } => Err(StoreError::bad_argument("a store in memory has no file to copy.".to_owned())),
         Url::Sqlite { path } => sqlite::copy(&path, into),
+    }
+}
+
+/// All that is durable in the store that `url` names, beside whoever writes it. Of a store in memory its owner has it:
+/// [`Store::whole`].
+pub fn source(url: &str) -> Result<Box<dyn whole::Source>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory { .. } => Err(StoreError::bad_argument("a store in memory belongs to its process.".to_owned())),
+        Url::Sqlite { path } => Ok(Box::new(sqlite::WholeFile::open(url, &path)?)),
+    }
+}
+
+/// The store that `url` names, made if there is none, to be filled with a copy. Refuses one that is not empty.
+pub fn target(url: &str, options: &OpenOptions) -> Result<Box<dyn whole::Target>, StoreError> {
+    match Url::parse(url)? {
+        Url::Memory { name: Some(name) } => Ok(Box::new(memory::target(url, name)?)),
+        Url::Memory { name: None } => Err(StoreError::bad_argument(
+            "a copy into memory: would be gone at once.\n  expected  memory:NAME, sqlite:PATH or postgres://..."
+                .to_owned(),
+        )),
+        Url::Sqlite { path } => Ok(Box::new(sqlite::EmptyFile::open(url, &path, options)?)),
     }
 }
 

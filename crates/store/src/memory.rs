@@ -19,6 +19,11 @@ use crate::contract::{
 use crate::error::{Code, StoreError};
 use crate::id;
 use crate::record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
+use crate::whole::Source;
+
+mod whole;
+use whole::Rows;
+pub(crate) use whole::target;
 
 static NAMED: LazyLock<Mutex<HashMap<String, Arc<Mutex<Database>>>>> = LazyLock::new(Mutex::default);
 
@@ -157,6 +162,11 @@ impl Store for MemoryStore {
         self.stats
     }
 
+    fn whole(&self) -> Option<Box<dyn Source + Send>> {
+        let Phase::Open { database, .. } = &self.phase else { return None };
+        Some(Box::new(Rows::of(&locked(database))))
+    }
+
     fn close(&mut self) {
         if matches!(self.phase, Phase::Open { .. }) {
             self.release(Phase::Shut(StoreError::closed(&self.url)));
@@ -183,9 +193,7 @@ impl Database {
     /// Makes the caller the owner, under a new epoch.
     fn take(&mut self) -> Result<([u8; 16], u64), StoreError> {
         if self.owned {
-            let message = "this store in memory is open already, in this process.\n  expected  one owner at a time\n  do   \
-                           \u{20}    close the other one first, or use another name";
-            return Err(StoreError::new(Code::StoreInUse, message.to_owned()));
+            return Err(owned());
         }
         self.owned = true;
         self.epoch += 1;
@@ -239,6 +247,7 @@ impl Database {
             all_chunks: stored.chunks.keys().copied().collect(),
             oldest_change,
             inbox: self.inbox(actor),
+            owner: None,
         })
     }
 
@@ -369,6 +378,12 @@ impl Database {
         }
         count
     }
+}
+
+fn owned() -> StoreError {
+    let message = "this store in memory is open already, in this process.\n  expected  one owner at a time\n  do   \
+                   \u{20}    close the other one first, or use another name";
+    StoreError::new(Code::StoreInUse, message.to_owned())
 }
 
 /// Poisoning of a mutex says nothing here: no code that may panic runs between two writes that belong together.

@@ -15,9 +15,11 @@ import type { Pump } from "./pump.ts";
 import { AttemptRef } from "./ref.ts";
 import { KEEP_MS } from "./runtime/call.ts";
 import { checkedArgs, type MessageKind, type Schema } from "./schema.ts";
-import { type Receiver, type SendOptions, Sends } from "./sends.ts";
+import { type Carrier, type Receiver, type SendOptions, Sends } from "./sends.ts";
 import { AttemptVars, type Draft, type DraftListener, type Mirror, OVERTAKEN } from "./state/index.ts";
 import { RAW_STATE } from "./symbols.ts";
+import { carried } from "./telemetry/carried.ts";
+import type { AttemptKind, AttemptTrace, Begun, RunTrace, Telemetry } from "./telemetry/telemetry.ts";
 import type { Actor, AttemptContext, Types } from "./types.ts";
 import { encode, ValueError } from "./values/index.ts";
 import {
@@ -55,6 +57,10 @@ export interface AttemptOwner {
   readonly peers: Peers | undefined;
   /** None: nobody can connect to it. */
   readonly connections?: HeldConnections;
+  /** None: nobody wants to know of traces and metrics. */
+  readonly telemetry?: Telemetry | undefined;
+  /** Of its run, while that is loaded. */
+  readonly runTrace?: RunTrace | undefined;
 }
 
 /** Where an attempt stands: while it runs, its context works; a sealed one waits for its verdict. */
@@ -95,6 +101,9 @@ export class Attempt {
   step: string | undefined;
   /** The connection that it was called through. */
   caller: string | undefined;
+  /** The name of the action, message or schedule that it is an attempt at. */
+  what: string | undefined;
+  #trace: AttemptTrace | undefined;
   /** How often each action of other actors has been called. */
   #calls: Map<string, number> | undefined;
   #controller: AbortController | undefined;
@@ -281,6 +290,18 @@ export class Attempt {
     return new AttemptRef(this, type, key, definition);
   }
 
+  /** The body, in a span of its own. Steps are part of their run, other attempts of what is said to be `from`. */
+  traced<R>(telemetry: Telemetry, kind: AttemptKind, name: string, run: () => R, from?: Begun["from"]): () => R {
+    const { owner, count } = this;
+    const { runTrace } = owner;
+    const own = kind === "step" || kind === "undo" ? runTrace : undefined;
+    const links = own === undefined ? {} : { links: own.takeLinks() };
+    const begun = { owner, kind, name, count, from: own?.context ?? from, ...links };
+    const { trace, run: traced } = telemetry.attempt(begun, run);
+    this.#trace = trace;
+    return traced;
+  }
+
   /** Calls an action of another actor: at once, and not part of this attempt. */
   async call(to: Receiver, key: string, actions: object, name: string, args: unknown[]): Promise<unknown> {
     const { peers, name: self, limits } = this.owner;
@@ -293,7 +314,9 @@ export class Attempt {
       encodeGiven(given, `${what} was given arguments`, limits.valueBytes),
     );
     const text = this.#keyOfCall(`${name} of ${to.name}`);
-    const call = { kind: "action", name, args: encoded, key: { text, keep: KEEP_MS, always: false } } as const;
+    const trace = this.#trace?.carried;
+    const once = { text, keep: KEEP_MS, always: false };
+    const call = { kind: "action", name, args: encoded, key: once, ...(trace && { trace }) } as const;
     const reply = await peers?.callFrom(to.type, key, call, what, this.abortSignal);
     // The attempt may have died meanwhile: its signal may have come too late for the call.
     this.mustRun("c.get");
@@ -337,8 +360,21 @@ export class Attempt {
 
   #outbox(): Sends {
     const { owner } = this;
-    this.#sends ??= new Sends(owner.limits, (name) => owner.peers?.messagesWaiting(name) ?? 0);
+    this.#sends ??= new Sends(
+      owner.limits,
+      (name) => owner.peers?.messagesWaiting(name) ?? 0,
+      this.#trace && this.#carrier(this.#trace),
+    );
     return this.#sends;
+  }
+
+  #carrier(trace: AttemptTrace): Carrier {
+    const { owner } = this;
+    const { carried: text } = trace;
+    return {
+      carried: (body) => (text === undefined ? body : carried(body, text)),
+      sent: (type, waiting) => owner.telemetry?.sent(type, waiting),
+    };
   }
 
   send(to: Receiver, name: unknown, body: unknown, options: SendOptions): void {
@@ -397,6 +433,7 @@ export class Attempt {
   seal(queuedBefore: () => number): Writes {
     const cells: CellWrites[] = [];
     this.#wasBehind = this.#some((draft) => draft.behind);
+    this.#trace?.sealed();
     if (this.isDoomed) {
       queuedBefore();
       this.#phase = "sealed";
@@ -445,9 +482,11 @@ export class Attempt {
         return false;
       case "conflict":
         if (this.#firstHalf !== undefined) {
+          this.#trace?.overtaken(false);
           this.#goBack(this.#firstHalf);
           return false;
         }
+        this.#trace?.overtaken(true);
         this.fail(say.overtaken(this.owner.name, verdict.path));
         return true;
       case "stale":
@@ -468,6 +507,7 @@ export class Attempt {
     if (this.#phase === "failed" || this.#phase === "succeeded") return;
     this.#phase = "failed";
     this.whenOver?.();
+    this.#trace?.failed(reason);
     this.#each((draft) => draft.drop());
     this.#vars?.fail();
     this.#afterCommit = undefined;
@@ -483,6 +523,7 @@ export class Attempt {
 
   /** Its commit is durable. */
   committed(): void {
+    this.#trace?.committed();
     const { peers } = this.owner;
     if (peers !== undefined) this.#broadcasts?.leave(this.#broadcaster(peers));
     this.#connections?.committed();
@@ -569,8 +610,16 @@ class Context {
   }
 
   get log(): Logger {
-    const { owner, count } = this.#attempt;
-    this.#log ??= withFields(owner.log, { actor: owner.name, attempt: count });
+    const { owner, count, step, what } = this.#attempt;
+    const { name: actor, type, key } = owner;
+    const entry = step ?? what;
+    this.#log ??= withFields(owner.log, {
+      actor,
+      type,
+      key,
+      ...(entry === undefined ? {} : { entry }),
+      attempt: count,
+    });
     return this.#log;
   }
 

@@ -16,6 +16,18 @@ export interface Inspection {
   /** How many attempts had to run again because another one came between, since the actor was loaded. */
   readonly conflicts: number;
   readonly standing: Standing;
+  /** What the store knows beside that; none: it was not asked, or has nothing of it. */
+  readonly stored: StoredFacts | undefined;
+}
+
+/** What the store knows of an actor without its code. */
+export interface StoredFacts {
+  /** Of the shape of its state. */
+  readonly version: number;
+  /** Of a shared store: the process that has it, in words; none if no living one has. */
+  readonly owner: string | undefined;
+  /** Its newest snapshot, the changes since, and what waits in its inbox. */
+  readonly bytes: number;
 }
 
 /** Where its run stands. */
@@ -25,6 +37,8 @@ export interface Standing {
   readonly since: number;
   /** When it goes on by itself, in milliseconds since the epoch; 0: at once. */
   readonly alarm: number | undefined;
+  /** The version of the code that parked it, if it is parked and that version has a name. */
+  readonly parkedBy: string | undefined;
 }
 
 /** One row of the history. */
@@ -71,8 +85,9 @@ const NOBODY: Omit<Inspection, "exists" | "state"> = {
   history: [],
   inbox: [],
   conflicts: 0,
-  standing: { state: "none", since: 0, alarm: undefined },
+  standing: { state: "none", since: 0, alarm: undefined, parkedBy: undefined },
   outcome: undefined,
+  stored: undefined,
 };
 
 /** An actor that is not loaded: what is stored of it. */
@@ -82,7 +97,8 @@ export function readSeen(seen: Looked): Inspection {
   const read = readInspection(seen.inspection);
   // Nobody runs it: where it stands is what its row says.
   const standing = { ...read.standing, state: seen.row.state as RunState, alarm: seen.row.alarm };
-  return { exists: true, state, ...read, standing };
+  const stored = { version: seen.row.version, owner: seen.row.owner, bytes: seen.bytes };
+  return { exists: true, state, ...read, standing, stored };
 }
 
 /** Reads what `Engine.inspect` gives. */
@@ -92,8 +108,10 @@ export function readInspection(bytes: Uint8Array): Omit<Inspection, "exists" | "
   const history = Array.from({ length: reader.number() }, () => readEntry(reader));
   const inbox = Array.from({ length: reader.number() }, () => readMessage(reader));
   const [conflicts, since, state, alarm] = [reader.number(), reader.time(), reader.text(), reader.time()];
-  const standing = { since, state: state as RunState, alarm: Number.isNaN(alarm) ? undefined : alarm };
-  return { history, inbox, conflicts, standing, outcome: reader.flag() ? reader.outcome() : undefined };
+  const outcome = reader.flag() ? reader.outcome() : undefined;
+  const parkedBy = reader.text() || undefined;
+  const standing = { since, state: state as RunState, alarm: Number.isNaN(alarm) ? undefined : alarm, parkedBy };
+  return { history, inbox, conflicts, standing, outcome, stored: undefined };
 }
 
 function readEntry(reader: OutputReader): EntryRecord {

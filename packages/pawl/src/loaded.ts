@@ -26,11 +26,13 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import { type ActionCall, type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
 import { planned, type Schedule, schedulesOf } from "./schedules/schedule.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
 import type { Mirror } from "./state/index.ts";
+import { carried, traceOf } from "./telemetry/carried.ts";
+import type { RunTrace, Telemetry } from "./telemetry/telemetry.ts";
 import type { Types, WorkflowContext } from "./types.ts";
 import { decode } from "./values/index.ts";
 import type {
@@ -74,6 +76,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   readonly schedules: ReadonlyMap<string, Schedule>;
   readonly dialect: PawlDialect;
   readonly peers: Peers;
+  readonly telemetry: Telemetry | undefined;
+  runTrace: RunTrace | undefined;
   mirror: Mirror | undefined;
   vars: unknown;
   readonly #options: LoadedOptions;
@@ -88,6 +92,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #opened = deferred<void>();
   readonly #presence: Presence;
   #creating: Promise<void> | undefined;
+  /** Whether it was made here, and its workflow has not begun. */
+  #isNew = false;
   #outcome: RunOutcome | undefined;
   #parked: PawlError | undefined;
   #problem: StoreProblem | undefined;
@@ -108,6 +114,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.events = eventsOf(definition);
     this.schedules = schedulesOf(definition);
     this.peers = options.peers;
+    this.telemetry = options.telemetry;
     this.dialect = new PawlDialect(options.limits.valueBytes);
     this.#opened.promise.catch(ignored);
     pump.add(handle, this);
@@ -171,10 +178,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
             `\`state\` of ${this.name} returned a value`,
             this.limits.valueBytes,
           );
-    return { workflow: definition.workflow !== undefined, input, state, version: definition.version ?? 1 };
+    const workflow = definition.workflow !== undefined;
+    return { workflow, input: workflow ? this.#traced(input) : input, state, version: definition.version ?? 1 };
+  }
+
+  /** The input, with the trace that the run is part of wherever it goes on. */
+  #traced(input: Uint8Array | undefined): Uint8Array | undefined {
+    if (this.telemetry === undefined || traceOf(input) !== undefined) return input;
+    const making = this.telemetry.making(this.type, this.key);
+    return making === undefined ? input : carried(input, making);
   }
 
   async #make(record: CreateRecord): Promise<void> {
+    this.#isNew = true;
     await this.#calls.submit((call) => {
       this.#tellSchedules();
       this.pump.input.create(this.handle, call, record);
@@ -196,7 +212,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async call(call: ActorCall): Promise<unknown> {
     switch (call.kind) {
       case "action":
-        return this.act(call.name, call.args, call.key, call.connection);
+        return this.act(call);
       case "send":
         return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
@@ -229,11 +245,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, key: CallKey, connection?: string): Promise<unknown> {
+  async act({ name, args, key, connection, trace }: Omit<ActionCall, "kind">): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
     this.#mustBeConnected(connection);
-    return this.#calls.act(name, args, key, callersContext, undefined, connection);
+    return this.#calls.act({ name, args, key, callersContext, called: undefined, connection, trace });
   }
 
   #mustBeConnected(connection: string | undefined): void {
@@ -258,16 +274,14 @@ export class LoadedActor implements PumpedActor, RunOwner {
    * if it did: then nothing is recorded.
    */
   async actFor(
-    id: string,
-    name: string,
-    args: Uint8Array,
-    key: CallKey,
-    connection?: string,
+    called: string,
+    { name, args, key, connection, trace }: ActionCall,
   ): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
     this.#mustBeConnected(connection);
-    return (await this.#calls.act(name, args, key, callersContext, id, connection)) as FailureRecord | undefined;
+    const acted = this.#calls.act({ name, args, key, callersContext, called, connection, trace });
+    return (await acted) as FailureRecord | undefined;
   }
 
   /** Sends a message as the call `id` of another process: its id is recorded as the reply. */
@@ -415,6 +429,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.#presence.stay();
       return this.#opened.resolve();
     }
+    this.telemetry?.evicted(this.type);
     const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
     if (this.#presence.isWanted) {
       this.#stopRun(asleep);
@@ -498,6 +513,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #stopRun(reason: unknown): void {
+    this.runTrace?.end("suspended");
     this.#run?.drop(reason);
     this.#run = undefined;
     this.#reports.stop(reason);
@@ -548,6 +564,9 @@ export class LoadedActor implements PumpedActor, RunOwner {
       this.#run = new Run(this);
     }
     const input = call.input === undefined ? undefined : decode(call.input);
+    this.runTrace?.end("restarted");
+    this.runTrace = this.telemetry?.run(this, traceOf(call.input), this.#isNew);
+    this.#isNew = false;
     this.#run.start(call, (ctx) => workflow(ctx as WorkflowContext<Types>, input));
   }
 
@@ -713,6 +732,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   runEnded(outcome: RunOutcome): void {
+    this.runTrace?.end(outcome.kind);
     this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
@@ -724,6 +744,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {
+    this.runTrace?.end("parked");
     const error = diverged(this.name, divergence, this.#whereabouts(divergence));
     this.#run?.drop(error);
     this.#run = undefined;
@@ -731,6 +752,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#options.parked.add(this.key);
     this.log.error({ actor: this.name, code: error.code }, error.message);
     this.#waiters.failResults(error);
+    // Code of another version, in another process, may match: this one does not keep the actor from it.
+    if (this.#options.isShared) this.#presence.rest();
   }
 
   #whereabouts({ mismatch }: DivergenceRecord): Whereabouts {

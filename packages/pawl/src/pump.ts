@@ -135,6 +135,11 @@ export class Pump implements EngineSink {
     return this.#turnedAt;
   }
 
+  /** What the store has done since it was opened; none once it is closed. */
+  get counted(): { readonly commits: number; readonly transactions: number } | undefined {
+    return this.#closed ? undefined : this.#engine.stats();
+  }
+
   /** When the engine next wants to be called, as it said last; NaN: not by itself. For tests with a clock of their own. */
   get deadline(): number {
     return this.#deadline;

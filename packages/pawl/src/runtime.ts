@@ -12,19 +12,21 @@ import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import type { Closed, Peers } from "./peers.ts";
 import { Pump, type PumpListener } from "./pump.ts";
-import { adminIn } from "./runtime/admin.ts";
-import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, KEEP_MS } from "./runtime/call.ts";
+import { adminIn, copied } from "./runtime/admin.ts";
+import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
 import type { Client } from "./runtime/clients.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
 import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions, hashOf } from "./runtime/options.ts";
+import { checkLimits, checkOptions } from "./runtime/options.ts";
 import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
 import { checked } from "./schema.ts";
+import { carrying } from "./telemetry/calls.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Actor } from "./types.ts";
 import type { Looked, RowRecord } from "./wire.ts";
 
@@ -95,7 +97,9 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
   readonly switchboard: Exchange = new Exchange(this);
-  readonly #codeVersion: number;
+  /** None: nothing was registered with OpenTelemetry when the runtime was made. */
+  readonly #telemetry: Telemetry | undefined = Telemetry.registered();
+  #unobserve: (() => void) | undefined;
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
@@ -120,7 +124,6 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
     this.log = options.logger ?? consoleLogger;
-    this.#codeVersion = hashOf(options.codeVersion ?? "");
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
       this.#sweeper = new Sweeper({
@@ -234,9 +237,20 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   async seen(name: string): Promise<Inspection> {
+    const stored = readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
     const loaded = this.#loaded.get(name);
-    if (loaded !== undefined) return this.working(() => loaded.inspect());
-    return readSeen(await this.#look((pump, ticket) => pump.input.see(ticket, name)));
+    if (loaded === undefined) return stored;
+    try {
+      // What is in memory may be ahead of what is stored.
+      return { ...(await this.working(() => loaded.inspect())), stored: stored.stored };
+    } catch (error) {
+      if (isOwnedElsewhere(error)) return stored;
+      throw error;
+    }
+  }
+
+  copyTo(store: string): Promise<{ actors: number }> {
+    return this.working(() => copied(this.#pump?.engine.copyTo(this.#options.store, store)));
   }
 
   #look(write: (pump: Pump, ticket: number) => void): Promise<Looked> {
@@ -267,6 +281,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   async #close(grace: number): Promise<void> {
+    this.#unobserve?.();
     this.#sweeper?.stop();
     this.#stopWatching?.();
     const pump = this.#pump;
@@ -322,7 +337,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
   call(type: string, key: string, call: ActorCall): Promise<unknown> {
-    return this.#elsewhere.call(type, key, call);
+    const telemetry = this.#telemetry;
+    if (telemetry === undefined) return this.#elsewhere.call(type, key, call);
+    if (call.kind === "send" || call.kind === "ask") telemetry.sent(type, this.messagesWaiting(`${type}/${key}`));
+    return this.#elsewhere.call(type, key, carrying(telemetry, call));
   }
 
   called(name: string, id: string, body: Uint8Array): void {
@@ -400,8 +418,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       handle: this.#nextHandle++,
       log: this.log,
       limits: this.limits,
-      codeVersion: this.#codeVersion,
+      codeVersion: this.#options.codeVersion ?? "",
+      isShared: this.#options.store.startsWith("postgres"),
       peers: this,
+      telemetry: this.#telemetry,
       parked,
       file: fileOf(this.#options.store),
       forget: () => {
@@ -422,6 +442,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
         const { now = Date.now, after } = this.#hooks;
         this.#pump = new Pump(this.#engineOptions(), this, { now, wakes: after === undefined });
         this.#pump.hold("wait");
+        this.#unobserve = this.#telemetry?.observe(() => this.#pump?.counted);
       } catch (error) {
         const reason =
           error instanceof Error && error.message.includes("store") ? say.badArgument(error.message) : error;
@@ -435,7 +456,13 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   #engineOptions(): EngineOptions {
-    const { store, namespace = "default", stallLimit, retention: { deltas, deltaBytes } = {} } = this.#options;
+    const {
+      store,
+      namespace = "default",
+      codeVersion,
+      stallLimit,
+      retention: { deltas, deltaBytes } = {},
+    } = this.#options;
     const { lockPatience, seed, fault } = this.#hooks;
     const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
@@ -446,6 +473,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       stateBytes,
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
+      ...(codeVersion === undefined ? {} : { codeVersion }),
       ...(deltas === undefined ? {} : { deltas }),
       ...(deltaBytes === undefined ? {} : { deltaBytes }),
       ...(seed === undefined ? {} : { seed }),

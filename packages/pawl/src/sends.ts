@@ -28,15 +28,28 @@ export interface Receiver {
   readonly isSelf: boolean;
 }
 
+/** What adds the trace to what is sent. */
+export interface Carrier {
+  carried(body: Uint8Array): Uint8Array;
+  /** A message goes to an actor of this type, for which so many wait. */
+  sent(type: string, waiting: number): void;
+}
+
 export class Sends {
   readonly #limits: Pick<Limits, "messageBytes" | "inboxMessages">;
+  readonly #carrier: Carrier | undefined;
   readonly #waiting: (name: string) => number;
   readonly #list: Send[] = [];
   /** How many by receiver. */
   readonly #counts = new Map<string, number>();
 
-  constructor(limits: Pick<Limits, "messageBytes" | "inboxMessages">, waiting: (name: string) => number) {
+  constructor(
+    limits: Pick<Limits, "messageBytes" | "inboxMessages">,
+    waiting: (name: string) => number,
+    carrier?: Carrier,
+  ) {
     this.#limits = limits;
+    this.#carrier = carrier;
     this.#waiting = waiting;
   }
 
@@ -60,16 +73,20 @@ export class Sends {
       throw unknownMember("message", String(name), to.type, [...to.messages.keys()]);
     const count = this.#counts.get(to.name) ?? 0;
     const { inboxMessages, messageBytes } = this.#limits;
-    if (this.#waiting(to.name) + count >= inboxMessages) throw refused(to.name, "inbox_full", `${inboxMessages}`);
+    const waiting = this.#waiting(to.name) + count;
+    if (waiting >= inboxMessages) throw refused(to.name, "inbox_full", `${inboxMessages}`);
     const what = `message "${name}" to ${to.name}`;
     const encoded = encodeAtOnce(schema, body, what, messageBytes);
     this.#counts.set(to.name, count + 1);
-    this.#list.push({ to: to.isSelf ? undefined : to.name, name, body: encoded, delay, purpose: "plain" });
+    const told = this.#carrier?.carried(encoded) ?? encoded;
+    this.#carrier?.sent(to.type, waiting);
+    this.#list.push({ to: to.isSelf ? undefined : to.name, name, body: told, delay, purpose: "plain" });
   }
 
   /** What is for another actor itself, and not for its code. None for `to`: for this one. */
   order(to: string | undefined, purpose: Send["purpose"], body: Uint8Array = NOTHING): void {
-    this.#list.push({ to, name: "", body, delay: 0, purpose });
+    const told = purpose === "create" ? (this.#carrier?.carried(body) ?? body) : body;
+    this.#list.push({ to, name: "", body: told, delay: 0, purpose });
   }
 }
 

@@ -8,7 +8,8 @@ defects("code outside steps (7.1.21)", (free) => {
     await the.run(
       async (ctx) => {
         ran += 1;
-        await ctx.sleep("nap", 10);
+        // Long enough for it not to be over before the run looks at it, on a machine that has other things to do.
+        await ctx.sleep("nap", 300);
       },
       { mode: "live" },
     );

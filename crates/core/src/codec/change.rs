@@ -5,6 +5,8 @@
 //! altered. Entries and metadata are embedded as the records of [`super::record`], byte for byte.
 //! Persisted: a layout is never changed, only added to under a new version.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::CodecError;
@@ -70,11 +72,8 @@ pub enum Record {
     },
     /// The run failed for good.
     Failed(Failure),
-    /// The code did not match for the `times`-th time in a row.
-    Parked {
-        times: u32,
-        code_version: u64,
-    },
+    /// The code did not match, so often in a row.
+    Parked(Parks),
     /// A branch of a join, race or map failed; `because` are the entries whose failure it was.
     BranchFailure {
         entry_id: String,
@@ -251,10 +250,9 @@ impl ChangeWriter {
         write_failure(&mut self.0, failure);
     }
 
-    pub fn parked(&mut self, times: u32, code_version: u64) {
+    pub fn parked(&mut self, parks: &Parks) {
         self.0.u8(10);
-        self.0.u32(times);
-        self.0.u64(code_version);
+        write_parks(&mut self.0, parks);
     }
 
     pub fn dropped(&mut self, location: &Location, iterations: Option<(u32, u32)>, entry_ids: &[String]) {
@@ -275,7 +273,7 @@ impl ChangeWriter {
             Record::Took(key) => self.took(key),
             Record::Completed { output } => self.completed(output.as_ref()),
             Record::Failed(failure) => self.failed(failure),
-            Record::Parked { times, code_version } => self.parked(*times, *code_version),
+            Record::Parked(parks) => self.parked(parks),
             Record::Dealing(dealing) => dealing.write(&mut self.0),
             rest => self.of_control_flow(rest),
         }
@@ -477,7 +475,7 @@ fn read_record(reader: &mut Reader) -> Result<Record, CodecError> {
         }),
         8 => Record::Completed { output: reader.optional("an output", |r| r.data("an output"))? },
         9 => Record::Failed(read_failure(reader)?),
-        10 => Record::Parked { times: reader.u32("a count of parks")?, code_version: reader.u64("a code version")? },
+        10 => Record::Parked(read_parks(reader)?),
         tag => read_control_flow(reader, tag, offset)?,
     })
 }
@@ -669,3 +667,21 @@ pub(super) fn checksum(seq: u64, content: &[u8]) -> u32 {
 #[cfg(test)]
 #[path = "change_tests.rs"]
 mod tests;
+
+/// How often the code has not matched since the run last went on, and which code that was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parks {
+    pub times: u32,
+    /// The version of the code that parked it last; empty: it has no name.
+    pub by: Arc<str>,
+}
+
+/// Also in the manifest of a snapshot.
+pub(crate) fn write_parks(writer: &mut Writer, parks: &Parks) {
+    writer.u32(parks.times);
+    writer.data(parks.by.as_bytes());
+}
+
+pub(crate) fn read_parks(reader: &mut Reader) -> Result<Parks, CodecError> {
+    Ok(Parks { times: reader.u32("a count of parks")?, by: reader.string("a code version")?.into() })
+}

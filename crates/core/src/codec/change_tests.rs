@@ -16,7 +16,7 @@ fn everything() -> ChangeWriter {
     writer.took(&MessageKey { sender: "order/1".into(), sender_seq: 9 });
     writer.completed(Some(&Bytes::from_static(&[0xf5])));
     writer.failed(&failure());
-    writer.parked(2, 77);
+    writer.parked(&Parks { times: 2, by: "v7".into() });
     control_flow().iter().for_each(|record| writer.record(record));
     writer
 }
@@ -94,7 +94,7 @@ fn a_change_reads_back_as_it_was_written() {
         Record::Took(key),
         Record::Completed { output: Some(Bytes::from_static(&[0xf5])) },
         Record::Failed(failure()),
-        Record::Parked { times: 2, code_version: 77 },
+        Record::Parked(Parks { times: 2, by: "v7".into() }),
     ];
     expected.extend(control_flow());
     assert_eq!(change.records, expected);

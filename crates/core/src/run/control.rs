@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Judged, Phase, Run, settle_writes};
-use crate::codec::change::{Ending, Record};
+use crate::codec::change::{Ending, Parks, Record};
 use crate::codec::record::{Entry, EntryKind, EntryStatus};
 use crate::compensation::Rollback;
 use crate::history::{History, NodeId};
@@ -334,7 +334,7 @@ impl Run {
 
     fn restart(&mut self, overlay: &mut Overlay, writing: Writing, call: CallId) {
         self.ended_by.clear();
-        self.parks = 0;
+        self.parks = Parks::default();
         self.phase = Phase::Idle;
         // An embedding host is told by its alarm to run the workflow again.
         let woken = Standing { status: Status::Waiting, alarm: Some(overlay.now) };

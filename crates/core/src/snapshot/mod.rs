@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use crate::codec::CodecError;
 use crate::codec::bare::{Reader, Writer};
+use crate::codec::change::{Parks, read_parks, write_parks};
 use crate::ids::CommitId;
 use crate::load::OpenError;
 
@@ -59,7 +60,7 @@ pub(crate) struct Manifest {
     pub at: i64,
     /// How many entries have come into being.
     pub births: u64,
-    pub parks: u32,
+    pub parks: Parks,
     pub state_version: u32,
     /// The bytes of the bodies of all changes up to this one, since the first.
     pub changed_bytes: u64,
@@ -86,7 +87,7 @@ impl Manifest {
         writer.u64(self.created_at.max(0) as u64);
         writer.u64(self.at.max(0) as u64);
         writer.u64(self.births);
-        writer.u32(self.parks);
+        write_parks(&mut writer, &self.parks);
         writer.u32(self.state_version);
         for bytes in [self.changed_bytes, self.open_bytes, self.closed_bytes] {
             writer.u64(bytes);
@@ -115,7 +116,7 @@ impl Manifest {
             created_at: i64::try_from(reader.u64("a time")?).unwrap_or(i64::MAX),
             at: i64::try_from(reader.u64("a time")?).unwrap_or(i64::MAX),
             births: reader.u64("a number of entries")?,
-            parks: reader.u32("a number of parks")?,
+            parks: read_parks(&mut reader)?,
             state_version: reader.u32("a state version")?,
             changed_bytes: reader.u64("a number of bytes")?,
             open_bytes: reader.u64("a number of bytes")?,

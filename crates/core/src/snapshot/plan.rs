@@ -108,7 +108,7 @@ fn snapshot(
         created_at: fold.stored.created_at,
         at: overlay.newest(),
         births: fold.stored.history.births(),
-        parks: fold.stored.parks,
+        parks: fold.stored.parks.clone(),
         state_version: overlay.state_version(),
         changed_bytes: before.map_or(0, |before| before.changed_bytes) + appended as u64,
         open_bytes: open.bytes.len() as u64,

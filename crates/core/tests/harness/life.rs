@@ -56,7 +56,7 @@ impl<'a> Life<'a> {
                 ordered: false,
             }));
         }
-        let start = Start { reports: life.world.reports, code_version: 0, embedded: life.world.embedded };
+        let start = Start { reports: life.world.reports, embedded: life.world.embedded, ..Start::default() };
         life.feed(Input::Start(start));
         life
     }

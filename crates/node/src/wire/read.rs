@@ -111,6 +111,9 @@ impl<'a> Reader<'a> {
                 let after = self.optional(Self::text)?;
                 return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
             }
+            115 => {
+                return Ok(Input::SeeAt { ticket: handle, name: self.text()?, entry_id: self.text()? });
+            }
             62 => return Ok(Input::See { ticket: handle, name: self.text()? }),
             4 => ActorInput::Create(Create {
                 call: self.number()?,
@@ -124,7 +127,7 @@ impl<'a> Reader<'a> {
             5 => ActorInput::Migrate { state: self.copied()?, version: self.small()? },
             6 => ActorInput::Start(Start {
                 reports: self.flag()?,
-                code_version: self.number()?,
+                code_version: self.text()?.into(),
                 embedded: self.optional(Self::embedded)?,
             }),
             7 => ActorInput::Send {

@@ -53,7 +53,8 @@ pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
 }
 
 /// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
-/// run again; the time of the newest change or message; how its run has ended, if it has; its alarm (NaN: none).
+/// run again; the time of the newest change or message; its status; its alarm (NaN: none); how its run has ended, if it has; the
+/// version of the code that parked it (empty: none).
 pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     let mut writer = Writer(out);
     let (history, inbox) = (actor.entries(), actor.inbox());
@@ -67,6 +68,7 @@ pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
     writer.text(core_word(standing.status));
     writer.time(standing.alarm.map_or(f64::NAN, |alarm| alarm as f64));
     writer.optional(actor.outcome(), Writer::outcome);
+    writer.text(actor.parked_by().unwrap_or_default());
 }
 
 fn core_word(status: Status) -> &'static str {
@@ -140,7 +142,13 @@ impl Writer<'_> {
                     w.bytes(&inspection);
                     let state = seen.actor.read(pawl_core::STATE, None).ok().flatten();
                     w.optional(state.as_ref(), |w, state| w.bytes(state));
+                    w.optional(seen.owner.as_ref(), |w, owner| w.text(owner));
+                    w.number(seen.bytes);
                 });
+            }
+            Output::SeenAt { ticket, was } => {
+                self.record(116, *ticket);
+                self.was(was);
             }
             Output::LookFailed { ticket, error } => self.with_problem(63, *ticket, error),
             Output::Reopened { handle, facts } => {
@@ -508,7 +516,8 @@ impl Writer<'_> {
             w.bytes(state);
         });
         self.optional(entry.deadline_ms(), |w, deadline| w.time(deadline as f64));
-        self.optional(failure.as_ref(), |w, (terminal, failure)| {
+        self.optional(failure.as_ref(), |w, failed| {
+            let (terminal, failure) = &**failed;
             w.optional(terminal.as_ref(), |w, terminal| w.terminal(*terminal));
             w.failure(failure);
         });
@@ -758,7 +767,7 @@ impl Writer<'_> {
     fn row(&mut self, row: &ActorRow) {
         self.text(row.status.word());
         self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));
-        self.number(row.seq);
+        self.number(row.state_version.into());
     }
 
     fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {

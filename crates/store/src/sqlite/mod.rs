@@ -3,7 +3,8 @@
 //! `joint` is who of this process has which file; `queue` is what they and the writer share; `writer` serves it, and reopens
 //! the file when a write has failed; `file` is one opening of the file under one epoch; `group` is one transaction in it;
 //! `rows` is its SQL, `past` what it does with snapshots; `lock` keeps other processes out; `trouble` says what an error of
-//! SQLite means; `reader` looks at a file that another process may have.
+//! SQLite means; `reader` looks at a file that another process may have; `whole` is all of a file, for copies from one store
+//! to another.
 
 mod file;
 mod group;
@@ -14,6 +15,7 @@ mod queue;
 mod reader;
 mod rows;
 mod trouble;
+mod whole;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ pub(crate) struct Place {
 }
 
 pub(crate) use reader::{SqliteReader, copy};
+pub(crate) use whole::{EmptyFile, WholeFile};
 
 /// One environment's part in an open file.
 pub(crate) struct SqliteStore {

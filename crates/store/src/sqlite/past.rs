@@ -61,7 +61,7 @@ pub(super) fn read(
     let all_chunks =
         db.prepare_cached(rows::CHUNKS)?.query_map(key, |row| unsigned(row, 0))?.collect::<Result<_, _>>()?;
     let inbox = rows::inbox(db, actor)?;
-    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox }))
+    Ok(Ok(Past { row: Some(row), snapshot, chunks, changes, snapshots, all_chunks, oldest_change, inbox, owner: None }))
 }
 
 type Bodies = Vec<(u64, Bytes)>;
@@ -115,7 +115,7 @@ fn snapshot_row(row: &Row<'_>) -> Result<Snapshot, SqlError> {
     Ok(Snapshot { seq, body, open: numbers(&bytes(row, 2)?), closed: numbers(&bytes(row, 3)?) })
 }
 
-fn numbers(list: &[u8]) -> Vec<u64> {
+pub(super) fn numbers(list: &[u8]) -> Vec<u64> {
     list.as_chunks::<8>().0.iter().map(|eight| u64::from_le_bytes(*eight)).collect()
 }
 
@@ -136,10 +136,8 @@ pub(super) fn compact(db: &Connection, piece: &Compaction, epoch: u64, seq: u64,
     for (number, body) in &piece.put_chunks {
         db.prepare_cached(rows::PUT_CHUNK)?.execute(params![namespace, name, number.cast_signed(), &body[..]])?;
     }
-    if let Some(Snapshot { seq, body, open, closed }) = &piece.put_snapshot {
-        let values = params![namespace, name, seq.cast_signed(), &body[..], list(open), list(closed)];
-        db.prepare_cached(rows::PUT_SNAPSHOT)?.execute(values)?;
-        db.prepare_cached(rows::SET_SNAPSHOT)?.execute(params![namespace, name, seq.cast_signed()])?;
+    if let Some(snapshot) = &piece.put_snapshot {
+        put_snapshot(db, &piece.actor, snapshot)?;
     }
     if let Some(before) = piece.drop_snapshots {
         db.prepare_cached(rows::DROP_SNAPSHOTS)?.execute(params![namespace, name, before.cast_signed()])?;
@@ -152,4 +150,14 @@ pub(super) fn compact(db: &Connection, piece: &Compaction, epoch: u64, seq: u64,
     }
     stats.compacted(piece);
     Ok(Ok(()))
+}
+
+/// Writes a snapshot that is newer than every other one of its actor.
+pub(super) fn put_snapshot(db: &Connection, actor: &ActorId, snapshot: &Snapshot) -> Result<(), SqlError> {
+    let ActorId { namespace, name } = actor;
+    let Snapshot { seq, body, open, closed } = snapshot;
+    let values = params![namespace, name, seq.cast_signed(), &body[..], list(open), list(closed)];
+    db.prepare_cached(rows::PUT_SNAPSHOT)?.execute(values)?;
+    db.prepare_cached(rows::SET_SNAPSHOT)?.execute(params![namespace, name, seq.cast_signed()])?;
+    Ok(())
 }

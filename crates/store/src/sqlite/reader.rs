@@ -61,7 +61,7 @@ impl SqliteReader {
     }
 }
 
-fn attach(place: &Place) -> Result<(Connection, [u8; 16], u64), StoreError> {
+pub(super) fn attach(place: &Place) -> Result<(Connection, [u8; 16], u64), StoreError> {
     file::peek(place)?;
     let said = |error: SqlError| trouble::describe(&place.shown, &error);
     // Links have been followed for whoever writes: here the path is what people gave.

@@ -77,11 +77,11 @@ const ACTORS: &str = "SELECT epoch, seq, alarm, status, state_version, id FROM a
 /// The first actor behind another that has a message: one seek, however many messages each has.
 const NEXT_INBOX: &str = "SELECT namespace, receiver FROM inbox WHERE (namespace, receiver) > (?1, ?2) \
                           ORDER BY namespace, receiver LIMIT 1";
-const PUT_ACTOR: &str = "INSERT INTO actor (namespace, id, epoch, seq, alarm, status, state_version) \
+pub(super) const PUT_ACTOR: &str = "INSERT INTO actor (namespace, id, epoch, seq, alarm, status, state_version) \
                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (namespace, id) DO UPDATE SET \
                          epoch = ?3, seq = ?4, alarm = ?5, status = ?6, state_version = ?7";
-const PUT_CHANGE: &str = "INSERT INTO change (namespace, actor, seq, body) VALUES (?1, ?2, ?3, ?4)";
-const PUT_MESSAGE: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body) \
+pub(super) const PUT_CHANGE: &str = "INSERT INTO change (namespace, actor, seq, body) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const PUT_MESSAGE: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body) \
                            VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 const SAME_MESSAGE: &str = "SELECT body = ?5 FROM inbox \
                             WHERE namespace = ?1 AND receiver = ?2 AND sender = ?3 AND sender_seq = ?4";
@@ -155,20 +155,22 @@ pub(super) fn actor_row(db: &Connection, actor: &ActorId) -> Result<Result<Store
     let mut statement = db.prepare_cached(ACTOR)?;
     let stored = statement.query_row(params![actor.namespace, actor.name], |row| {
         let snapshot: Option<i64> = row.get(5)?;
-        Ok(read_row(row, actor)?.map(|read| (read, snapshot.map(i64::cast_unsigned))))
+        Ok(read_row(row, 0, actor)?.map(|read| (read, snapshot.map(i64::cast_unsigned))))
     });
     stored.optional().map(Option::transpose)
 }
 
-fn read_row(row: &Row<'_>, actor: &ActorId) -> Result<Result<ActorRow, StoreError>, SqlError> {
-    let (word, version): (String, i64) = (row.get(3)?, row.get(4)?);
+/// Epoch, seq, alarm, status and state version, from the column `at` on.
+pub(super) fn read_row(row: &Row<'_>, at: usize, actor: &ActorId) -> Result<Result<ActorRow, StoreError>, SqlError> {
+    let (word, version): (String, i64) = (row.get(at + 3)?, row.get(at + 4)?);
     let Some(status) = Status::from_word(&word) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the status {word:?}"), "one of those that Pawl knows")));
     };
     let Ok(state_version) = u32::try_from(version) else {
         return Ok(Err(StoreError::corrupt(actor, format!("the state version {version}"), "a number of 32 bits")));
     };
-    Ok(Ok(ActorRow { epoch: unsigned(row, 0)?, seq: unsigned(row, 1)?, alarm: row.get(2)?, status, state_version }))
+    let (epoch, seq) = (unsigned(row, at)?, unsigned(row, at + 1)?);
+    Ok(Ok(ActorRow { epoch, seq, alarm: row.get(at + 2)?, status, state_version }))
 }
 
 /// The actors of a namespace behind `after`, in order of id.
@@ -184,7 +186,7 @@ pub(super) fn actors(
     let mut listed = Vec::new();
     while let Some(row) = rows.next()? {
         let actor = ActorId::new(namespace.clone(), row.get::<_, Arc<str>>(5)?);
-        match read_row(row, &actor)? {
+        match read_row(row, 0, &actor)? {
             Ok(row) => listed.push(Listed { name: actor.name, row, owner: None }),
             Err(corrupt) => return Ok(Err(corrupt)),
         }

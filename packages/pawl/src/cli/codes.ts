@@ -187,11 +187,6 @@ export const CODES: Readonly<
       effect: "It was undone as far as it says how.",
       todo: "handle.status and npx pawl show have the details; admin.retry goes on after a repair.",
     },
-    action_failed: {
-      meaning: "An action threw an error that is not passed on to a remote caller.",
-      effect: "Nothing of the action is in the state.",
-      todo: "The log has the error under the same id. Throw AppError for what callers are to see.",
-    },
     cancelled: {
       meaning: "The run, or the branch, was cancelled.",
       effect: "It took effect between two commits; what was committed was undone, unless `compensate` was false.",
@@ -277,6 +272,11 @@ export const CODES: Readonly<
       effect: "It was left alone.",
       todo: "Install a newer Pawl.",
     },
+    store_not_empty: {
+      meaning: "A store that was to take a copy (admin.copyTo, pawl copy) has actors or messages in it.",
+      effect: "Nothing was copied; it is as it was.",
+      todo: "Name another file, database or schema.",
+    },
     record_corrupt: {
       meaning:
         "What is stored contradicts itself: a checksum, a length or a reference is wrong. The message names the row.",
@@ -324,11 +324,6 @@ export const CODES: Readonly<
       meaning: "The state as it was then is no longer kept.",
       effect: "Nothing has changed.",
       todo: "Raise `retention` to keep more.",
-    },
-    state_behind_history: {
-      meaning: "Another engine has written to the history of an actor that has cells; their values may be behind it.",
-      effect: "Nothing was opened.",
-      todo: "Call adopt(values) on the opened actor: docs/embedding.md.",
     },
     driver_hang: {
       meaning: "A host's driver has not answered a batch of an earlier run for 30 s.",

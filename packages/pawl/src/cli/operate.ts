@@ -1,17 +1,25 @@
 /** The verbs of operators: what `runtime.admin` does, from a shell. */
 import { PawlError } from "../errors.ts";
-import { backUp, list as listActors } from "../runtime/admin.ts";
-import { type RunState, type Status, statusOf, type Wait } from "../runtime/status.ts";
+import { backUp, copyStore, list as listActors } from "../runtime/admin.ts";
+import type { ActorCall } from "../runtime/call.ts";
+import { type RunState, statusOf } from "../runtime/status.ts";
 import type { ListFilter } from "../runtime/types.ts";
-import { type Place, withStore } from "./look.ts";
+import { encode } from "../values/index.ts";
+import { type Direct, notFound, type OpenStore, type Place, withStore } from "./look.ts";
+import { entries, json, line, plain, whole } from "./print.ts";
 
 /** What a command line says beside the verb's operands. */
 export interface Flags {
   readonly json: boolean;
   readonly place: Place | undefined;
   readonly state: string | undefined;
+  readonly waitingFor: string | undefined;
+  readonly stuckFor: string | undefined;
   readonly limit: string | undefined;
-  readonly entry: string | undefined;
+  readonly from: string | undefined;
+  readonly at: string | undefined;
+  readonly to: string | undefined;
+  readonly dryRun: boolean;
 }
 
 /** `pawl list [TYPE [PREFIX]]`. */
@@ -20,28 +28,44 @@ export async function list(flags: Flags, type?: string, prefix?: string): Promis
     ...(type === undefined ? {} : { type }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(flags.state === undefined ? {} : { state: flags.state as RunState }),
+    ...(flags.waitingFor === undefined ? {} : { waitingFor: flags.waitingFor }),
+    ...(flags.stuckFor === undefined ? {} : { stuckFor: flags.stuckFor as `${number}m` }),
     ...(flags.limit === undefined ? {} : { limit: Number(flags.limit) }),
   };
-  return looking(flags, async (store) => {
-    for await (const status of listActors(store, filter)) console.log(flags.json ? json(status) : line(status));
-  });
+  return told(flags, () =>
+    withStore(placeOf(flags), "look", async (store) => {
+      for await (const status of listActors(store, filter))
+        console.log(flags.json ? json(status) : line(status, store.now()));
+    }),
+  );
 }
 
 /** `pawl show TYPE KEY`. */
 export async function show(flags: Flags, type?: string, key?: string): Promise<number> {
-  const name = named(type, key);
-  return looking(flags, async (store) => {
-    const seen = await store.seen(name);
-    if (!seen.exists) throw new PawlError("actor_not_found", `there is no actor ${name}.`);
-    const status = statusOf(name.slice(0, name.indexOf("/")), name.slice(name.indexOf("/") + 1), seen);
+  return looking(flags, type, key, async (store, of, its) => {
+    const seen = await seenIn(store, of, its);
+    const status = statusOf(of, its, seen);
     const { history, inbox, state } = seen;
     if (flags.json) return console.log(json({ ...status, history, actorState: state, inbox }));
-    console.log(line(status));
-    if (status.error !== undefined) console.log(`  error     ${status.error.name}: ${status.error.message}`);
-    if (state !== undefined) console.log(`  state     ${json(state)}`);
-    for (const { id, path, kind, status: of, attempts } of history)
-      console.log(`  ${of.padEnd(10)}${kind} ${path}${attempts > 1 ? `, ${attempts} attempts` : ""}   ${id}`);
-    for (const { name, body, sentAt } of inbox) console.log(`  message   ${name}, sent ${time(sentAt)}: ${json(body)}`);
+    console.log(whole(status, seen, store.now()));
+  });
+}
+
+/** `pawl history TYPE KEY`. */
+export async function history(flags: Flags, type?: string, key?: string): Promise<number> {
+  return looking(flags, type, key, async (store, of, its) => {
+    const { history } = await seenIn(store, of, its);
+    const lines = flags.json ? history.map(json) : entries(history, store.now()).map(plain);
+    for (const line of lines) console.log(line);
+  });
+}
+
+/** `pawl state TYPE KEY [--at ENTRY]`. */
+export async function state(flags: Flags, type?: string, key?: string): Promise<number> {
+  return looking(flags, type, key, async (store, of, its) => {
+    const { state } = await seenIn(store, of, its);
+    const found = flags.at === undefined ? state : await store.stateAt(`${of}/${its}`, flags.at);
+    console.log(plain(json(found ?? null)));
   });
 }
 
@@ -53,37 +77,119 @@ export async function backup(flags: Flags, file?: string): Promise<number> {
   });
 }
 
+/** `pawl copy --to URL`. */
+export async function copy(flags: Flags): Promise<number> {
+  return told(flags, async () => {
+    const { actors } = await copyStore(placeOf(flags).store, flags.to ?? "");
+    if (flags.json) return console.log(json({ actors }));
+    console.log(`copied ${actors} actors`);
+  });
+}
+
 /** `pawl cancel TYPE KEY`. */
 export function cancel(flags: Flags, type?: string, key?: string): Promise<number> {
-  return changing(flags, "cancelled", type, key, (input, handle, call) => input.cancel(handle, call, true, undefined));
+  const call: ActorCall = { kind: "cancel", compensate: true, reason: undefined };
+  return changing(flags, "cancelled", type, key, call, (input, handle, id) =>
+    input.cancel(handle, id, true, undefined),
+  );
+}
+
+/** `pawl destroy TYPE KEY`. */
+export function destroy(flags: Flags, type?: string, key?: string): Promise<number> {
+  return changing(flags, "destroyed", type, key, { kind: "destroy" }, (input, handle, id) => input.destroy(handle, id));
 }
 
 /** `pawl retry TYPE KEY`. */
 export function retry(flags: Flags, type?: string, key?: string): Promise<number> {
-  return changing(flags, "tried again when its code is there", type, key, (input, handle, call) =>
-    input.retry(handle, call),
-  );
+  const what = "tried again when its code is there";
+  return changing(flags, what, type, key, { kind: "retry" }, (input, handle, id) => input.retry(handle, id));
 }
 
-/** `pawl replay TYPE KEY --entry ID`. */
+/** `pawl replay TYPE KEY [--from ID] [--dry-run]`. */
 export function replay(flags: Flags, type?: string, key?: string): Promise<number> {
-  return changing(flags, "replayed when its code is there", type, key, (input, handle, call) =>
-    input.replay(handle, call, flags.entry),
-  );
+  const { from, dryRun } = flags;
+  return told(flags, async () => {
+    const name = named(type, key).join("/");
+    const call = from === undefined ? undefined : replayFrom(from, dryRun);
+    if (dryRun && from === undefined)
+      throw new PawlError("bad_argument", "a dry run needs an entry.\n  expected  --from ID, as pawl history lists it");
+    const taken = await withStore(placeOf(flags), "change", (store) =>
+      dryRun && from !== undefined
+        ? store.ask(name, call, (input, handle, id) => input.askWay(handle, id, from, false))
+        : store.ask(name, call, (input, handle, id) => input.replay(handle, id, from)),
+    );
+    if (!dryRun) return done(flags, `${name} is replayed when its code is there`);
+    const ids = entryIds(taken);
+    console.log(flags.json ? json({ taken: ids }) : ["would be taken away", ...ids.map((id) => `  ${id}`)].join("\n"));
+  });
 }
 
-type Ask = Parameters<Parameters<Parameters<typeof withStore>[2]>[0]["control"]>[1];
+function replayFrom(entry: string, dryRun: boolean): ActorCall {
+  return { kind: "replay", from: { entry, rewinds: false, force: false, dryRun } };
+}
 
-function changing(flags: Flags, what: string, type: string | undefined, key: string | undefined, ask: Ask) {
+/** What the engine says, or another process. */
+function entryIds(taken: unknown): readonly string[] {
+  if (Array.isArray(taken)) return taken.map(({ id }: { readonly id: string }) => id);
+  return (taken as { readonly entryIds: readonly string[] }).entryIds;
+}
+
+/** `pawl send TYPE KEY MESSAGE [BODY]`. */
+export function send(flags: Flags, type?: string, key?: string, message?: string, body?: string): Promise<number> {
   return told(flags, async () => {
-    const name = named(type, key);
-    await withStore(placeOf(flags), false, (store) => store.control(name, ask));
+    if (message === undefined)
+      throw new PawlError("bad_argument", "no message was named.\n  expected  its name, and its body as JSON");
+    const encoded = encode(body === undefined ? undefined : parsed(body));
+    const name = named(type, key).join("/");
+    const call: ActorCall = { kind: "send", name: message, body: encoded, delay: 0, key: undefined };
+    const direct: Direct = (input, handle, id) => input.send(handle, id, message, encoded, 0);
+    await withStore(placeOf(flags), "change", (store) => store.ask(name, call, direct));
+    done(flags, `${message} is sent to ${name}`);
+  });
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw new PawlError(
+      "bad_argument",
+      `the body is no JSON.\n  found     ${body}\n  expected  a value, such as '{"by":"ann"}', or '"text"'`,
+    );
+  }
+}
+
+async function seenIn(store: OpenStore, type: string, key: string): ReturnType<OpenStore["seen"]> {
+  const seen = await store.seen(`${type}/${key}`);
+  if (!seen.exists) throw notFound(`${type}/${key}`);
+  return seen;
+}
+
+function changing(
+  flags: Flags,
+  what: string,
+  type: string | undefined,
+  key: string | undefined,
+  call: ActorCall,
+  direct: Direct,
+): Promise<number> {
+  return told(flags, async () => {
+    const name = named(type, key).join("/");
+    await withStore(placeOf(flags), "change", (store) => store.ask(name, call, direct));
     done(flags, `${name} is ${what}`);
   });
 }
 
-function looking(flags: Flags, use: Parameters<typeof withStore<void>>[2]): Promise<number> {
-  return told(flags, () => withStore(placeOf(flags), true, use));
+function looking(
+  flags: Flags,
+  type: string | undefined,
+  key: string | undefined,
+  use: (store: OpenStore, type: string, key: string) => Promise<void>,
+): Promise<number> {
+  return told(flags, () => {
+    const [of, its] = named(type, key);
+    return withStore(placeOf(flags), "look", (store) => use(store, of, its));
+  });
 }
 
 /** Resolves to the exit code; says what went wrong, as JSON if that was asked for. */
@@ -93,7 +199,7 @@ async function told(flags: Flags, act: () => Promise<void>): Promise<number> {
     return 0;
   } catch (error) {
     const { code, message } = error instanceof PawlError ? error : { code: "defect", message: String(error) };
-    console.error(flags.json ? json({ error: { code, message } }) : `pawl [${code}]: ${message}`);
+    console.error(flags.json ? json({ error: { code, message } }) : plain(`pawl [${code}]: ${message}`));
     return 1;
   }
 }
@@ -106,46 +212,11 @@ function placeOf({ place }: Flags): Place {
   );
 }
 
-function named(type: string | undefined, key: string | undefined): string {
-  if (type !== undefined && key !== undefined) return `${type}/${key}`;
+function named(type: string | undefined, key: string | undefined): [type: string, key: string] {
+  if (type !== undefined && key !== undefined) return [type, key];
   throw new PawlError("bad_argument", "no actor was named.\n  expected  its type and its key");
 }
 
 function done(flags: Flags, what: string): void {
-  console.log(flags.json ? json({ done: what }) : what);
-}
-
-function line({ type, key, state, since, alarm, waitingFor, owner }: Status): string {
-  const waits = waitingFor.map(wait).join("; ");
-  const parts = [
-    `${type}/${key}`.padEnd(32),
-    state.padEnd(13),
-    time(since),
-    ...(waits === "" ? [] : [`waits for ${waits}`]),
-    ...(alarm === undefined ? [] : [alarm === 0 ? "has work" : `alarm ${time(alarm)}`]),
-    ...(owner === undefined ? [] : [`at ${owner}`]),
-  ];
-  return parts.join("  ");
-}
-
-function wait(wait: Wait): string {
-  if (wait.kind === "message") return `a message ${wait.names.join(" or ")}`.trimEnd();
-  if (wait.kind === "timer") return `${wait.name} until ${time(wait.at)}`;
-  if (wait.kind === "step") return `step ${wait.step}`;
-  return `step ${wait.step} (attempt ${wait.attempt} failed: ${wait.error.message})`;
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-/** What JSON cannot say, in words. */
-function json(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => {
-    if (typeof part === "bigint") return `${part}n`;
-    if (part instanceof Map) return { map: [...part] };
-    if (part instanceof Set) return { set: [...part] };
-    if (part instanceof Uint8Array) return { bytes: Buffer.from(part).toString("base64") };
-    return part;
-  });
+  console.log(flags.json ? json({ done: what }) : plain(what));
 }

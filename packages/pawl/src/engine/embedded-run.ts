@@ -286,7 +286,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   #start(): void {
     const { mode = "yield", onError } = this.#options;
     const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
-    this.pump.input.start(this.handle, onError !== undefined, 0, {
+    this.pump.input.start(this.handle, onError !== undefined, "", {
       frontier: this.#options.divergence === "frontier",
       patience,
       controlled: false,

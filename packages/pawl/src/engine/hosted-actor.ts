@@ -182,7 +182,7 @@ export class HostedActor implements AttemptOwner {
       await new Promise<void>((resolve, reject) => {
         const call = this.nextCall();
         this.#told.set(call, { resolve, reject });
-        if (!isRunning) input.start(this.handle, false, 0, CONTROLLED);
+        if (!isRunning) input.start(this.handle, false, "", CONTROLLED);
         write(input, this.handle, call);
         this.pump.schedule();
       });

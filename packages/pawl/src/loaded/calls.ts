@@ -46,6 +46,8 @@ interface Action {
   readonly connection: string | undefined;
   /** What is run in the place of an action of the definition. */
   readonly body: ((attempt: Attempt) => unknown) | undefined;
+  /** What it is part of. */
+  readonly trace: string | undefined;
   attempt: Attempt | undefined;
 }
 
@@ -87,16 +89,9 @@ export class Calls {
   }
 
   /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
-  act(
-    name: string,
-    args: Uint8Array,
-    key: CallKey,
-    callersContext: CallersContext,
-    called?: string,
-    connection?: string,
-  ): Promise<unknown> {
-    const action = { name, args, key, callersContext, called, connection, body: undefined, attempt: undefined };
-    if (key.keep === 0) return this.#act(action);
+  act(asked: Omit<Action, "attempt" | "body">): Promise<unknown> {
+    const action: Action = { ...asked, body: undefined, attempt: undefined };
+    if (action.key.keep === 0) return this.#act(action);
     const kept = keptAs(action);
     const known = this.#kept.get(kept) ?? this.#remembered(kept);
     if (known !== undefined) return known;
@@ -115,6 +110,7 @@ export class Calls {
       callersContext,
       called: undefined,
       connection,
+      trace: undefined,
       body: (attempt) => {
         const result = body(attempt);
         return isThenable(result) ? Promise.resolve(result).then(nothing) : undefined;
@@ -145,6 +141,7 @@ export class Calls {
     const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
     action.attempt = attempt;
     attempt.caller = action.connection;
+    attempt.what = action.name;
     const run = this.#owner.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
       ...args: unknown[]
@@ -190,7 +187,7 @@ export class Calls {
       action.callersContext.run(() =>
         action.body === undefined ? run(attempt.context as ActionContext<Types>, ...args) : action.body(attempt),
       );
-    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
+    callUser(() => watched(attempt, "action", action.name, body, action.trace), returned, threw);
   }
 
   /** What is done outside for a call is known by the caller's key, if it has one. */

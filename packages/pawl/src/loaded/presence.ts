@@ -33,6 +33,11 @@ export class Presence {
     this.#isHere = true;
   }
 
+  /** It has nothing to do here for as long as nobody asks something of it. */
+  rest(): void {
+    this.#activeAt = 0;
+  }
+
   /** It does something. */
   act(now: number): void {
     this.#activeAt = now;

@@ -4,6 +4,7 @@ import { PawlError } from "../errors.ts";
 import { toRecord } from "../failure.ts";
 import type { Schedule } from "../schedules/schedule.ts";
 import { checked } from "../schema.ts";
+import { traceOf } from "../telemetry/carried.ts";
 import type { ActionContext, AttemptContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { ReceiveRecord, Send, TickRecord, Verdict } from "../wire.ts";
@@ -23,6 +24,8 @@ interface Task {
   readonly reply?: (value: unknown) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /** What is sent with it, whatever it does itself. */
   readonly sends: readonly Send[];
+  /** What it is part of. */
+  readonly trace?: string | undefined;
 }
 
 interface Receipt {
@@ -65,6 +68,7 @@ export class Receipts {
       run: (c) => handler?.(c as ActionContext<Types>, decode(body)),
       ...(schema === undefined ? {} : { reply: (value: unknown) => checked(schema, value, what, encoded) }),
       sends: [],
+      trace: this.#owner.telemetry === undefined ? undefined : traceOf(body),
     });
   }
 
@@ -127,7 +131,15 @@ export class Receipts {
         threw(error, "critical");
       }
     };
-    callUser(() => task.run(attempt.context), returned, threw);
+    attempt.what = task.name;
+    callUser(this.#body(task, attempt), returned, threw);
+  }
+
+  #body({ kind, name, run, trace }: Task, attempt: Attempt): () => unknown {
+    const body = () => run(attempt.context);
+    const { telemetry } = this.#owner;
+    if (telemetry === undefined) return body;
+    return attempt.traced(telemetry, kind === "message" ? "receive" : "schedule", name, body, trace);
   }
 
   #logFailure({ kind, name, attempt }: Task, failure: string): void {

@@ -3,6 +3,7 @@ import type { AnyDefinition } from "../actor.ts";
 import type { Logger } from "../log.ts";
 import type { Peers } from "../peers.ts";
 import type { Pump } from "../pump.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /** Above what is refused, at the call. */
 export interface Limits {
@@ -27,8 +28,13 @@ export interface LoadedOptions {
   readonly handle: number;
   readonly log: Logger;
   readonly limits: Limits;
-  readonly codeVersion: number;
+  /** Empty: the code has no name. */
+  readonly codeVersion: string;
+  /** Whether other processes share the store. */
+  readonly isShared: boolean;
   readonly peers: Peers;
+  /** None: nobody wants to know of traces and metrics. */
+  readonly telemetry: Telemetry | undefined;
   /** The runs of its type that the runtime knows to be parked, by the keys of their actors. */
   readonly parked: Set<string>;
   /** The file of the store; none: it has none. */

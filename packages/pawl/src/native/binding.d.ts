@@ -63,6 +63,10 @@ export declare class Engine {
    * (`undefined`), a byte 1 and the value, or a byte 2 and a failure.
    */
   answer(handle: number, messageId: string): Uint8Array
+  /** Copies all that is durable into the empty store that `to` names; `url` leads to this one. */
+  copyTo(url: string, to: string): Promise<Copied>
+  /** What the store has done since it was opened. */
+  stats(): StoreStats
   /** How many batches were handed to the store, if a fault was asked for. */
   get batches(): number
   /** Whether the fault asked for has happened. */
@@ -79,6 +83,16 @@ export declare function abi(): number
 /** Copies all that is committed in a store into a new file. Resolves to null, or to the code and the message of what is wrong. */
 export declare function backUp(url: string, file: string): Promise<[code: string, message: string] | null>
 
+/** What became of a copy. Every field is present, `null` for none. */
+export interface Copied {
+  actors: number
+  /** The code and the message of what is wrong: nothing was copied. */
+  failed?: Array<string>
+}
+
+/** Copies all that is committed in a store into an empty one, beside whoever writes it. */
+export declare function copyStore(from: string, to: string): Promise<Copied>
+
 /** How to open an engine. Every field is present, `null` for none. */
 export interface EngineOptions {
   /** `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://...`. */
@@ -88,6 +102,8 @@ export interface EngineOptions {
   lockPatience?: number
   /** Of a shared store: how long JavaScript may be stuck before its lease is no longer renewed, in milliseconds; none: 60,000. */
   stallLimit?: number
+  /** The version of the code: of a shared store, a run that one version has parked is offered to processes of another. */
+  codeVersion?: string
   /**
    * Of an actor with state, after how many of its newest changes, and of how many bytes of them, it can be told what that was;
    * none: 1,000 and 64 MiB.
@@ -109,4 +125,14 @@ export interface EngineOptions {
   fault?: string
   /** Which batch that is, from 1; 0: none, they are only counted. */
   faultAt?: number
+}
+
+/** What a store has done since it was opened. */
+export interface StoreStats {
+  /** Batches that are durable. */
+  commits: number
+  /** Changes in them. */
+  changes: number
+  /** Transactions that made them durable: one sync each. */
+  transactions: number
 }

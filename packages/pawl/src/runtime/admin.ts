@@ -5,6 +5,7 @@ import { PawlError } from "../errors.ts";
 import type { EntryRecord } from "../inspection.ts";
 import type { ReplayFrom } from "../loaded/past.ts";
 import * as say from "../messages.ts";
+import type { Copied } from "../native/binding.d.ts";
 import { native } from "../native/load.ts";
 import type { ActorCall } from "./call.ts";
 import type { HandleHost } from "./handle.ts";
@@ -37,6 +38,10 @@ export function adminIn(host: HandleHost): Admin {
       return ask(type, key, { kind: "state_at", entry });
     },
     backup: (file) => backUp(host.store, file),
+    copyTo: async (store) => {
+      checkTarget(store);
+      return host.copyTo(store);
+    },
   };
 }
 
@@ -100,4 +105,26 @@ export async function backUp(store: string, file: string): Promise<void> {
   do        PostgreSQL has its own tools: pg_dump, or a physical backup`);
   const failed = await native().backUp(store, file);
   if (failed !== null) throw new PawlError(failed[0], failed[1]);
+}
+
+/** Copies a store, which may be in use, into an empty one. */
+export function copyStore(from: string, to: string): Promise<{ actors: number }> {
+  checkTarget(to);
+  return copied(native().copyStore(from, to));
+}
+
+function checkTarget(store: unknown): asserts store is string {
+  if (typeof store === "string" && /^(sqlite:.+|memory:.+|postgres(ql)?:\/\/.+)/s.test(store)) return;
+  throw say.badArgument(`copyTo() was not told where to.
+  found     ${say.shown(store)}
+  expected  "sqlite:./copy.db", "postgres://user@host/database", or "memory:NAME"`);
+}
+
+/** What became of a copy. */
+export async function copied(copying: Promise<Copied> | undefined): Promise<{ actors: number }> {
+  if (copying === undefined) throw say.runtimeClosed();
+  const { actors, failed } = await copying;
+  if (failed == null) return { actors };
+  const [code = "store_unavailable", message = ""] = failed;
+  throw new PawlError(code, message);
 }

@@ -14,6 +14,9 @@ export interface CallKey {
   readonly always: boolean;
 }
 
+/** An action that is asked for. */
+export type ActionCall = Extract<ActorCall, { readonly kind: "action" }>;
+
 export type ActorCall =
   | {
       readonly kind: "action";
@@ -22,6 +25,8 @@ export type ActorCall =
       readonly key: CallKey;
       /** The connection that it comes through. */
       readonly connection?: string;
+      /** What it is part of, as `telemetry/carried.ts` has it. */
+      readonly trace?: string;
     }
   | {
       readonly kind: "send";

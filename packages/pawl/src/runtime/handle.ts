@@ -28,6 +28,7 @@ export interface HandleHost {
   find(actor: Actor | string, key: string): { type: string; definition: AnyDefinition };
   actor(type: string, key: string): Promise<LoadedActor>;
   readonly store: string;
+  copyTo(store: string): Promise<{ actors: number }>;
   now(): number;
   /** The actors behind `after`, in order of name. */
   listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]>;

@@ -63,10 +63,10 @@ function checkRetention(retention: Partial<Retention>): void {
 }
 
 function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {
-  if (codeVersion !== undefined && typeof codeVersion !== "string") {
-    throw say.badArgument(`codeVersion is no text.
-  found     ${String(codeVersion)}
-  expected  text that names the code, such as a commit`);
+  if (codeVersion !== undefined && (typeof codeVersion !== "string" || !isShortText(codeVersion))) {
+    throw say.badArgument(`codeVersion cannot be stored.
+  found     ${say.shown(codeVersion)}
+  expected  text of at most 512 bytes that names the code, such as a commit`);
   }
   const missing = LEVELS.find((level) => logger !== undefined && typeof logger?.[level] !== "function");
   if (missing !== undefined) {
@@ -86,11 +86,4 @@ export function checkLimits(limits: Partial<Limits>): Limits {
   expected  ${limit.endsWith("Bytes") ? "a number of bytes" : "a count"} from 1 to ${most}`);
   }
   return { ...LIMITS, ...limits };
-}
-
-/** A number of 53 bits that names a text (FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv>, folded). */
-export function hashOf(text: string): number {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
-  return Number(hash & 0x1f_ffff_ffff_ffffn);
 }

@@ -38,10 +38,18 @@ export interface Status {
   readonly error?: Failure;
   /** When it goes on by itself; 0: at once. */
   readonly alarm?: number;
+  /** Of the shape of its state: what its code declared at its newest change. */
+  readonly version: number;
+  /** Of a run that is parked: the version of the code that did not match, if it has a name (`codeVersion`). */
+  readonly codeVersion?: string;
   /** Of a shared store: the process that has it. */
   readonly owner?: string;
   /** How many attempts had to run again because another one came between, since the actor was loaded. */
   readonly conflicts: number;
+  /** The steps that are suspected of killing their process, by name. */
+  readonly suspects: readonly string[];
+  /** What is stored of it as it is now: its newest snapshot, the changes since, the messages that wait. Not what is kept of the past. */
+  readonly bytes: number;
 }
 
 const UNDER_WAY: ReadonlySet<RunState> = new Set(["running", "waiting", "rolling_back", "parked"]);
@@ -50,6 +58,7 @@ const UNDER_WAY: ReadonlySet<RunState> = new Set(["running", "waiting", "rolling
 export function statusOf(type: string, key: string, seen: Inspection, row?: RowRecord): Status {
   const waitingFor = UNDER_WAY.has(seen.standing.state) ? waits(seen) : [];
   const error = errorOf(seen, waitingFor);
+  const owner = seen.stored?.owner ?? row?.owner;
   return {
     type,
     key,
@@ -58,8 +67,12 @@ export function statusOf(type: string, key: string, seen: Inspection, row?: RowR
     waitingFor,
     ...(error === undefined ? {} : { error }),
     ...(seen.standing.alarm === undefined ? {} : { alarm: seen.standing.alarm }),
-    ...(row?.owner === undefined ? {} : { owner: row.owner }),
+    version: seen.stored?.version ?? row?.version ?? 1,
+    ...(seen.standing.parkedBy === undefined ? {} : { codeVersion: seen.standing.parkedBy }),
+    ...(owner === undefined ? {} : { owner }),
     conflicts: seen.conflicts,
+    suspects: [],
+    bytes: seen.stored?.bytes ?? 0,
   };
 }
 

@@ -29,7 +29,10 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   store: string;
   /** Default: `"default"`. */
   namespace?: string;
-  /** Names the code, for the record of a run that it does not match. */
+  /**
+   * Names the code, such as a commit; at most 512 bytes. A run that it does not match is parked under this name. Where processes
+   * share a store, one whose code has another name takes up what this one has parked.
+   */
   codeVersion?: string;
   /** Default: the console. */
   logger?: Logger;
@@ -123,6 +126,13 @@ export interface Admin {
   stateAt(type: string, key: string, entry: string): Promise<unknown>;
   /** Copies all that is durable into a new SQLite file, while the store is in use. */
   backup(file: string): Promise<void>;
+  /**
+   * Copies all that is durable at one moment into another store, which is made if there is none: from and to SQLite, PostgreSQL
+   * and `memory:NAME`, in any direction, while this one is in use. The copy has the store's id, and new epochs. Rejects with
+   * `store_not_empty` if there is anything in it, with `store_in_use` if somebody has it; then nothing was copied. Calls that
+   * other processes are waiting for are not copied.
+   */
+  copyTo(store: string): Promise<{ readonly actors: number }>;
 }
 
 /** Where a replay goes back to, and what becomes of the state. */

@@ -156,6 +156,7 @@ function adminIn(world: World): Admin {
     replay: (type, key, from) => world.outliving((local) => local.admin().replay(type, key, from)),
     stateAt: (type, key, entry) => world.outliving((local) => local.admin().stateAt(type, key, entry)),
     backup: (file) => world.outliving((local) => local.admin().backup(file)),
+    copyTo: (store) => world.outliving((local) => local.admin().copyTo(store)),
   };
 }
 

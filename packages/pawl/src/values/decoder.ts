@@ -169,12 +169,19 @@ export class Decoder {
     }
   }
 
+  private carried(start: number): unknown {
+    if (this.u8() !== 0x82 || typeof this.item() !== "string") throw corrupt("a trace that is none", start);
+    return this.item();
+  }
+
   private tagged(number: number, start: number): unknown {
     switch (number) {
       case tag.TAG_MAP:
         return this.open(MAP, new Map(), this.countOf(5, 2) * 2, 0, start);
       case tag.TAG_SET:
         return this.open(SET, new Set(), this.countOf(4, 1), 0, start);
+      case tag.TAG_CARRIED:
+        return this.carried(start);
       case tag.TAG_NULL_PROTOTYPE:
         return this.open(OBJECT, Object.create(null), this.countOf(5, 2), 0, start);
       case tag.TAG_ERROR:

@@ -29,6 +29,8 @@ export const TAG_REGEXP = 20565;
 export const TAG_URL = 20566;
 /** An object without a prototype: map. */
 export const TAG_NULL_PROTOTYPE = 20567;
+/** `[trace, value]`: a value of a message, call or input with the trace that it belongs to. Reads as the value. */
+export const TAG_CARRIED = 20568;
 
 /** The error classes that are stored as themselves, and no others. */
 export const ERROR_CLASSES: Readonly<Record<string, ErrorConstructor | AggregateErrorConstructor>> = Object.assign(

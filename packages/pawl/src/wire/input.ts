@@ -57,6 +57,13 @@ export class InputWriter {
     this.#text(name);
   }
 
+  /** Asks for the state of an actor after the change in which an entry committed. */
+  seeAt(ticket: number, name: string, entry: string): void {
+    this.#record(115, ticket);
+    this.#text(name);
+    this.#text(entry);
+  }
+
   create(handle: number, call: number, actor: CreateRecord): void {
     this.#record(4, handle);
     this.out.varint(call);
@@ -74,10 +81,10 @@ export class InputWriter {
     this.out.varint(version);
   }
 
-  start(handle: number, reports: boolean, codeVersion: number, embedded?: EmbeddedRecord): void {
+  start(handle: number, reports: boolean, codeVersion: string, embedded?: EmbeddedRecord): void {
     this.#record(6, handle);
     this.#flag(reports);
-    this.out.varint(codeVersion);
+    this.#text(codeVersion);
     this.#flag(embedded !== undefined);
     if (embedded === undefined) return;
     this.#flag(embedded.frontier);

@@ -94,7 +94,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
-  if (kind >= 61 && kind <= 63) return dispatchLook(kind, handle, reader, sink);
+  if ((kind >= 61 && kind <= 63) || kind === 116) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
@@ -300,10 +300,12 @@ function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: 
     const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
     return sink.looked(ticket, { kind: "listed", rows });
   }
+  if (kind === 116) return sink.looked(ticket, { kind: "was", was: reader.was() });
   if (kind !== 62) return sink.lookFailed(ticket, reader.problem());
   if (!reader.flag()) return sink.looked(ticket, { kind: "none" });
-  const row = reader.standing();
-  sink.looked(ticket, { kind: "seen", row, inspection: reader.bytes(), state: reader.optionalBytes() });
+  const [standing, inspection, state] = [reader.standing(), reader.bytes(), reader.optionalBytes()];
+  const row = { ...standing, owner: reader.flag() ? reader.text() : undefined };
+  sink.looked(ticket, { kind: "seen", row, inspection, state, bytes: reader.number() });
 }
 
 /** What comes from other processes. */
@@ -469,10 +471,9 @@ export class OutputReader {
     return { name, ...this.standing(), owner: this.flag() ? this.text() : undefined };
   }
 
-  standing(): Pick<RowRecord, "state" | "alarm"> {
-    const [state, alarm] = [this.text(), this.time()];
-    this.number();
-    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm };
+  standing(): Omit<RowRecord, "name" | "owner"> {
+    const [state, alarm, version] = [this.text(), this.time(), this.number()];
+    return { state, alarm: Number.isNaN(alarm) ? undefined : alarm, version };
   }
 
   rows(): HostRow[] {

@@ -330,6 +330,8 @@ export interface RowRecord {
   readonly name: string;
   readonly state: string;
   readonly alarm: number | undefined;
+  /** Of the shape of its state. */
+  readonly version: number;
   readonly owner: string | undefined;
 }
 
@@ -338,10 +340,13 @@ export type Looked =
   | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
   | {
       readonly kind: "seen";
-      readonly row: Pick<RowRecord, "state" | "alarm">;
+      readonly row: Omit<RowRecord, "name">;
       readonly inspection: Uint8Array;
       readonly state: Uint8Array | undefined;
+      /** What is stored of it as it is now. */
+      readonly bytes: number;
     }
+  | { readonly kind: "was"; readonly was: WasRecord }
   | { readonly kind: "none" };
 
 export interface Facts {

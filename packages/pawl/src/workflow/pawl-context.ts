@@ -9,6 +9,7 @@ import * as say from "../messages.ts";
 import type { Peers } from "../peers.ts";
 import type { Body, Wait } from "../seam.ts";
 import { encodeAtOnce, messagesOf } from "../sends.ts";
+import { carried } from "../telemetry/carried.ts";
 import type { Actor, EntryKind, StepOptions, Types } from "../types.ts";
 import { type CallRecord, EPHEMERAL, EXCLUSIVE, type ForkRule, UNDO, UNDO_ATTEMPTED } from "../wire.ts";
 import {
@@ -207,9 +208,11 @@ export class PawlContext {
 
   #call(call: CallRecord): Begun {
     const { kind, name, to } = call;
+    const trace = this.#owner.runTrace?.carried;
+    const told = trace === undefined ? call : { ...call, body: carried(call.body, trace) };
     return this.#context.run.begin(
       (settler) => ({ resolve: settler.resolve, reject: settler.reject, kind, name, to, context: this.#context }),
-      (op) => this.#input.request(this.#owner.handle, this.#context.scope, op, call),
+      (op) => this.#input.request(this.#owner.handle, this.#context.scope, op, told),
     );
   }
 
@@ -472,11 +475,11 @@ export class PawlContext {
 }
 
 function loggerOf(context: ScopeContext): Logger {
-  const { log, name } = context.run.owner;
+  const { log, name: actor, type, key } = context.run.owner;
   const at =
     (level: keyof Logger) =>
     (o: object, m: string): void => {
-      if (!context.replaying) log[level]({ actor: name, ...o }, m);
+      if (!context.replaying) log[level]({ actor, type, key, ...o }, m);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -13,6 +13,7 @@ import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
 import { watched } from "../stall.ts";
+import { traceIn } from "../telemetry/carried.ts";
 import {
   EXCLUSIVE,
   type ResolvedValue,
@@ -420,8 +421,9 @@ export class Run {
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
     const { committed, attempted: ofAttempted } = undo.handlers;
-    const handler = () =>
-      attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined));
+    const own = () => (attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined)));
+    const { telemetry } = this.owner;
+    const handler = telemetry === undefined ? own : attempt.traced(telemetry, "undo", undo.name, own);
     callUser(
       () => undo.callersContext.run(handler),
       () => this.#attemptDone(op, attempt, undefined, undo.name),
@@ -821,12 +823,19 @@ export class Run {
       case "encoded":
         return dialect.decode(value.bytes);
       case "message":
+        this.#took(value.bytes, context);
         return dialect.message(value.bytes, context);
       case "messages":
+        for (const message of value.messages) this.#took(message, context);
         return value.messages.map((message) => dialect.message(message, context));
       default:
         return undefined;
     }
+  }
+
+  #took(message: Uint8Array, context: ScopeContext | undefined): void {
+    const { runTrace } = this.owner;
+    if (runTrace !== undefined && context?.replaying !== true) runTrace.took(traceIn(message));
   }
 
   #unkept(kept: Kept): unknown {

@@ -27,6 +27,17 @@ test("every code that the sources make has an explanation", () => {
   expect([...new Set(made)].filter((code) => !known.includes(code))).toEqual([]);
 });
 
+test("every code that is explained is made somewhere", () => {
+  const known = Object.values(CODES).flatMap((codes) => Object.keys(codes));
+  const written = [
+    ...codesOf("packages/pawl/src", "ts", /["`]((?:[a-z]+_)*[a-z]+)["`]/g),
+    ...codesOf("crates", "rs", /"((?:[a-z]+_)*[a-z]+)"/g),
+  ];
+  // These three are put together: `unknown_${kind}`.
+  const made = new Set([...written, "unknown_action", "unknown_message", "unknown_event"]);
+  expect(known.filter((code) => !made.has(code))).toEqual([]);
+});
+
 describe("npx pawl explain", () => {
   test("CODE says what it means, what has happened, and what to do", () => {
     const { misuse } = CODES;
@@ -54,10 +65,13 @@ function run(...args: string[]): string {
 
 function codesOf(folder: string, extension: string, pattern: RegExp): string[] {
   const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" });
-  return files
-    .filter((file) => file.endsWith(`.${extension}`))
-    .flatMap((file) => [...readFileSync(join(ROOT, folder, file), "utf8").matchAll(pattern)])
-    .map(([, code]) => code ?? "");
+  return (
+    files
+      // Codes are explained there, not made.
+      .filter((file) => file.endsWith(`.${extension}`) && !file.endsWith("codes.ts"))
+      .flatMap((file) => [...readFileSync(join(ROOT, folder, file), "utf8").matchAll(pattern)])
+      .map(([, code]) => code ?? "")
+  );
 }
 
 /** The words of the store's errors. */

@@ -142,7 +142,7 @@ test("npx pawl looks into a store beside the process that has it, and changes it
   ]);
   expect(pawl("list", "order", "o", ...store).stdout).toMatch(/^order\/o 1 +waiting .* waits for a while until /);
   expect(pawl("list", "--state", "completed", ...store).stdout).toBe("");
-  expect(pawl("show", "order", "o 1", ...store).stdout).toContain('state     {"status":"new"}');
+  expect(pawl("show", "order", "o 1", ...store).stdout).toContain('value     {"status":"new"}');
   expect(JSON.parse(pawl("show", "hopeless", "h", "--json", ...store).stdout)).toMatchObject({
     error: { message: /gone/ },
     history: [{ kind: "step", path: "call" }],
