@@ -7,7 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import { actor, createRuntime } from "pawl";
 
 const MS = Number(process.argv[3]);
-const note = (fields, message) => process.send({ log: message });
+const note = (_fields, message) => process.send({ log: message });
 const logger = { debug() {}, info() {}, warn: note, error: note };
 
 export const job = actor("job", {

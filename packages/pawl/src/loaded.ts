@@ -273,10 +273,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
    * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
    * if it did: then nothing is recorded.
    */
-  async actFor(
-    called: string,
-    { name, args, key, connection, trace }: ActionCall,
-  ): Promise<FailureRecord | undefined> {
+  async actFor(called: string, { name, args, key, connection, trace }: ActionCall): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
     this.#mustBeConnected(connection);
