@@ -1,6 +1,6 @@
 /** What is published, installed as users install it: in an empty folder outside of this checkout, with no Rust on the PATH. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +15,13 @@ const HERE = mkdtempSync(join(tmpdir(), "pawl-install-"));
 /** Node and what a shell has; no cargo. */
 const PATH = [dirname(process.execPath), "/usr/bin", "/bin"].join(":");
 const require = createRequire(import.meta.url);
+/** What a bundle in ESM needs to load an addon. */
+const REQUIRE = `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);`;
+const PLATFORMS = ["linux-x64-gnu", "linux-x64-musl", "linux-arm64-gnu", "linux-arm64-musl", "darwin-arm64"].concat([
+  "darwin-x64",
+  "win32-x64-msvc",
+  "win32-arm64-msvc",
+]);
 let registry: Registry;
 
 beforeAll(async () => {
@@ -30,6 +37,19 @@ afterAll(async () => {
 
 test("there is no Rust on the path of these tests", async () => {
   expect((await run("sh", ["-c", "command -v cargo rustc"], HERE)).output).toBe("");
+});
+
+test("what is published runs nothing when it is installed, and names the binaries of its own version", () => {
+  const packages = join(HERE, "packages");
+  const manifests = readdirSync(packages, { recursive: true, encoding: "utf8" })
+    .filter((file) => /^[^/]+\/package\.json$/.test(file))
+    .map((file) => JSON.parse(readFileSync(join(packages, file), "utf8")) as Readonly<Record<string, unknown>>);
+  expect(manifests.map(({ scripts }) => scripts)).toEqual(Array(PLATFORMS.length + 1).fill(undefined));
+  const [main] = manifests.filter(({ name }) => name === "pawl");
+  const binaries = PLATFORMS.map((platform) => [`@pawl/native-${platform}`, main?.["version"]]);
+  expect(main?.["optionalDependencies"]).toEqual(Object.fromEntries(binaries));
+  for (const { name, os, cpu } of manifests)
+    if (name !== "pawl") expect([os, cpu]).toEqual([[expect.any(String)], [expect.any(String)]]);
 });
 
 describe("a workflow is killed between two steps and goes on, installed", () => {
@@ -66,6 +86,36 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
         format: format === "esm" ? "esm" : "cjs",
         external: ["pawl"],
       });
+      await killedAndResumed(folder, name);
+    },
+    120_000,
+  );
+
+  test.each(["esm", "cjs"] as const)(
+    "bundled whole by esbuild as %s, with the addon of this platform beside it",
+    async (format) => {
+      const folder = await installed("npm");
+      const target = readdirSync(join(folder, "node_modules/@pawl"))[0]?.replace("native-", "") ?? "";
+      // CommonJS has no await at the top.
+      const source = format === "esm" ? ESM : CJS;
+      const entry = format === "esm" ? "source.mjs" : "source.cjs";
+      const load = format === "esm" ? `import "pawl/native/${target}";` : `require("pawl/native/${target}");`;
+      writeFileSync(join(folder, entry), `${load}\n${source}`);
+      const name = `out/bundle.${format === "esm" ? "mjs" : "cjs"}`;
+      const others = PLATFORMS.filter((platform) => platform !== target).map((platform) => `@pawl/native-${platform}`);
+      await build({
+        absWorkingDir: folder,
+        entryPoints: [entry],
+        outfile: name,
+        bundle: true,
+        platform: "node",
+        format,
+        loader: { ".node": "copy" },
+        external: ["#native/*", ...others],
+        ...(format === "esm" ? { banner: { js: REQUIRE } } : {}),
+      });
+      // Nothing of the packages is left to fall back on.
+      rmSync(join(folder, "node_modules"), { recursive: true });
       await killedAndResumed(folder, name);
     },
     120_000,

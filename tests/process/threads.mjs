@@ -1,8 +1,9 @@
 /**
- * Terminates threads that write: node threads.mjs STORE CYCLES. In a thread: the writer itself.
+ * Terminates threads that write: node threads.mjs STORE CYCLES [beside]. In a thread: the writer itself.
  *
  * Every cycle a thread opens the store and commits as fast as it can; it is terminated while commits are pending, every
- * third time while it opens the store. Says { acknowledged, stored } at last.
+ * third time while it opens the store. With "beside" this thread has the store, too, all the while, and writes to an actor of its
+ * own, so that what writes outlives every thread that is terminated. Says { acknowledged, stored } at last.
  */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { actor, createRuntime } from "pawl";
@@ -18,7 +19,9 @@ const counter = actor("counter", {
   },
 });
 
-const open = (store) => createRuntime({ actors: [counter], store: `sqlite:${store}` });
+/** Warnings are about time, and the machine may have little. */
+const logger = { debug() {}, info() {}, warn() {}, error: console.error };
+const open = (store) => createRuntime({ actors: [counter], store: `sqlite:${store}`, logger });
 
 async function write({ store, cycle }) {
   const { actions } = open(store).get(counter, "one");
@@ -28,9 +31,12 @@ async function write({ store, cycle }) {
   }
 }
 
-async function terminateAll(store, cycles) {
+async function terminateAll(store, cycles, isBeside) {
   const acknowledged = new Set();
+  const beside = isBeside ? open(store) : undefined;
+  let own = 0;
   for (let cycle = 0; cycle < cycles; cycle++) {
+    await beside?.get(counter, "own").actions.add(`${own++}`);
     const thread = new Worker(new URL(import.meta.url), { workerData: { store, cycle } });
     thread.on("error", (error) => say({ error: String(error) }));
     await new Promise((resolve) => {
@@ -42,8 +48,13 @@ async function terminateAll(store, cycles) {
         if (answers === 5 + cycle) resolve();
       });
     });
-    await thread.terminate();
+    const ended = thread.terminate();
+    if (beside !== undefined)
+      await Promise.all(Array.from({ length: 20 }, () => beside.get(counter, "own").actions.add(`${own++}`)));
+    await ended;
   }
+  const kept = beside === undefined ? 0 : (await beside.get(counter, "own").actions.read()).length;
+  await beside?.close();
   const runtime = open(store);
   const stored = await runtime.get(counter, "one").actions.read();
   const times = new Map(stored);
@@ -51,9 +62,10 @@ async function terminateAll(store, cycles) {
     acknowledged: acknowledged.size,
     lost: [...acknowledged].filter((id) => !times.has(id)),
     twice: stored.filter(([, count]) => count !== 1),
+    own: own - kept,
   });
   await runtime.close();
 }
 
-if (isMainThread) await terminateAll(process.argv[2], Number(process.argv[3]));
+if (isMainThread) await terminateAll(process.argv[2], Number(process.argv[3]), process.argv[4] === "beside");
 else await write(workerData);

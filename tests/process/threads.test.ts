@@ -11,12 +11,15 @@ const CYCLES = Number(process.env["PAWL_TERMINATIONS"] ?? 30);
 const folder = mkdtempSync(join(tmpdir(), "pawl-threads-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test(
-  "a thread that is terminated leaves no lock behind, and loses nothing that it acknowledged",
-  async () => {
-    const ended = await runScript("threads.mjs", [join(folder, "store.db"), `${CYCLES}`], folder);
+test.each([
+  ["alone", []],
+  ["beside another that goes on", ["beside"]],
+])(
+  "a thread that is terminated %s leaves no lock behind, and loses nothing that it acknowledged",
+  async (how, more) => {
+    const ended = await runScript("threads.mjs", [join(folder, `${how}.db`), `${CYCLES}`, ...more], folder);
     expect([ended.code, ended.signal, ended.stderr]).toEqual([0, null, ""]);
-    expect(ended.said).toEqual([{ acknowledged: expect.any(Number), lost: [], twice: [] }]);
+    expect(ended.said).toEqual([{ acknowledged: expect.any(Number), lost: [], twice: [], own: 0 }]);
     const { acknowledged } = ended.said[0] as { acknowledged: number };
     expect(acknowledged).toBeGreaterThan(CYCLES * 3);
   },

@@ -1,5 +1,5 @@
 /**
- * A thread that shares a store with others, and does what its parent says: new Worker(colleague.mjs, { workerData: { store } }).
+ * A thread that shares a store with others, and does what its parent says: new Worker(colleague.mjs, { workerData: { store, limits } }).
  *
  * In: { id, verb, ... }. Out: { open: true }, { id, value } or { id, code, message }, and { heard } of events.
  */
@@ -26,6 +26,9 @@ const desk = actor("desk", {
     },
     forward: async (c, { to, ids }) => {
       for (const id of ids) c.get(desk, to).send("note", id);
+    },
+    fill: (c, { to, count }) => {
+      for (let i = 0; i < count; i++) c.get(box, to).send("put", i);
     },
     relay: (c, { to, id }) => c.get(desk, to).actions.add(id),
     read: (c) => raw(c.state),
@@ -67,6 +70,12 @@ const client = actor("client", {
   },
 });
 
+/** Takes nothing of what it is sent. */
+const box = actor("box", {
+  messages: { put: type(), never: type() },
+  workflow: (ctx) => ctx.queue.next("never", { names: ["never"] }),
+});
+
 /** A workflow that never ends by itself. */
 const watch = actor("watch", {
   messages: { tick: type() },
@@ -80,9 +89,10 @@ const watch = actor("watch", {
     }),
 });
 
-const actors = { desk, parcel, client, watch };
+const actors = { desk, parcel, client, box, watch };
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const runtime = createRuntime({ actors: Object.values(actors), store: workerData.store, logger: silent });
+const { store, limits = {} } = workerData;
+const runtime = createRuntime({ actors: Object.values(actors), store, limits, logger: silent });
 
 const verbs = {
   thread: () => threadId,

@@ -40,8 +40,9 @@ export class Colleague {
   #asked = 0;
   #hears: (() => void)[] = [];
 
-  constructor(store: string) {
-    this.worker = new Worker(new URL("colleague.mjs", import.meta.url), { workerData: { store }, execArgv: [] });
+  constructor(store: string, limits: object = {}) {
+    const workerData = { store, limits };
+    this.worker = new Worker(new URL("colleague.mjs", import.meta.url), { workerData, execArgv: [] });
     this.worker.on("error", () => {});
     let opened = () => {};
     this.#open = new Promise((resolve) => {
@@ -61,8 +62,8 @@ export class Colleague {
   }
 
   /** A thread whose runtime has started. */
-  static async start(store: string): Promise<Colleague> {
-    const colleague = new Colleague(store);
+  static async start(store: string, limits?: object): Promise<Colleague> {
+    const colleague = new Colleague(store, limits);
     await colleague.#open;
     return colleague;
   }

@@ -14,9 +14,9 @@ afterEach(async () => {
   await Promise.all(team.splice(0).map(({ worker }) => worker.terminate()));
 });
 
-async function meet(count: number, file = join(folder, `store-${stores++}.db`)): Promise<[Colleague[], string]> {
-  const store = `sqlite:${file}`;
-  team = await Promise.all(Array.from({ length: count }, () => Colleague.start(store)));
+async function meet(count: number, limits?: object): Promise<[Colleague[], string]> {
+  const file = join(folder, `store-${stores++}.db`);
+  team = await Promise.all(Array.from({ length: count }, () => Colleague.start(`sqlite:${file}`, limits)));
   return [team, file];
 }
 
@@ -72,6 +72,17 @@ test("questions, children and results cross threads", async () => {
   expect(await result).toEqual({ answer: `who are you, said thread ${thread}`, steps: 3 });
   expect(await b.do("result", { on: "parcel", key: "p" })).toBe(3);
   expect(await b.do("result", { on: "client", key: "c" })).toMatchObject({ steps: 3 });
+});
+
+test("a full inbox in another thread refuses at the call of send, and the attempt has sent nothing", async () => {
+  const [a, b] = two((await meet(2, { inboxMessages: 5 }))[0]);
+  await a.do("create", { on: "box", key: "x" });
+  await b.act("desk", "d", "fill", { to: "x", count: 3 });
+  await expect(b.act("desk", "d", "fill", { to: "x", count: 3 })).rejects.toMatchObject({ code: "inbox_full" });
+  await b.act("desk", "d", "fill", { to: "x", count: 2 });
+  await expect(b.do("send", { on: "box", key: "x", name: "put", body: 6 })).rejects.toMatchObject({
+    code: "inbox_full",
+  });
 });
 
 test("events are heard in other threads, live ones and those of commits", async () => {

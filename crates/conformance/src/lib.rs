@@ -7,6 +7,7 @@ pub mod driver;
 mod life;
 mod listing;
 mod messages;
+mod notes;
 mod refusals;
 mod snapshots;
 
@@ -20,8 +21,16 @@ pub fn hold_to_contract(factory: &Factory) {
         Owners::One => life::ONE_OWNER,
         Owners::Many => &[],
     };
-    let every =
-        [life::CASES, by_owners, changes::CASES, messages::CASES, refusals::CASES, listing::CASES, snapshots::CASES];
+    let every = [
+        life::CASES,
+        by_owners,
+        changes::CASES,
+        messages::CASES,
+        refusals::CASES,
+        listing::CASES,
+        snapshots::CASES,
+        notes::CASES,
+    ];
     for (sentence, case) in every.concat() {
         eprintln!("contract: {sentence}");
         case(factory);

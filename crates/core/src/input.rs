@@ -167,7 +167,7 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
     },
-    /// The body of a step, or of a handler that undoes it, begins: its time counts from now. Only where [`Embedded::guarded`] says so.
+    /// The body of a step, or of a handler that undoes it, begins: its time counts from now. Only where [`Start::guarded`] says so.
     Begun {
         op: OpId,
         attempt: u32,
@@ -335,6 +335,8 @@ pub struct Start {
     pub reports: bool,
     /// Names the code, for the record of a park; empty: it has no name.
     pub code_version: Arc<str>,
+    /// Whether the adapter keeps bodies waiting, and says when each begins.
+    pub guarded: bool,
     /// Whether the run is an embedding host's.
     pub embedded: Option<Embedded>,
 }
@@ -350,8 +352,6 @@ pub struct Embedded {
     pub controlled: bool,
     /// Whether the run goes on in memory after it has waited: the adapter is asked first, for somebody else may have written.
     pub asks: bool,
-    /// Whether the adapter keeps bodies waiting, and says when each begins.
-    pub guarded: bool,
 }
 
 /// Something that an actor does by the clock.

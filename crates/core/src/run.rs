@@ -7,6 +7,7 @@ mod ahead;
 mod branches;
 mod calls;
 mod control;
+mod ending;
 mod entry;
 mod facts;
 mod loops;
@@ -15,6 +16,7 @@ mod scopes;
 mod steps;
 mod undo;
 mod waits;
+mod waking;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,11 +26,11 @@ use rustc_hash::FxHashMap;
 use crate::codec::change::{Ending, Parks, Record};
 use crate::compensation::{Rollback, Stack};
 use crate::failure::{Failure, FailureKind};
-use crate::history::{Divergence, History, Mismatch, NodeId};
+use crate::history::{History, NodeId};
 use crate::inbox::{Message, MessageKey, SELF};
-use crate::input::{Ended, Input, OpId, Outcome, ScopeId, Send, Start, StepTraits, Time};
-use crate::output::{Attempt, FailedPart, FailureEvent, Halt, Misuse, Output, RunOutcome, Status, Verdict};
-use crate::overlay::{Gated, Held, Overlay, Standing, Writing, newest_pin};
+use crate::input::{Input, OpId, Outcome, ScopeId, Send, Start, StepTraits, Time};
+use crate::output::{Attempt, Output, RunOutcome, Verdict};
+use crate::overlay::{Held, Overlay, Standing, Writing, newest_pin};
 use crate::retry::Policy;
 use crate::scope::{Fork, ForkRule, LoopScope};
 use crate::state::StateError;
@@ -423,31 +425,6 @@ impl Run {
         self.facts.may_go()
     }
 
-    /// What a change says of the run: work that can go on at once is due at 0.
-    pub fn standing(&self) -> Standing {
-        let ended = |status| Standing { status, alarm: None };
-        match &self.phase {
-            Phase::Ending(outcome) | Phase::Ended(outcome) => ended(status_of(outcome)),
-            Phase::Parked { until } => Standing { status: Status::Parked, alarm: Some(*until) },
-            Phase::Idle if self.rollback == Rollback::Stuck => ended(Status::RollingBack),
-            Phase::Idle => Standing { status: self.idle_status(), alarm: Some(0) },
-            Phase::RollingBack => Standing { status: Status::RollingBack, alarm: self.alarm() },
-            Phase::Running => match self.alarm() {
-                Some(0) => Standing { status: Status::Running, alarm: Some(0) },
-                alarm => Standing { status: Status::Waiting, alarm },
-            },
-        }
-    }
-
-    fn idle_status(&self) -> Status {
-        if self.ending.is_some() { Status::RollingBack } else { Status::Running }
-    }
-
-    /// When the run can go on if nothing comes in; 0: at once.
-    fn alarm(&self) -> Option<Time> {
-        if self.in_user_code + self.awake > 0 { Some(0) } else { self.alarms.first().map(|(at, _)| *at) }
-    }
-
     /// Calls the workflow's function, unless the run has ended or is running.
     pub fn start(&mut self, overlay: &mut Overlay, start: Start) {
         self.start = start;
@@ -601,120 +578,6 @@ impl Run {
         overlay.commit(writing, self.standing())
     }
 
-    /// Writes down what the run waits for, if the newest change says something else.
-    fn suspend(&mut self, overlay: &mut Overlay) {
-        overlay.hurry();
-        let waits = !matches!(self.phase, Phase::Idle | Phase::Ending(_));
-        let is_news = |run: &Run| overlay.standing() != overlay.with_own_alarm(run.standing());
-        if waits && (self.note_forks() || is_news(self)) {
-            let writing = self.begin(overlay);
-            self.commit(overlay, writing);
-        }
-    }
-
-    /// Tells an embedding host that nothing more happens before an alarm or a message, once that is written.
-    fn check_suspended(&mut self, overlay: &mut Overlay) {
-        let Some(embedded) = self.start.embedded.filter(|embedded| !embedded.controlled) else { return };
-        let standing = self.standing();
-        let waits = matches!(standing.status, Status::Waiting) && self.facts.is_empty();
-        if !waits {
-            (self.suspended, self.asleep) = (None, Asleep::No);
-            return;
-        }
-        let patience = self.patience(embedded.patience_ms);
-        let soon = |at: Time| at.saturating_sub(overlay.now) < patience;
-        if standing.alarm.is_some_and(soon) {
-            return;
-        }
-        if embedded.asks && self.asleep == Asleep::No {
-            self.asleep = Asleep::Yes;
-        }
-        if self.suspended.replace(standing) == Some(standing) {
-            return;
-        }
-        self.suspend(overlay);
-        let names = if self.waiters.is_empty() { None } else { Some(self.waiters.names()) };
-        overlay.leave_after(overlay.queued(), Output::Suspended { alarm: standing.alarm, names });
-    }
-
-    /// How long the next alarm is waited for in memory: a retry only if it is all but due, and not in the run that failed.
-    fn patience(&self, patience_ms: i64) -> i64 {
-        let next = self.alarms.first().and_then(|(_, op)| self.ops.get(op)).map(|pending| &pending.kind);
-        match next {
-            Some(Kind::Step { failed_here: true, .. }) => i64::MIN,
-            Some(Kind::Step { .. }) => EARLY_RERUN_MS,
-            _ => patience_ms,
-        }
-    }
-
-    fn tick(&mut self, overlay: &mut Overlay) {
-        if let Phase::Parked { until } = self.phase {
-            if overlay.now >= until {
-                self.resume(overlay);
-            }
-            return;
-        }
-        while let Some((at, op)) = self.deadlines.first().copied() {
-            if at > overlay.now || self.must_ask(overlay) {
-                break;
-            }
-            self.disarm(op);
-            self.due(overlay, op);
-        }
-    }
-
-    /// Whether the adapter has the word before a run that waits goes on. Asks it once.
-    fn must_ask(&mut self, overlay: &mut Overlay) -> bool {
-        if self.asleep == Asleep::Yes {
-            self.asleep = Asleep::Asked;
-            overlay.outputs.push_back(Output::Due);
-        }
-        self.asleep != Asleep::No
-    }
-
-    /// Nobody else has written: what is due may happen.
-    fn go_on(&mut self, overlay: &mut Overlay) {
-        if self.asleep != Asleep::No {
-            // If nothing comes of it, the run says again that it waits: the adapter has stopped waiting.
-            (self.suspended, self.asleep) = (None, Asleep::No);
-            self.tick(overlay);
-        }
-    }
-
-    fn arm(&mut self, op: OpId, at: Time) {
-        self.disarm(op);
-        if let Some(pending) = self.ops.get_mut(&op) {
-            pending.deadline = Some(at);
-            self.deadlines.insert((at, op));
-        }
-    }
-
-    fn disarm(&mut self, op: OpId) {
-        if let Some(at) = self.ops.get_mut(&op).and_then(|pending| pending.deadline.take()) {
-            self.deadlines.remove(&(at, op));
-        }
-    }
-
-    /// Notes when an operation can go on.
-    fn set_wake(&mut self, op: OpId, wake: Wake) {
-        let Some(pending) = self.ops.get_mut(&op) else { return };
-        let before = std::mem::replace(&mut pending.wake, wake);
-        self.forget_wake(op, before);
-        match wake {
-            Wake::Now => self.awake += 1,
-            Wake::At(at) => drop(self.alarms.insert((at, op))),
-            Wake::Never => {}
-        }
-    }
-
-    fn forget_wake(&mut self, op: OpId, wake: Wake) {
-        match wake {
-            Wake::Now => self.awake -= 1,
-            Wake::At(at) => drop(self.alarms.remove(&(at, op))),
-            Wake::Never => {}
-        }
-    }
-
     /// The hook has ended: its writes become a change of their own, then the failure takes its course.
     fn reported(&mut self, overlay: &mut Overlay, report: u64, outcome: Outcome) {
         let attempt = Attempt::Report { report };
@@ -745,145 +608,6 @@ impl Run {
         if report != RUN_REPORT {
             self.after_report(overlay, report);
         }
-    }
-
-    fn ended(&mut self, overlay: &mut Overlay, id: ScopeId, outcome: Ended) {
-        let Some(scope) = self.scopes.get(&id) else { return };
-        if self.is_rebuilding() {
-            return self.close_scope(overlay, id, &mut Vec::new());
-        }
-        let (node, unvisited) = (scope.node, scope.unvisited);
-        if let (Some(op), Ended::Returned(_)) = (scope.pending, &outcome) {
-            let pending = self.ops.get(&op).map(|pending| pending.name.clone()).unwrap_or_default();
-            overlay.outputs.push_back(Output::Misuse { op: None, misuse: Misuse::EntryPending { pending } });
-            return;
-        }
-        // Code that throws before it has come to what is recorded is other code than that which recorded it. An embedding
-        // host's is checked at the end of a scope that went well.
-        let checked =
-            self.start.embedded.is_none_or(|embedded| embedded.frontier) || matches!(outcome, Ended::Returned(_));
-        if unvisited > 0 && checked {
-            let divergence = self.history.diverged(node, id, Mismatch::EndsBeforeRecorded);
-            return self.park(overlay, divergence);
-        }
-        self.close_scope(overlay, id, &mut Vec::new());
-        match outcome {
-            Ended::Returned(output) => self.finish_run(overlay, Ending::Completed(output)),
-            Ended::Threw { failure, because } => {
-                let because = because.map_or_else(Vec::new, |op| self.culprits(op));
-                self.fail_run(overlay, failure, because);
-            }
-        }
-    }
-
-    /// The workflow has failed: what is to be undone is, then the run ends.
-    fn fail_run(&mut self, overlay: &mut Overlay, failure: Failure, because: Vec<NodeId>) {
-        self.ended_by = because;
-        let locations = self.ended_by.iter().map(|node| self.history.location(*node).clone()).collect::<Vec<_>>();
-        if !locations.is_empty() {
-            self.noted_records.push(Record::EndedBy { locations });
-        }
-        self.end_or_roll_back(overlay, Ending::Failed(failure), Halt::RollingBack);
-    }
-
-    /// Everything is done, or undone: the end is one change.
-    fn finish_run(&mut self, overlay: &mut Overlay, ending: Ending) {
-        let outcome = match ending {
-            Ending::Completed(output) => RunOutcome::Completed(output),
-            Ending::Failed(failure) => RunOutcome::Failed(failure),
-            Ending::Cancelled(reason) => RunOutcome::Cancelled(reason),
-        };
-        let again = self.ended_before.take().is_some_and(|before| is_same_end(&before, &outcome));
-        if again && overlay.standing().status == status_of(&outcome) {
-            // A run that an embedding host runs again ends as it did: there is nothing to write.
-            self.clear();
-            self.phase = Phase::Ending(outcome);
-            return self.end(overlay);
-        }
-        self.give_up_calls(overlay);
-        let mut writing = self.begin(overlay);
-        self.tell_watchers(overlay, &mut writing, &outcome);
-        match &outcome {
-            RunOutcome::Completed(output) => writing.writer.completed(output.as_ref()),
-            RunOutcome::Failed(failure) => writing.writer.failed(failure),
-            RunOutcome::Cancelled(reason) => writing.writer.record(&Record::Cancelled { reason: reason.clone() }),
-        }
-        self.clear();
-        self.ending = None;
-        self.rollback = Rollback::Idle;
-        self.phase = Phase::Ending(outcome);
-        let seq = self.commit(overlay, writing);
-        if overlay.after(seq, Gated::End).is_some() {
-            self.end(overlay);
-        }
-    }
-
-    /// The run's end is durable.
-    pub fn end(&mut self, overlay: &mut Overlay) {
-        let Phase::Ending(outcome) = &self.phase else { return };
-        let outcome = outcome.clone();
-        self.phase = Phase::Ended(outcome.clone());
-        if let (RunOutcome::Failed(failure), true) = (&outcome, self.start.reports) {
-            let (part, failure) = (FailedPart::Workflow, failure.clone());
-            let event = FailureEvent { part, step: None, attempt: 1, retry_at: None, failure };
-            overlay.outputs.push_back(Output::Report { report: RUN_REPORT, event });
-        }
-        overlay.outputs.push_back(Output::RunEnded(outcome));
-    }
-
-    /// The version of the code that parked it, if it is parked and that version has a name.
-    pub fn parked_by(&self) -> Option<&str> {
-        let is_parked = matches!(self.phase, Phase::Parked { .. });
-        Some(&*self.parks.by).filter(|by| is_parked && !by.is_empty())
-    }
-
-    /// The code does not match: leave everything as it is, and try again later or with other code.
-    fn park(&mut self, overlay: &mut Overlay, divergence: Divergence) {
-        let open: Vec<ScopeId> = self.scopes.keys().copied().collect();
-        open.into_iter().for_each(|scope| self.close_scope(overlay, scope, &mut Vec::new()));
-        self.clear();
-        if self.rollback == Rollback::Rebuilding {
-            self.rollback = Rollback::Idle;
-        }
-        self.parks = Parks { times: self.parks.times.saturating_add(1), by: self.start.code_version.clone() };
-        let doublings = self.parks.times.saturating_sub(1).min(16);
-        let wait = PARK_MS.saturating_mul(1 << doublings).min(PARK_MAX_MS);
-        self.phase = Phase::Parked { until: overlay.now.saturating_add(wait) };
-        // An embedding host is told, and nothing is written: its rows know no such state.
-        if self.start.embedded.is_none() {
-            let mut writing = overlay.begin();
-            writing.writer.parked(&self.parks);
-            overlay.commit(writing, self.standing());
-        }
-        overlay.outputs.push_back(Output::Parked(divergence));
-    }
-
-    fn diverged(&mut self, overlay: &mut Overlay, scope: ScopeId, mismatch: Mismatch) {
-        // A rebuild only looks for handlers: what does not match is as far as this callback goes.
-        if self.is_rebuilding() {
-            return self.close_scope(overlay, scope, &mut Vec::new());
-        }
-        let Some(node) = self.scopes.get(&scope).map(|scope| scope.node) else { return };
-        let divergence = self.history.diverged(node, scope, mismatch);
-        self.park(overlay, divergence);
-    }
-}
-
-fn status_of(outcome: &RunOutcome) -> Status {
-    match outcome {
-        RunOutcome::Completed(_) => Status::Completed,
-        RunOutcome::Failed(_) => Status::Failed,
-        RunOutcome::Cancelled(_) => Status::Cancelled,
-    }
-}
-
-/// Whether a run has ended as before; stacks and fields of errors do not count.
-fn is_same_end(before: &RunOutcome, now: &RunOutcome) -> bool {
-    match (before, now) {
-        (RunOutcome::Failed(before), RunOutcome::Failed(now)) => {
-            (&before.name, &before.message) == (&now.name, &now.message)
-        }
-        (before, now) => before == now,
     }
 }
 

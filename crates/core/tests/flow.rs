@@ -512,7 +512,7 @@ fn whichever_batch_is_lost_the_run_ends_as_if_none_had_been() {
 #[test]
 fn a_run_of_an_embedding_host_loses_nothing_either_and_its_end_stays() {
     for frontier in [true, false] {
-        let embedded = Some(Embedded { frontier, patience_ms: 0, controlled: false, asks: false, guarded: false });
+        let embedded = Some(Embedded { frontier, patience_ms: 0, controlled: false, asks: false });
         // A host keeps the messages itself: `tests/engine` has one.
         let waits = |case: &Case| ["Next", "Batch", "Ask"].iter().any(|word| format!("{:?}", case.1).contains(word));
         // A handler of a host's is run once in each run, and as long as it likes.

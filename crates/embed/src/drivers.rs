@@ -139,13 +139,18 @@ impl Drivers {
     pub fn submit(&mut self, ticket: Ticket, request: Request) {
         let actor = match (&self.phase, &request) {
             (Phase::Abandoned, _) => return,
-            (Phase::Closed, Request::Commit(_) | Request::Compact(_)) => {
+            (Phase::Closed, Request::Commit(_) | Request::Compact(_) | Request::Note { .. }) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::closed())));
             }
             (Phase::Closed, _) => return self.complete(ticket, Completion::Failed(error::closed())),
             // Each host knows its own actors, and wakes them by their drivers' alarms.
             (Phase::Open, Request::Alarms { .. }) => return self.complete(ticket, Completion::Alarms(Vec::new())),
             (Phase::Open, Request::Actors { .. }) => return self.complete(ticket, Completion::Actors(Vec::new())),
+            // Whatever an embedding host notes, it notes itself.
+            (Phase::Open, Request::Notes { .. }) => return self.complete(ticket, Completion::Notes(Vec::new())),
+            (Phase::Open, Request::Note { .. }) => {
+                return self.complete(ticket, Completion::Committed(Outcome::Yes));
+            }
             // A host's rows are the other engine's: there are no snapshots among them, and nothing before what is there.
             (Phase::Open, Request::Compact(_)) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::no_snapshots())));

@@ -26,7 +26,7 @@ fn main() {
         Create { call: 1, workflow: true, input: None, state: None, state_version: 1, hosted: false, ordered: false };
     host.advance_into(0, [Input::Open { handle: HANDLE, name: "bench/1".into() }], &mut turn);
     host.advance_into(0, [actor(ActorInput::Create(create))], &mut turn);
-    let start = Start { reports: false, code_version: "".into(), embedded: None };
+    let start = Start::default();
     host.advance_into(0, [actor(ActorInput::Start(start))], &mut turn);
     let scope = turn.others.iter().find_map(workflow).unwrap();
     for op in 1..=steps {

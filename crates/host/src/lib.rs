@@ -62,6 +62,10 @@ pub enum Input {
     List { ticket: u64, after: Option<String>, limit: usize },
     /// Look at an actor that need not be loaded; answered by [`Output::Seen`].
     See { ticket: u64, name: String },
+    /// Write notes, in place of what is there under these names; `None` takes one away. Answered by [`Output::Notes`].
+    Note { ticket: u64, puts: Vec<(String, Option<Bytes>)> },
+    /// The notes whose names begin so; answered by [`Output::Notes`].
+    Notes { ticket: u64, prefix: String },
     /// The state of an actor after the change in which this entry committed.
     SeeAt { ticket: u64, name: String, entry_id: String },
     /// Look for actors that have work, or will have at a time.
@@ -305,6 +309,8 @@ impl Host {
             Input::Retire { handle } => self.retire(now, handle, turn),
             Input::List { ticket, after, limit } => self.list_actors(ticket, after, limit),
             Input::See { ticket, name } => self.see(ticket, name),
+            Input::Note { ticket, puts } => self.note(ticket, puts),
+            Input::Notes { ticket, prefix } => self.notes(ticket, prefix),
             Input::SeeAt { ticket, name, entry_id } => self.see_at(ticket, name, entry_id),
             Input::Resume => self.list(None),
             Input::Call { name, id, body } => self.ask_owner(&name, &id, body),

@@ -88,6 +88,11 @@ pub enum Output {
         ticket: u64,
         seen: Option<Box<Seen>>,
     },
+    /// The notes that were asked for; none after some were written.
+    Notes {
+        ticket: u64,
+        notes: Vec<(Arc<str>, Bytes)>,
+    },
     LookFailed {
         ticket: u64,
         error: Problem,

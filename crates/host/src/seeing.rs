@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pawl_core::past::{Committed, Kept, Was};
 use pawl_core::{Actor, Loaded, STATE};
-use pawl_store::{ActorId, ActorRow, Completion, Past, Request, Scopes, StoreError};
+use pawl_store::{ActorId, ActorRow, Completion, Outcome, Past, Request, Scopes, StoreError};
 
 use crate::outputs::{Output, Problem};
 use crate::{Host, Job, compaction, recovery};
@@ -32,6 +33,17 @@ impl Host {
         self.store.submit(ticket, Request::Actors { namespace, after, limit });
     }
 
+    pub(crate) fn note(&mut self, number: u64, puts: Vec<(String, Option<Bytes>)>) {
+        let ticket = self.ticket(Job::Look(number, Arc::default()));
+        let puts = puts.into_iter().map(|(name, body)| (name.into(), body)).collect();
+        self.store.submit(ticket, Request::Note { puts });
+    }
+
+    pub(crate) fn notes(&mut self, number: u64, prefix: String) {
+        let ticket = self.ticket(Job::Look(number, Arc::default()));
+        self.store.submit(ticket, Request::Notes { prefix: prefix.into() });
+    }
+
     pub(crate) fn see(&mut self, number: u64, name: String) {
         let name: Arc<str> = name.into();
         let ticket = self.ticket(Job::Look(number, name.clone()));
@@ -55,7 +67,11 @@ pub(crate) fn seen(ticket: u64, actor: &Arc<str>, completion: Completion) -> Out
             Ok(seen) => Output::Seen { ticket, seen: seen.map(Box::new) },
             Err(error) => Output::LookFailed { ticket, error },
         },
-        Completion::Failed(error) => Output::LookFailed { ticket, error: error.into() },
+        Completion::Notes(notes) => Output::Notes { ticket, notes },
+        Completion::Committed(Outcome::Yes) => Output::Notes { ticket, notes: Vec::new() },
+        Completion::Failed(error) | Completion::Committed(Outcome::No(error) | Outcome::Unknown(error)) => {
+            Output::LookFailed { ticket, error: error.into() }
+        }
         _ => Output::Seen { ticket, seen: None },
     }
 }

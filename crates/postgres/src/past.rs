@@ -1,8 +1,11 @@
 //! Snapshots, and an actor as it was.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pawl_store::{
-    ActorId, ActorRow, Compaction, InboxRow, Listed, Opened, Past, Scopes, Snapshot, Status, StoreError, check,
+    ActorId, ActorRow, Compaction, InboxRow, Listed, Opened, PROCESSES, Past, Scopes, Snapshot, Status, StoreError,
+    check,
 };
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error as PgError, Row};
@@ -91,7 +94,7 @@ pub(crate) async fn list(client: &Client, namespace: &str, after: Option<&str>, 
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = client.query(sql, &[&encode(namespace), &encode(after.unwrap_or("")), &most]).await?;
     let listed = |row: &Row| {
-        let name: std::sync::Arc<str> = decode(row.get(5)).into();
+        let name: Arc<str> = decode(row.get(5)).into();
         let row_of = stored(&ActorId::new(namespace, name.clone()), row);
         row_of.map(|stored| Listed { name, row: stored, owner: row.get(6) })
     };
@@ -203,6 +206,31 @@ async fn write(client: &Client, piece: &Compaction, mark: i64) -> Read<()> {
         client.execute(sql, &[&namespace, &name, &numbers]).await?;
     }
     Ok(Ok(()))
+}
+
+/// Writes notes, and takes those away that have no body: one statement each, all or none.
+pub(crate) async fn note(client: &Client, puts: &[(Arc<str>, Option<Bytes>)]) -> Result<(), PgError> {
+    let (kept, gone): (Vec<_>, Vec<_>) = puts.iter().partition(|(_, body)| body.is_some());
+    let names: Vec<_> = kept.iter().map(|(name, _)| encode(name)).collect();
+    let bodies: Vec<&[u8]> = kept.iter().filter_map(|(_, body)| body.as_deref()).collect();
+    let gone: Vec<_> = gone.iter().map(|(name, _)| encode(name)).collect();
+    let sql = "WITH gone AS (DELETE FROM note WHERE name = ANY ($3)) \
+               INSERT INTO note (name, body) SELECT * FROM unnest($1::TEXT[], $2::BYTEA[]) \
+               ON CONFLICT (name) DO UPDATE SET body = excluded.body";
+    client.execute(sql, &[&names, &bodies, &gone]).await.map(|_| ())
+}
+
+pub(crate) async fn notes(client: &Client, prefix: &str) -> Result<Vec<(Arc<str>, Bytes)>, PgError> {
+    let sql = "SELECT name, body FROM note WHERE left(name, length($1)) = $1 ORDER BY name";
+    let rows = client.query(sql, &[&encode(prefix)]).await?;
+    rows.iter().map(|row| Ok((decode(row.get(0)).into(), Bytes::copy_from_slice(row.get(1))))).collect()
+}
+
+/// The processes whose leases hold.
+pub(crate) async fn processes(client: &Client, ours: u64) -> Result<Vec<(Arc<str>, Bytes)>, PgError> {
+    let rows = client.query("SELECT id FROM process WHERE expires > now() ORDER BY id", &[]).await?;
+    let named = |id: u64| (format!("{PROCESSES}{id}").into(), Bytes::from_static(if id == ours { b"1" } else { b"" }));
+    Ok(rows.iter().map(|row| named(row.get::<_, i64>(0).cast_unsigned())).collect())
 }
 
 pub(crate) async fn put_snapshot(client: &Client, actor: &ActorId, snapshot: &Snapshot) -> Result<(), PgError> {

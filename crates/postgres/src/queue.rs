@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use pawl_store::{
     ActorId, Asked, Batch, Call, Compaction, Completion, Completions, Limits, News, Notice, OPENING, Outcome, Request,
     Scopes, Sharing, Stats, StoreError, Ticket, WOKEN, Wake, check,
@@ -63,6 +64,8 @@ pub(crate) enum Last {
     Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
     Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     Compact(Compaction),
+    Note(Vec<(Arc<str>, Option<Bytes>)>),
+    Notes(Arc<str>),
 }
 
 pub(crate) enum Next {
@@ -423,7 +426,12 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
         }
         Work::Asked(
             _,
-            Request::Alarms { .. } | Request::Actors { .. } | Request::Read { .. } | Request::Compact(_),
+            Request::Alarms { .. }
+            | Request::Actors { .. }
+            | Request::Read { .. }
+            | Request::Compact(_)
+            | Request::Note { .. }
+            | Request::Notes { .. },
         ) => true,
         Work::Asked(_, Request::Commit(batch)) => {
             let before = group.units.get(&batch.actor).and_then(|unit| unit.batches.last());
@@ -471,6 +479,8 @@ impl Group {
                 Ok(()) => self.last = Some((ticket, Last::Read { actor, since, up_to, scopes })),
                 Err(error) => self.refused.push((ticket, Completion::Failed(error))),
             },
+            Work::Asked(ticket, Request::Note { puts }) => self.last = Some((ticket, Last::Note(puts))),
+            Work::Asked(ticket, Request::Notes { prefix }) => self.last = Some((ticket, Last::Notes(prefix))),
             Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),
             Work::Asked(ticket, Request::Open { actor, scopes }) => match check::actor(&actor) {
                 Ok(()) => {

@@ -20,6 +20,10 @@ CREATE TABLE meta (
     key   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 );
+CREATE TABLE note (
+    name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    body BYTEA NOT NULL
+);
 CREATE TABLE process (
     id      BIGINT NOT NULL PRIMARY KEY,
     name    TEXT NOT NULL,

@@ -199,6 +199,10 @@ impl Server {
             Some((ticket, Last::Read { actor, since, up_to, scopes })) => {
                 answers.push((ticket, self.read(&actor, (since, up_to), scopes).await));
             }
+            Some((ticket, Last::Note(puts))) => {
+                answers.push((ticket, Completion::Committed(self.note(&puts).await)));
+            }
+            Some((ticket, Last::Notes(prefix))) => answers.push((ticket, self.notes(&prefix).await)),
             Some((ticket, Last::Compact(piece))) => {
                 answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
             }
@@ -486,6 +490,39 @@ impl Server {
             };
             match listed {
                 Ok(listed) => return listed.map_or_else(Completion::Failed, Completion::Actors),
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    /// Written twice they are the same, so that an outcome of which nobody knows is tried again.
+    async fn note(&mut self, puts: &[(Arc<str>, Option<Bytes>)]) -> Outcome {
+        let started = Instant::now();
+        loop {
+            let noted = match self.session().await {
+                Ok(session) => past::note(&session.client, puts).await,
+                Err(error) => return Outcome::No(error),
+            };
+            match noted {
+                Ok(()) => return Outcome::Yes,
+                Err(error) if self.may_try_again(&error, started) => {}
+                Err(error) => return Outcome::No(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn notes(&mut self, prefix: &str) -> Completion {
+        let started = Instant::now();
+        loop {
+            let process = self.process;
+            let found = match self.session().await {
+                Ok(session) if prefix == pawl_store::PROCESSES => past::processes(&session.client, process).await,
+                Ok(session) => past::notes(&session.client, prefix).await,
+                Err(error) => return Completion::Failed(error),
+            };
+            match found {
+                Ok(notes) => return Completion::Notes(notes),
                 Err(error) if self.may_try_again(&error, started) => {}
                 Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
             }

@@ -18,6 +18,9 @@ pub type Ticket = u64;
 /// another one each time it has reopened itself.
 pub const OPENING: Ticket = 0;
 
+/// What the names begin with by which a shared store lists its living processes among notes; the body of our own is not empty.
+pub const PROCESSES: &str = "process/";
+
 /// The ticket of [`Completion::Woken`], and of [`News`] for which nobody asked.
 pub const WOKEN: Ticket = Ticket::MAX;
 
@@ -161,6 +164,11 @@ pub enum Request {
     /// All actors of a namespace, in order of id from the one behind `after`, with their rows. A full answer (`limit` rows)
     /// may have more behind it.
     Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
+    /// Writes notes of whoever drives the store, all or none, in place of what is there under these names; `None` takes one away.
+    /// They belong to no actor, and no epoch fences them. Answered as a commit is.
+    Note { puts: Vec<(Arc<str>, Option<Bytes>)> },
+    /// The notes whose names begin so, in order of name. [`PROCESSES`] are no notes, but the processes that are alive now.
+    Notes { prefix: Arc<str> },
 }
 
 impl Request {
@@ -172,8 +180,10 @@ impl Request {
     /// What must be known to answer it without looking into it.
     pub fn asked(&self) -> Asked {
         match self {
-            Self::Commit(_) | Self::Compact(_) => Asked::Commit,
-            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } | Self::Actors { .. } => Asked::Read,
+            Self::Commit(_) | Self::Compact(_) | Self::Note { .. } => Asked::Commit,
+            Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } | Self::Actors { .. } | Self::Notes { .. } => {
+                Asked::Read
+            }
         }
     }
 }
@@ -214,6 +224,7 @@ pub enum Completion {
     Committed(Outcome),
     Alarms(Vec<Due>),
     Actors(Vec<Listed>),
+    Notes(Vec<(Arc<str>, Bytes)>),
     /// Of a shared store, unasked: actors that have work now and no living owner, or are ours and have been sent something.
     Woken(Vec<Due>),
     /// Of a shared store: what came of [`Store::share`], or what other processes have said.

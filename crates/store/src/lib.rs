@@ -37,8 +37,8 @@ pub mod whole;
 
 pub use completions::{Completions, Notice};
 pub use contract::{
-    Asked, Completion, Due, Limits, Listed, OPENING, OpenOptions, Opened, Outcome, Past, Request, Stats, Store,
-    StoreInfo, Ticket, WOKEN, Wake,
+    Asked, Completion, Due, Limits, Listed, OPENING, OpenOptions, Opened, Outcome, PROCESSES, Past, Request, Stats,
+    Store, StoreInfo, Ticket, WOKEN, Wake,
 };
 pub use error::{Code, StoreError};
 pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};

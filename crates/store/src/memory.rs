@@ -36,6 +36,7 @@ struct Database {
     actors: BTreeMap<ActorId, Actor>,
     /// By receiver. Apart from `actors`, as a message may wait for an actor that has no change yet; never empty inside.
     inboxes: BTreeMap<ActorId, BTreeMap<MessageKey, Bytes>>,
+    notes: BTreeMap<Arc<str>, Bytes>,
 }
 
 /// (sender, sender's seq).
@@ -120,6 +121,11 @@ impl MemoryStore {
                     Request::Actors { namespace, after, limit } => {
                         Completion::Actors(database.list(&namespace, after.as_deref(), limit))
                     }
+                    Request::Note { puts } => {
+                        database.note(puts);
+                        Completion::Committed(Outcome::Yes)
+                    }
+                    Request::Notes { prefix } => Completion::Notes(database.notes(&prefix)),
                     Request::Commit(batch) => match database.commit(batch, &self.limits) {
                         Ok(changes) => {
                             self.stats.batches += 1;
@@ -187,7 +193,14 @@ impl Drop for MemoryStore {
 
 impl Database {
     fn new() -> Self {
-        Self { id: id::random(), epoch: 0, owned: false, actors: BTreeMap::new(), inboxes: BTreeMap::new() }
+        Self {
+            id: id::random(),
+            epoch: 0,
+            owned: false,
+            actors: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
     }
 
     /// Makes the caller the owner, under a new epoch.
@@ -295,6 +308,20 @@ impl Database {
             .map(|(id, actor)| Listed { name: id.name.clone(), row: actor.row.clone(), owner: None })
             .take(limit)
             .collect()
+    }
+
+    fn note(&mut self, puts: Vec<(Arc<str>, Option<Bytes>)>) {
+        for (name, body) in puts {
+            match body {
+                Some(body) => drop(self.notes.insert(name, body)),
+                None => drop(self.notes.remove(&name)),
+            }
+        }
+    }
+
+    fn notes(&self, prefix: &str) -> Vec<(Arc<str>, Bytes)> {
+        let found = self.notes.iter().filter(|(name, _)| name.starts_with(prefix));
+        found.map(|(name, body)| (name.clone(), body.clone())).collect()
     }
 
     /// Returns how many changes were committed.

@@ -3,11 +3,11 @@
 /** Says where, as `file:line`; the stack is only put into words then. */
 export type CallSite = () => string | undefined;
 
-/** The first line of the stack that is neither Pawl's nor Node's. */
-export function callSite(): CallSite {
+/** The first line of the stack that is neither Pawl's nor Node's, if it is among so many: each costs. */
+export function callSite(frames = 30): CallSite {
   const holder: { stack?: string } = {};
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 30;
+  Error.stackTraceLimit = frames;
   Error.captureStackTrace(holder, callSite);
   Error.stackTraceLimit = stackTraceLimit;
   return () => usersLine(holder.stack ?? "");

@@ -92,6 +92,17 @@ export function withoutFrames(error: PawlError): PawlError {
   return error;
 }
 
+/** The same of one that most likely nobody sees, such as why a run that has ended takes nothing more: to find its place is dear. */
+export function placeless(make: () => PawlError): PawlError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** By the name under which each is recorded, a derived class before its base. Not `type.name`: bundlers change that. */
 type ClassName = "RollbackError" | "CriticalError" | "RetryAfterError" | "AppError" | "PawlError";
 const CLASSES: Readonly<

@@ -10,12 +10,13 @@ import { eventsOf } from "./broadcasts.ts";
 import { CallersContext } from "./callers-context.ts";
 import { deferred } from "./deferred.ts";
 import { diverged, nameOf, type Whereabouts } from "./diverged.ts";
-import { PawlError } from "./errors.ts";
+import { PawlError, placeless } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
 import { Connections } from "./loaded/connections.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
+import { GuardedAttempts } from "./loaded/guarded.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
 import { Presence } from "./loaded/presence.ts";
 import { Receipts } from "./loaded/receipts.ts";
@@ -91,6 +92,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   #facts: Facts | undefined;
   #opened = deferred<void>();
   readonly #presence: Presence;
+  readonly guarded: GuardedAttempts | undefined;
   #creating: Promise<void> | undefined;
   /** Whether it was made here, and its workflow has not begun. */
   #isNew = false;
@@ -121,6 +123,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     pump.input.open(handle, this.name);
     pump.schedule();
     this.#presence = new Presence(pump.now());
+    this.guarded = options.guard?.isOn === true ? new GuardedAttempts(this, options.guard) : undefined;
     this.#calls = new Calls(this);
     this.connections = new Connections(this, this.#calls, options.peers.switchboard);
     this.#reports = new Reports(this);
@@ -308,7 +311,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async #answerTo(messageId: string, name?: string): Promise<unknown> {
     await this.load();
     const answer = this.#waiters.answer(messageId, !this.handles(name));
-    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    if (this.#outcome !== undefined) this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     return answer;
   }
 
@@ -427,7 +430,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
       return this.#opened.resolve();
     }
     this.telemetry?.evicted(this.type);
-    const asleep = new PawlError("cancelled", `${this.name} has nothing to do and was put to sleep`);
+    const why = `${this.name} has nothing to do and was put to sleep`;
+    const asleep = placeless(() => new PawlError("cancelled", why));
     if (this.#presence.isWanted) {
       this.#stopRun(asleep);
       this.pump.input.open(this.handle, this.name);
@@ -490,7 +494,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   lost(problem: StoreProblem): void {
     this.log.warn(
-      { actor: this.name, code: problem.code },
+      { actor: this.name, code: problem.code, because: problem.message },
       "a write failed: the actor is being read back from the store",
     );
     this.#problem = problem;
@@ -510,6 +514,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   #stopRun(reason: unknown): void {
+    this.guarded?.forget();
     this.runTrace?.end("suspended");
     this.#run?.drop(reason);
     this.#run = undefined;
@@ -540,7 +545,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const answered = names.filter((name) => messages.get(name)?.reply !== undefined);
     if (names.length > 0 || this.schedules.size > 0) input.receives(handle, { names, answered, policy, reports });
     this.#tellSchedules();
-    input.start(handle, reports, this.#options.codeVersion);
+    input.start(handle, reports, this.#options.codeVersion, this.guarded !== undefined);
     this.pump.schedule();
   }
 
@@ -558,7 +563,10 @@ export class LoadedActor implements PumpedActor, RunOwner {
     // A rebuild finds handlers again: those of the run that is known stay.
     if (!call.rebuild || this.#run === undefined) {
       this.#run?.drop(undefined);
-      this.#run = new Run(this);
+      this.guarded?.forget();
+      this.#run = new Run(this, !this.#isNew);
+      // A guarded body begins when its mark is written, which the engine asks for.
+      if (this.guarded !== undefined) this.#run.askFirst();
     }
     const input = call.input === undefined ? undefined : decode(call.input);
     this.runTrace?.end("restarted");
@@ -569,11 +577,30 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   execute(op: number, attempt: number): void {
     this.#presence.act(this.pump.turnedAt);
-    this.#run?.execute(op, attempt);
+    const run = this.#run;
+    const step = this.guarded && run?.step(op);
+    if (step === undefined) return void run?.execute(op, attempt);
+    const around = this.pump.engine.scopePath(this.handle, step.context.scope) ?? "";
+    const path = around === "" ? step.name : `${around}/${step.name}`;
+    this.guarded?.body("step", path, op, attempt, () => run?.execute(op, attempt));
   }
 
   undo(op: number, attempt: number, attempted: boolean, output: ResolvedValue): void {
-    this.#run?.undo(op, attempt, attempted, output);
+    const run = this.#run;
+    const step = this.guarded && run?.undoneStep(op);
+    const call = () => run?.undo(op, attempt, attempted, output);
+    if (step === undefined) return void call();
+    this.guarded?.body("undo", step, op, attempt, call);
+  }
+
+  stop(error: PawlError): void {
+    this.#parked = error;
+    this.log.error({ actor: this.name, code: error.code }, error.message);
+    this.#waiters.failResults(error);
+  }
+
+  goOn(): void {
+    this.#parked = undefined;
   }
 
   abort(op: number, attempt: number, timeout: number | undefined): void {
@@ -733,11 +760,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#unpark();
     this.#outcome = outcome;
     const how = outcome.kind === "cancelled" ? "was cancelled" : "has ended";
-    this.#run?.drop(new PawlError("cancelled", `the run of ${this.name} ${how}`));
+    this.#run?.drop(placeless(() => new PawlError("cancelled", `the run of ${this.name} ${how}`)));
     this.#run = undefined;
     if (outcome.kind === "failed" && !this.#waiters.wantsResult)
       this.log.error({ actor: this.name, error: toFailure(outcome.failure) }, "the workflow has failed");
-    this.#waiters.failAskersOfRun(say.runEnded(this.name));
+    this.#waiters.failAskersOfRun(() => say.runEnded(this.name));
     this.#waiters.tellResult(outcome);
   }
   parked(divergence: DivergenceRecord): void {

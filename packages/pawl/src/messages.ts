@@ -292,7 +292,7 @@ export function refused(actor: string, reason: Refusal, why: string): PawlError 
 export function lost(actor: string, problem: StoreProblem | undefined): PawlError {
   // A batch that can never be stored is not worth another try.
   if (problem?.code === "change_too_large") return ofStore(problem);
-  const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n")[0]}`;
+  const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n").join("\n          ")}`;
   return new PawlError(
     "store_unavailable",
     `a call of ${actor} has not happened: a write of the actor failed, and it was read back from the store.${because}
@@ -355,5 +355,16 @@ export function noConnectionState(type: string): PawlError {
     "no_state",
     `connections of actor "${type}" have no state.
   do        declare it: actor("${type}", { connection: { state: (params) => ({ ... }) }, ... })${at()}`,
+  );
+}
+
+export function quarantined(attempt: string, actor: string): PawlError {
+  return new PawlError(
+    "quarantined",
+    `${attempt} of ${actor} is not run: the process died three times while it was alone at work.
+  found     an attempt that takes its process down
+  do        look at what its body does to memory, threads and native code; then release it:
+            runtime.admin.release(type, key), or npx pawl release TYPE KEY`,
+    { data: { actor, attempt } },
   );
 }

@@ -11,6 +11,7 @@ import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import type { Closed, Peers } from "./peers.ts";
+import { Guard, type Notes } from "./poison/guard.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
@@ -24,6 +25,7 @@ import { checkLimits, checkOptions } from "./runtime/options.ts";
 import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
+import { rollOut } from "./schedules/rollout.ts";
 import { checked } from "./schema.ts";
 import { carrying } from "./telemetry/calls.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
@@ -108,6 +110,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   #stopWatching: (() => void) | undefined;
   #pump: Pump | undefined;
   #opening: Opening | undefined;
+  #guard: Guard | undefined;
   #resuming: Opening | undefined;
   #nextHandle = 1;
   #holdsProcess = false;
@@ -301,6 +304,9 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     this.#elsewhere.fail(error);
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#loaded.clear();
+    await this.#guard
+      ?.close()
+      .catch((err: unknown) => this.log.error({ err }, "that the process ends well was not noted"));
     pump.close("close");
   }
 
@@ -424,6 +430,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       telemetry: this.#telemetry,
       parked,
       file: fileOf(this.#options.store),
+      guard: this.#guard,
       forget: () => {
         if (this.#loaded.get(name) === loaded) this.#loaded.delete(name);
       },
@@ -482,8 +489,65 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   ready(): void {
-    if (this.#opening?.done !== false) return;
-    this.#opening.resolve();
+    const opening = this.#opening;
+    if (opening?.done !== false || this.#guard !== undefined) return;
+    if (!this.#guards) return this.#opened();
+    const { namespace = "default" } = this.#options;
+    const guard = new Guard({
+      notes: this.#notes(),
+      namespace,
+      log: this.log,
+      now: () => this.now(),
+      after: (ms, run) => this.after(ms, run),
+    });
+    this.#guard = guard;
+    guard.open().then(
+      () => this.#opening === opening && this.#opened(),
+      (error: unknown) => opening.reject(error),
+    );
+  }
+
+  /** Whether the store outlives the process, and is its own. */
+  get #guards(): boolean {
+    return this.#hooks.guards ?? this.#options.store.startsWith("sqlite:");
+  }
+
+  #notes(): Notes {
+    return {
+      read: async (prefix) => {
+        const found = await this.#pump?.look((ticket) => this.#pump?.input.notes(ticket, prefix));
+        return found?.kind === "notes" ? found.notes : new Map();
+      },
+      write: async (name, body) => {
+        for (;;) {
+          try {
+            return void (await this.#pump?.look((ticket) => this.#pump?.input.note(ticket, [[name, body]])));
+          } catch (error) {
+            if (this.#closing !== undefined || this.#opening?.done !== true) throw error;
+            // A store that has failed reopens itself.
+            await new Promise<void>((resolve) => void this.after(RELOAD_MS, resolve));
+          }
+        }
+      },
+    };
+  }
+
+  async release(type: string, key: string): Promise<boolean> {
+    this.find(type, key);
+    return this.working(async () => {
+      const name = `${type}/${key}`;
+      const was = (await this.#guard?.release(name)) ?? false;
+      this.#loaded.get(name)?.guarded?.released();
+      return was;
+    });
+  }
+
+  suspectsOf(name: string): ReadonlyMap<string, number> {
+    return this.#guard?.suspectsOf(name) ?? new Map();
+  }
+
+  #opened(): void {
+    this.#opening?.resolve();
     this.#watchForStalls();
     this.#pump?.release("wait");
     this.switchboard.opened();
@@ -506,6 +570,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     this.#opening = undefined;
     this.#resuming = undefined;
     this.#pump = undefined;
+    this.#guard = undefined;
     // A later use tries again, from the start.
     queueMicrotask(() => pump?.close("close"));
     failed?.reject(say.ofStore(problem));
@@ -556,6 +621,31 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
 
   resumed(): void {
     this.#resuming?.resolve();
+    this.#rollOut().catch((err: unknown) => {
+      if (this.#closing === undefined)
+        this.log.error({ err }, "schedules that have changed could not be planned for all actors; the next start does");
+    });
+  }
+
+  async #rollOut(): Promise<void> {
+    const { namespace = "default" } = this.#options;
+    const { read, write } = this.#notes();
+    const count = await rollOut({
+      namespace,
+      definitions: new Map([...this.#definitions].map(([type, { definition }]) => [type, definition])),
+      notes: (prefix) => this.working(() => read(prefix)),
+      note: (name, body) => this.working(() => write(name, body)),
+      names: async (after, limit) => (await this.listed(after, limit)).map(({ name }) => name),
+      load: async (type, key) => {
+        try {
+          await this.working(() => this.#load(type, key).wake());
+        } catch (error) {
+          // It is planned by whoever has it, or when it comes here.
+          if (!(error instanceof PawlError && error.code === "actor_owned")) throw error;
+        }
+      },
+    });
+    if (count > 0) this.log.info({ actors: count }, "schedules have changed, and are planned anew");
   }
 
   resumeFailed(problem: Parameters<PumpListener["storeFailed"]>[0]): void {

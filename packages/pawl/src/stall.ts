@@ -1,6 +1,5 @@
 /** Bodies that keep everything else waiting: they are named. */
 import type { Attempt } from "./attempt.ts";
-import type { Begun } from "./telemetry/telemetry.ts";
 
 /** A body that computes for longer without an `await` is logged, in milliseconds. */
 const LONG_MS = 50;
@@ -17,15 +16,8 @@ let counted: NodeJS.CpuUsage = { user: 0, system: 0 };
  * with more to do than it can, a process stands still without any fault of its code: that is not logged. Where time is moved
  * by hand nothing is measured.
  */
-export function watched<R>(
-  attempt: Attempt,
-  kind: "step" | "action",
-  body: string,
-  run: () => R,
-  from?: Begun["from"],
-): R {
-  const { pump, log, name, telemetry } = attempt.owner;
-  if (telemetry !== undefined) run = attempt.traced(telemetry, kind, body, run, from);
+export function watched<R>(attempt: Attempt, kind: "step" | "action", body: string, run: () => R): R {
+  const { pump, log, name } = attempt.owner;
   if (!pump.isRealTime) return run();
   const began = performance.now();
   if (began - countedAt > FRESH_MS) {

@@ -114,8 +114,7 @@ impl Run {
             Output::Execute { op, attempt: attempts }
         });
         self.set_wake(op, Wake::Now);
-        let waits = self.start.embedded.is_some_and(|embedded| embedded.guarded);
-        match timeout.filter(|_| !waits) {
+        match timeout.filter(|_| !self.start.guarded) {
             Some(timeout) => self.arm(op, overlay.now.saturating_add(timeout)),
             None => self.disarm(op),
         }

@@ -111,6 +111,13 @@ impl<'a> Reader<'a> {
                 let after = self.optional(Self::text)?;
                 return Ok(Input::List { ticket: handle, after, limit: self.number()? as usize });
             }
+            81 => {
+                let count = self.number()?;
+                let puts =
+                    (0..count).map(|_| Ok((self.text()?, self.optional(Self::copied)?))).collect::<Result<_>>()?;
+                return Ok(Input::Note { ticket: handle, puts });
+            }
+            82 => return Ok(Input::Notes { ticket: handle, prefix: self.text()? }),
             115 => {
                 return Ok(Input::SeeAt { ticket: handle, name: self.text()?, entry_id: self.text()? });
             }
@@ -128,6 +135,7 @@ impl<'a> Reader<'a> {
             6 => ActorInput::Start(Start {
                 reports: self.flag()?,
                 code_version: self.text()?.into(),
+                guarded: self.flag()?,
                 embedded: self.optional(Self::embedded)?,
             }),
             7 => ActorInput::Send {
@@ -340,13 +348,7 @@ impl<'a> Reader<'a> {
     }
 
     fn embedded(&mut self) -> Result<Embedded> {
-        Ok(Embedded {
-            frontier: self.flag()?,
-            patience_ms: self.time()?,
-            controlled: self.flag()?,
-            asks: self.flag()?,
-            guarded: self.flag()?,
-        })
+        Ok(Embedded { frontier: self.flag()?, patience_ms: self.time()?, controlled: self.flag()?, asks: self.flag()? })
     }
 
     fn fork(&mut self) -> Result<Fork> {

@@ -146,6 +146,14 @@ impl Writer<'_> {
                     w.number(seen.bytes);
                 });
             }
+            Output::Notes { ticket, notes } => {
+                self.record(81, *ticket);
+                self.number(notes.len() as u64);
+                for (name, body) in notes {
+                    self.text(name);
+                    self.bytes(body);
+                }
+            }
             Output::SeenAt { ticket, was } => {
                 self.record(116, *ticket);
                 self.was(was);

@@ -95,6 +95,11 @@ impl File {
                     let listed = rows::actors(self.db(), namespace, after.as_deref(), *limit)?;
                     listed.map_or_else(Completion::Failed, Completion::Actors)
                 }
+                Request::Note { puts } => {
+                    rows::note(self.db(), puts)?;
+                    Completion::Committed(Outcome::Yes)
+                }
+                Request::Notes { prefix } => Completion::Notes(rows::notes(self.db(), prefix)?),
                 Request::Commit(batch) => match self.apply(batch, limits)? {
                     Ok(()) => {
                         done.batches += 1;

@@ -349,6 +349,11 @@ fn size(request: &Request) -> usize {
     match request {
         Request::Commit(batch) => batch.bytes(),
         Request::Compact(piece) => piece.bytes(),
-        Request::Open { .. } | Request::Read { .. } | Request::Alarms { .. } | Request::Actors { .. } => 0,
+        Request::Note { puts } => puts.iter().filter_map(|(_, body)| body.as_ref()).map(bytes::Bytes::len).sum(),
+        Request::Open { .. }
+        | Request::Read { .. }
+        | Request::Alarms { .. }
+        | Request::Actors { .. }
+        | Request::Notes { .. } => 0,
     }
 }

@@ -49,7 +49,8 @@ impl SqliteReader {
             Request::Actors { namespace, after, limit } => {
                 rows::actors(db, &namespace, after.as_deref(), limit).map(|listed| listed.map(Completion::Actors))
             }
-            request @ (Request::Open { .. } | Request::Commit(_) | Request::Compact(_)) => {
+            Request::Notes { prefix } => rows::notes(db, &prefix).map(|notes| Ok(Completion::Notes(notes))),
+            request @ (Request::Open { .. } | Request::Commit(_) | Request::Compact(_) | Request::Note { .. }) => {
                 return request.asked().refused(read_only(&self.place));
             }
         };

@@ -17,6 +17,10 @@ CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
     value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE note (
+    name TEXT NOT NULL PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE actor (
     namespace     TEXT NOT NULL,
     id            TEXT NOT NULL,
@@ -105,8 +109,12 @@ pub(super) const DROP_SNAPSHOTS: &str = "DELETE FROM snapshot WHERE namespace = 
 pub(super) const DROP_CHANGES: &str = "DELETE FROM change WHERE namespace = ?1 AND actor = ?2 AND seq <= ?3";
 pub(super) const DROP_CHUNK: &str = "DELETE FROM chunk WHERE namespace = ?1 AND actor = ?2 AND number = ?3";
 
+const PUT_NOTE: &str = "INSERT INTO note (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2";
+const DROP_NOTE: &str = "DELETE FROM note WHERE name = ?1";
+const NOTES: &str = "SELECT name, body FROM note WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
+
 /// All statements, so that an opening can see that the file has the tables they need.
-pub(super) const STATEMENTS: [&str; 25] = [
+pub(super) const STATEMENTS: [&str; 28] = [
     EPOCH,
     SEQ,
     ACTOR,
@@ -132,6 +140,9 @@ pub(super) const STATEMENTS: [&str; 25] = [
     DROP_SNAPSHOTS,
     DROP_CHANGES,
     DROP_CHUNK,
+    PUT_NOTE,
+    DROP_NOTE,
+    NOTES,
 ];
 
 /// Runs a statement that takes and gives nothing.
@@ -274,6 +285,23 @@ fn write_change(db: &Connection, batch: &Batch, change: &Change) -> Result<Resul
         }
     }
     Ok(Ok(()))
+}
+
+/// Writes notes, and takes those away that have no body.
+pub(super) fn note(db: &Connection, puts: &[(Arc<str>, Option<Bytes>)]) -> Result<(), SqlError> {
+    for (name, body) in puts {
+        match body {
+            Some(body) => db.prepare_cached(PUT_NOTE)?.execute(params![name, &body[..]])?,
+            None => db.prepare_cached(DROP_NOTE)?.execute(params![name])?,
+        };
+    }
+    Ok(())
+}
+
+pub(super) fn notes(db: &Connection, prefix: &str) -> Result<Vec<(Arc<str>, Bytes)>, SqlError> {
+    let mut statement = db.prepare_cached(NOTES)?;
+    let found = statement.query_map(params![prefix], |row| Ok((row.get(0)?, bytes(row, 1)?)))?;
+    found.collect()
 }
 
 pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, SqlError> {

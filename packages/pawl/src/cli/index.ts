@@ -11,6 +11,7 @@ import {
   type Flags,
   history,
   list,
+  release,
   replay,
   retry,
   send,
@@ -60,6 +61,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   copy: { usage: "copy --to URL", purpose: "copies a store into an empty one of any kind", run: copy },
   cancel: { usage: `cancel ${ACTOR}`, purpose: "ends a workflow, and undoes what it did", operands: 2, run: cancel },
   retry: { usage: `retry ${ACTOR}`, purpose: "tries again what has ended a workflow", operands: 2, run: retry },
+  release: { usage: `release ${ACTOR}`, purpose: "runs again what was quarantined", operands: 2, run: release },
   replay: {
     usage: `replay ${ACTOR} [--from ENTRY] [--dry-run]`,
     purpose: "goes back to before an entry, or to the start",

@@ -3,6 +3,7 @@ import { PawlError } from "../errors.ts";
 import { type Inspection, readSeen } from "../inspection.ts";
 import { randomKey } from "../loaded/random-key.ts";
 import * as say from "../messages.ts";
+import { noteOf, released, suspectsIn } from "../poison/guard.ts";
 import { Pump, type PumpedActor, type PumpListener } from "../pump.ts";
 import type { Looker } from "../runtime/admin.ts";
 import { type ActorCall, callTimeout } from "../runtime/call.ts";
@@ -43,6 +44,8 @@ export async function withStore<R>(
 export class OpenStore implements Looker, PumpListener {
   readonly opened: Promise<void>;
   readonly #pump: Pump;
+  readonly #note: string;
+  #marks: Uint8Array | undefined;
   #ready: () => void = ignored;
   #failed: (error: unknown) => void = ignored;
   readonly #answers = new Map<string, { resolve(reply: unknown): void; reject(error: unknown): void }>();
@@ -53,6 +56,7 @@ export class OpenStore implements Looker, PumpListener {
       this.#failed = reject;
     });
     this.opened.catch(ignored);
+    this.#note = noteOf(namespace);
     // A shared store is looked into as it is opened.
     const isFile = store.startsWith("sqlite:");
     const options = { url: store, namespace, lockPatience: LOCK_PATIENCE_MS, ...(looks && isFile ? { looks } : {}) };
@@ -61,7 +65,7 @@ export class OpenStore implements Looker, PumpListener {
   }
 
   ready(): void {
-    this.#ready();
+    this.#readMarks().then(this.#ready, this.#failed);
   }
 
   storeFailed(problem: StoreProblem): void {
@@ -83,6 +87,24 @@ export class OpenStore implements Looker, PumpListener {
   async listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]> {
     const found = await this.#pump.look((ticket) => this.#pump.input.list(ticket, after, limit));
     return found.kind === "listed" ? found.rows : [];
+  }
+
+  /** As the last process has left it, or the one that has the store has it now. */
+  suspectsOf(name: string): ReadonlyMap<string, number> {
+    return suspectsIn(this.#marks, name);
+  }
+
+  /** Lets go of what is quarantined of an actor; whether there was anything. */
+  async release(name: string): Promise<boolean> {
+    const row = released(this.#marks, name);
+    if (row === undefined) return false;
+    await this.#pump.look((ticket) => this.#pump.input.note(ticket, [[this.#note, row]]));
+    return true;
+  }
+
+  async #readMarks(): Promise<void> {
+    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, this.#note));
+    if (found.kind === "notes") this.#marks = found.notes.get(this.#note);
   }
 
   async seen(name: string): Promise<Inspection> {

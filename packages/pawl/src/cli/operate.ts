@@ -44,7 +44,7 @@ export async function list(flags: Flags, type?: string, prefix?: string): Promis
 export async function show(flags: Flags, type?: string, key?: string): Promise<number> {
   return looking(flags, type, key, async (store, of, its) => {
     const seen = await seenIn(store, of, its);
-    const status = statusOf(of, its, seen);
+    const status = statusOf(of, its, seen, undefined, store.suspectsOf(`${of}/${its}`));
     const { history, inbox, state } = seen;
     if (flags.json) return console.log(json({ ...status, history, actorState: state, inbox }));
     console.log(whole(status, seen, store.now()));
@@ -103,6 +103,21 @@ export function destroy(flags: Flags, type?: string, key?: string): Promise<numb
 export function retry(flags: Flags, type?: string, key?: string): Promise<number> {
   const what = "tried again when its code is there";
   return changing(flags, what, type, key, { kind: "retry" }, (input, handle, id) => input.retry(handle, id));
+}
+
+/** `pawl release TYPE KEY`. */
+export function release(flags: Flags, type?: string, key?: string): Promise<number> {
+  return told(flags, async () => {
+    const name = named(type, key).join("/");
+    await withStore(placeOf(flags), "change", async (store) => {
+      const wasSuspected = await store.release(name);
+      const { inbox } = await store.seen(name);
+      const isAside = inbox.some(({ undeliverable }) => undeliverable?.code === "quarantined");
+      if (isAside) await store.ask(name, { kind: "retry" }, (input, handle, id) => input.retry(handle, id));
+      else if (!wasSuspected) throw new PawlError("bad_argument", `nothing of ${name} is quarantined.`);
+    });
+    done(flags, `${name} is released: it goes on when its code is there`);
+  });
 }
 
 /** `pawl replay TYPE KEY [--from ID] [--dry-run]`. */

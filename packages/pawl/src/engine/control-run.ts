@@ -109,7 +109,7 @@ class ControlRun {
   async open(name: string): Promise<void> {
     const { input } = this.#host.pump;
     await this.#ask(() => input.open(this.#handle, name));
-    input.start(this.#handle, false, "", CONTROLLED);
+    input.start(this.#handle, false, "", false, CONTROLLED);
   }
 
   tell(write: (call: number) => void): Promise<void> {

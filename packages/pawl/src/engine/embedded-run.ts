@@ -7,6 +7,7 @@ import type { Attempt } from "../attempt.ts";
 import type { FailureRecord } from "../failure.ts";
 import type { Limits } from "../loaded/types.ts";
 import { type Logger, silentLogger } from "../log.ts";
+import { GuardedBodies, type GuardedRun } from "../poison/guarded-bodies.ts";
 import type { Pump, PumpedActor } from "../pump.ts";
 import type {
   DivergenceRecord,
@@ -32,7 +33,6 @@ import { EngineContext } from "./engine-context.ts";
 import { EngineDialect } from "./engine-dialect.ts";
 import { errorEvent } from "./error-event.ts";
 import { EvictedError } from "./errors.ts";
-import { GuardedBodies, type GuardedRun } from "./guarded-bodies.ts";
 import { HistoryView } from "./history-view.ts";
 import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
@@ -286,12 +286,11 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   #start(): void {
     const { mode = "yield", onError } = this.#options;
     const patience = mode === "live" ? 0 : Math.max(0, this.#driver.workerPollInterval);
-    this.pump.input.start(this.handle, onError !== undefined, "", {
+    this.pump.input.start(this.handle, onError !== undefined, "", this.#guard !== undefined, {
       frontier: this.#options.divergence === "frontier",
       patience,
       controlled: false,
       asks: mode === "live",
-      guarded: this.#guard !== undefined,
     });
     this.pump.schedule();
   }

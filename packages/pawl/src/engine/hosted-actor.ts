@@ -28,7 +28,6 @@ export const CONTROLLED: EmbeddedRecord = {
   patience: 0,
   controlled: true,
   asks: false,
-  guarded: false,
 };
 
 /** Writes what the engine is told, as the call of this number. */
@@ -182,7 +181,7 @@ export class HostedActor implements AttemptOwner {
       await new Promise<void>((resolve, reject) => {
         const call = this.nextCall();
         this.#told.set(call, { resolve, reject });
-        if (!isRunning) input.start(this.handle, false, "", CONTROLLED);
+        if (!isRunning) input.start(this.handle, false, "", false, CONTROLLED);
         write(input, this.handle, call);
         this.pump.schedule();
       });

@@ -5,11 +5,12 @@
  */
 import type { Attempt } from "../attempt.ts";
 import { PawlError } from "../errors.ts";
+import { isQuarantined, type Marks, noMarks } from "../poison/marks.ts";
 import type { DriverPort } from "./driver-port.ts";
-import { afterDeath, decodeMarks, encodeMarks, isQuarantined, MARKS_KEY, type Marks, noMarks } from "./start-marks.ts";
+import { decodeMarks, encodeMarks, found, MARKS_KEY } from "./start-marks.ts";
 
-/** The turn of the suspects of this environment, whatever runs they belong to: one at a time. */
-let suspects: Promise<void> = Promise.resolve();
+/** For so long nothing else of the run must have begun before a suspect does. */
+const QUIET_MS = 50;
 
 export class PoisonGuard {
   readonly #port: DriverPort;
@@ -22,6 +23,8 @@ export class PoisonGuard {
   #written: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #isStored = false;
+  /** How many have begun. */
+  #count = 0;
 
   constructor(port: DriverPort, actor: string) {
     this.#port = port;
@@ -32,14 +35,15 @@ export class PoisonGuard {
   async open(): Promise<void> {
     const row = await this.#port.row(MARKS_KEY);
     this.#isStored = row !== undefined;
-    this.#marks = row === undefined ? noMarks() : afterDeath(decodeMarks(row), Date.now());
+    this.#marks = row === undefined ? noMarks() : found(decodeMarks(row), Date.now());
     if (this.#isStored) await this.#write();
   }
 
   /** Resolves when the attempt of this name is marked, and may begin. Rejects with `quarantined`, and as the driver does. */
   async begin(name: string): Promise<void> {
     if (isQuarantined(this.#marks, name)) throw quarantined(name, this.#actor);
-    const ended = this.#marks.suspects.has(name) ? await this.#alone() : ignored;
+    const ended = this.#marks.suspects.has(name) ? await this.#alone(name) : ignored;
+    this.#count += 1;
     this.#working.set(name, ended);
     this.#marks.working.add(name);
     await this.#write();
@@ -80,14 +84,14 @@ export class PoisonGuard {
   }
 
   /** Resolves when no other suspect is at work, and nothing of this run is, to what lets the next one go on. */
-  async #alone(): Promise<() => void> {
-    const before = suspects;
-    let ended: () => void = ignored;
-    suspects = new Promise((resolve) => {
-      ended = resolve;
-    });
-    await before;
-    while (this.#working.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #alone(name: string): Promise<() => void> {
+    const ended = await suspectsTurn(this.#marks.suspects.get(name) ?? 0);
+    // Between two steps of a branch nothing is at work, and it is not done.
+    for (let seen = -1; seen !== this.#count; ) {
+      while (this.#working.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      seen = this.#count;
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    }
     return ended;
   }
 
@@ -119,3 +123,29 @@ function quarantined(name: string, actor: string): PawlError {
 }
 
 function ignored(): void {}
+
+/** Suspects of this environment that wait for their turn, whatever runs they belong to. */
+const waiting: { readonly deaths: number; readonly go: () => void }[] = [];
+let isTaken = false;
+
+/** One at a time, the least suspected first. Resolves to what ends the turn. */
+async function suspectsTurn(deaths: number): Promise<() => void> {
+  await new Promise<void>((go) => {
+    waiting.push({ deaths, go });
+    if (isTaken) return;
+    isTaken = true;
+    // Others are on their way.
+    setTimeout(nextTurn, QUIET_MS);
+  });
+  let isOver = false;
+  return () => {
+    if (!isOver) nextTurn();
+    isOver = true;
+  };
+}
+
+function nextTurn(): void {
+  const [next] = waiting.sort((one, two) => one.deaths - two.deaths).splice(0, 1);
+  if (next === undefined) isTaken = false;
+  else next.go();
+}

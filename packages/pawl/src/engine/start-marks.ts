@@ -2,42 +2,18 @@
  * `(9,4)`: which attempts were at work, and what is known of earlier ends in the midst of them. Its value is the version 1 (two
  * bytes), CBOR, and a CRC-32C of the key and all before it.
  */
+import { afterDeath, type Marks } from "../poison/marks.ts";
 import { recordError } from "./record-error.ts";
 import { decodeValue, encodeValue } from "./values.ts";
 
 export const MARKS_KEY: Uint8Array = Uint8Array.of(0x15, 0x09, 0x15, 0x04);
 const VERSION = 1;
-/** Milliseconds within which a second death puts what was at work under suspicion. */
-const SUSPICIOUS_MS = 600_000;
-/** So often a suspect has to have been alone with a death. */
-const MOST_DEATHS = 3;
-
-export interface Marks {
-  /** The names of the attempts at work. */
-  readonly working: Set<string>;
-  /** How often each suspect was the only one at work when the process died. */
-  readonly suspects: Map<string, number>;
-  /** When the process died with attempts at work, in milliseconds since the epoch: those of the last ten minutes. */
-  deaths: number[];
-}
-
-export function noMarks(): Marks {
-  return { working: new Set(), suspects: new Map(), deaths: [] };
-}
-
 /** What marks say that are found at a start: the process that wrote them died, if anything was at work. */
-export function afterDeath({ working, suspects, deaths }: Marks, now: number): Marks {
+export function found(marks: Marks, now: number): Marks {
+  const { working, suspects, deaths } = marks;
   if (working.size === 0) return { working: new Set(), suspects, deaths };
-  const counted = new Map(suspects);
   const [suspect, ...others] = [...working].filter((name) => suspects.has(name));
-  if (suspect !== undefined && others.length === 0) counted.set(suspect, (counted.get(suspect) ?? 0) + 1);
-  const recent = [...deaths.filter((at) => now - at <= SUSPICIOUS_MS), now];
-  if (recent.length > 1) for (const name of working) counted.set(name, counted.get(name) ?? 0);
-  return { working: new Set(), suspects: counted, deaths: recent };
-}
-
-export function isQuarantined(marks: Marks, name: string): boolean {
-  return (marks.suspects.get(name) ?? 0) >= MOST_DEATHS;
+  return afterDeath(marks, now, others.length === 0 ? suspect : undefined);
 }
 
 export function encodeMarks({ working, suspects, deaths }: Marks): Uint8Array {

@@ -183,11 +183,13 @@ export class Calls {
       this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
       this.#owner.pump.schedule();
     };
-    const body = () =>
-      action.callersContext.run(() =>
-        action.body === undefined ? run(attempt.context as ActionContext<Types>, ...args) : action.body(attempt),
-      );
-    callUser(() => watched(attempt, "action", action.name, body, action.trace), returned, threw);
+    const own = () =>
+      action.body === undefined ? run(attempt.context as ActionContext<Types>, ...args) : action.body(attempt);
+    const { telemetry } = this.#owner;
+    // Innermost: what it does is part of it, not of what its caller does.
+    const traced = telemetry === undefined ? own : attempt.traced(telemetry, "action", action.name, own, action.trace);
+    const body = () => action.callersContext.run(traced);
+    callUser(() => watched(attempt, "action", action.name, body), returned, threw);
   }
 
   /** What is done outside for a call is known by the caller's key, if it has one. */

@@ -9,6 +9,7 @@ import type { ActionContext, AttemptContext, Types } from "../types.ts";
 import { decode } from "../values/index.ts";
 import type { ReceiveRecord, Send, TickRecord, Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
+import type { GuardedAttempts } from "./guarded.ts";
 
 type Handler = (c: ActionContext<Types>, body: unknown) => unknown;
 
@@ -30,12 +31,14 @@ interface Task {
 
 interface Receipt {
   readonly task: Task;
-  attempt: Attempt;
+  /** None: it has not begun. */
+  attempt: Attempt | undefined;
 }
 
 /** What has schedules. */
 interface ScheduleOwner extends RunOwner {
   readonly schedules: ReadonlyMap<string, Schedule>;
+  readonly guarded: GuardedAttempts | undefined;
 }
 
 export class Receipts {
@@ -92,15 +95,35 @@ export class Receipts {
   #begin(task: Task): void {
     this.#end(task.receipt);
     this.#owner.pump.hold("work");
-    this.#run(task);
+    const receipt: Receipt = { task, attempt: undefined };
+    this.#receipts.set(task.receipt, receipt);
+    this.#start(receipt);
   }
 
-  #run(task: Task): void {
+  #start(receipt: Receipt): void {
+    const { guarded, pump, handle } = this.#owner;
+    const { task } = receipt;
+    // What only plans the next tick runs no code.
+    if (guarded === undefined || task.attempt === 0) return void this.#run(receipt);
+    const isOver = () => this.#receipts.get(task.receipt) !== receipt;
+    const refuse = (error: PawlError) => {
+      if (isOver()) return;
+      this.#logFailure(task, error.message);
+      pump.input.receiveThrew(handle, task.receipt, task.attempt, toRecord(error, "critical"));
+      pump.schedule();
+    };
+    const failed = (err: unknown) =>
+      this.#owner.log.error({ actor: this.#owner.name, err }, "an attempt could not be marked");
+    guarded.attempt(task.kind, task.name, () => (isOver() ? undefined : this.#run(receipt)), refuse).catch(failed);
+  }
+
+  #run(own: Receipt): Attempt {
+    const { task } = own;
     const { pump, handle, dialect } = this.#owner;
     const { receipt } = task;
     const key = () => pump.engine.messageKey(handle, task.id) ?? undefined;
     const attempt = new Attempt(this.#owner, task.attempt, key);
-    this.#receipts.set(receipt, { task, attempt });
+    own.attempt = attempt;
     const threw = (error: unknown, kind?: "critical"): void => {
       if (!attempt.isRunning) return;
       if (attempt.isDoomed) return settle(undefined);
@@ -133,6 +156,7 @@ export class Receipts {
     };
     attempt.what = task.name;
     callUser(this.#body(task, attempt), returned, threw);
+    return attempt;
   }
 
   #body({ kind, name, run, trace }: Task, attempt: Attempt): () => unknown {
@@ -152,12 +176,12 @@ export class Receipts {
 
   verdict(id: number, number: number, verdict: Verdict): void {
     const receipt = this.#receipts.get(id);
-    if (receipt === undefined || receipt.task.attempt !== number) return;
+    if (receipt?.attempt === undefined || receipt.task.attempt !== number) return;
     if (receipt.attempt.verdict(verdict)) {
       const { kind, name } = receipt.task;
       noteRerun(receipt.attempt, `${kind === "message" ? "the handler of message" : "schedule"} "${name}"`, verdict);
       queueMicrotask(() => {
-        if (this.#receipts.get(id) === receipt) this.#run(receipt.task);
+        if (this.#receipts.get(id) === receipt) this.#start(receipt);
       });
     } else if (verdict.kind === "stale") this.#end(id);
   }
@@ -170,13 +194,13 @@ export class Receipts {
     const what = `attempt ${number} at ${kind === "message" ? "handling message" : "schedule"} "${name}" of ${this.#owner.name}`;
     const reason = new PawlError("step_timeout", `${what} has taken longer than ${timeout} ms`);
     this.#logFailure(receipt.task, reason.message);
-    receipt.attempt.fail(reason);
+    receipt.attempt?.fail(reason);
     this.#end(id);
   }
 
   /** What became of it is durable. */
   received(id: number): void {
-    this.#receipts.get(id)?.attempt.committed();
+    this.#receipts.get(id)?.attempt?.committed();
     this.#end(id);
   }
 
@@ -187,7 +211,7 @@ export class Receipts {
   /** They are dead. */
   stop(reason: unknown): void {
     for (const [id, { attempt }] of [...this.#receipts]) {
-      attempt.fail(reason);
+      attempt?.fail(reason);
       this.#end(id);
     }
   }

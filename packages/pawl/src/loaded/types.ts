@@ -2,6 +2,7 @@
 import type { AnyDefinition } from "../actor.ts";
 import type { Logger } from "../log.ts";
 import type { Peers } from "../peers.ts";
+import type { Guard } from "../poison/guard.ts";
 import type { Pump } from "../pump.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
@@ -39,6 +40,8 @@ export interface LoadedOptions {
   readonly parked: Set<string>;
   /** The file of the store; none: it has none. */
   readonly file: string | undefined;
+  /** What lets attempts begin; none: they do by themselves. */
+  readonly guard: Guard | undefined;
   /** Called when the actor cannot be used any more and a later call has to load it anew. */
   readonly forget: () => void;
 }

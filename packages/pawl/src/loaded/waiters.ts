@@ -77,11 +77,11 @@ export class Waiters {
   }
 
   /** Whoever waits for an answer of the run, which has ended, waits in vain. */
-  failAskersOfRun(error: PawlError): void {
+  failAskersOfRun(why: () => PawlError): void {
     for (const [id, asker] of [...this.#askers]) {
       if (asker.endsWithRun !== true) continue;
       this.#askers.delete(id);
-      asker.reject(error);
+      asker.reject(why());
     }
   }
 

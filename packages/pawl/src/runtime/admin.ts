@@ -25,9 +25,11 @@ export function adminIn(host: HandleHost): Admin {
     list: (filter) => list(host, filter),
     show: async (type, key) => {
       const seen = await host.seen(`${type}/${key}`);
-      return { ...statusOf(type, key, seen), history: seen.history, actorState: seen.state, inbox: seen.inbox };
+      const status = statusOf(type, key, seen, undefined, host.suspectsOf(`${type}/${key}`));
+      return { ...status, history: seen.history, actorState: seen.state, inbox: seen.inbox };
     },
     retry: async (type, key) => void (await ask(type, key, { kind: "retry" })),
+    release: (type, key) => release(host, type, key),
     cancel: async (type, key) => void (await ask(type, key, { kind: "cancel", compensate: true, reason: undefined })),
     replay: async (type, key, from) => {
       const call: ActorCall = { kind: "replay", from: replayFrom(from) };
@@ -43,6 +45,20 @@ export function adminIn(host: HandleHost): Admin {
       return host.copyTo(store);
     },
   };
+}
+
+/** What was set aside for it is handled, too. */
+async function release(host: HandleHost, type: string, key: string): Promise<void> {
+  const { definition } = host.find(type, key);
+  const wasSuspected = await host.release(type, key);
+  const { inbox } = await host.seen(`${type}/${key}`);
+  const isAside = inbox.some(({ undeliverable }) => undeliverable?.code === "quarantined");
+  if (isAside && definition !== undefined)
+    return void (await host.working(() => host.call(type, key, { kind: "retry" })));
+  if (wasSuspected) return;
+  throw say.badArgument(`nothing of ${type}/${key} is quarantined, or under suspicion.
+  found     an actor whose attempts may all run
+  expected  one that admin.list({ state: "quarantined" }) lists`);
 }
 
 function replayFrom(from: Parameters<Admin["replay"]>[2]): ReplayFrom {
@@ -65,7 +81,7 @@ expected  the id of an entry, as admin.show() lists it`,
 }
 
 /** What a look finds that needs no code: the same beside a running process. */
-export type Looker = Pick<HandleHost, "listed" | "seen" | "now">;
+export type Looker = Pick<HandleHost, "listed" | "seen" | "now" | "suspectsOf">;
 
 /** The actors that a filter lets through, in order of name; nothing is loaded. */
 export async function* list(host: Looker, filter: ListFilter = {}): AsyncGenerator<Status> {
@@ -82,7 +98,8 @@ export async function* list(host: Looker, filter: ListFilter = {}): AsyncGenerat
     for (const row of rows) {
       if (left === 0 || !rowMatches(row, filter)) continue;
       const slash = row.name.indexOf("/");
-      const status = statusOf(row.name.slice(0, slash), row.name.slice(slash + 1), await host.seen(row.name), row);
+      const [type, key, seen] = [row.name.slice(0, slash), row.name.slice(slash + 1), await host.seen(row.name)];
+      const status = statusOf(type, key, seen, row, host.suspectsOf(row.name));
       if (!matches(status, filter, stuckMs, host.now())) continue;
       left -= 1;
       yield status;

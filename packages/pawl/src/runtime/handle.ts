@@ -32,6 +32,10 @@ export interface HandleHost {
   now(): number;
   /** The actors behind `after`, in order of name. */
   listed(after: string | undefined, limit: number): Promise<readonly RowRecord[]>;
+  /** Lets go of what is quarantined of an actor, and forgets every suspicion of it; whether there was any. */
+  release(type: string, key: string): Promise<boolean>;
+  /** How often each suspect of an actor was alone with a death. */
+  suspectsOf(name: string): ReadonlyMap<string, number>;
   /** An actor as it is recorded; loads nothing. */
   seen(name: string): Promise<Inspection>;
   /** Asks something of an actor, wherever it is. */

@@ -1,6 +1,8 @@
 /** How an actor stands, for people and tools: read from what is recorded of it. */
 import { type Failure, toFailure } from "../failure.ts";
 import type { EntryRecord, Inspection } from "../inspection.ts";
+import { isQuarantined, noMarks } from "../poison/marks.ts";
+import { kindOf, labelOf } from "../poison/names.ts";
 import type { RowRecord } from "../wire.ts";
 
 /** Where an actor's workflow stands. `none`: it has none. */
@@ -46,7 +48,10 @@ export interface Status {
   readonly owner?: string;
   /** How many attempts had to run again because another one came between, since the actor was loaded. */
   readonly conflicts: number;
-  /** The steps that are suspected of killing their process, by name. */
+  /**
+   * What is under suspicion, as `step "charge"`: it was at work when the process died twice within ten minutes, and runs last and
+   * one at a time until it settles. After three deaths with it alone the state is `quarantined`.
+   */
   readonly suspects: readonly string[];
   /** What is stored of it as it is now: its newest snapshot, the changes since, the messages that wait. Not what is kept of the past. */
   readonly bytes: number;
@@ -55,14 +60,20 @@ export interface Status {
 const UNDER_WAY: ReadonlySet<RunState> = new Set(["running", "waiting", "rolling_back", "parked"]);
 
 /** `row` is what the store's list says of it, where it was listed. */
-export function statusOf(type: string, key: string, seen: Inspection, row?: RowRecord): Status {
+export function statusOf(
+  type: string,
+  key: string,
+  seen: Inspection,
+  row: RowRecord | undefined,
+  suspects: Suspects,
+): Status {
   const waitingFor = UNDER_WAY.has(seen.standing.state) ? waits(seen) : [];
   const error = errorOf(seen, waitingFor);
   const owner = seen.stored?.owner ?? row?.owner;
   return {
     type,
     key,
-    state: seen.standing.state,
+    state: isHeld(suspects) && UNDER_WAY.has(seen.standing.state) ? "quarantined" : seen.standing.state,
     since: seen.standing.since,
     waitingFor,
     ...(error === undefined ? {} : { error }),
@@ -71,9 +82,18 @@ export function statusOf(type: string, key: string, seen: Inspection, row?: RowR
     ...(seen.standing.parkedBy === undefined ? {} : { codeVersion: seen.standing.parkedBy }),
     ...(owner === undefined ? {} : { owner }),
     conflicts: seen.conflicts,
-    suspects: [],
+    suspects: Array.from(suspects.keys(), (name) => labelOf(name)),
     bytes: seen.stored?.bytes ?? 0,
   };
+}
+
+/** How often each suspect of an actor was alone with a death. */
+type Suspects = ReadonlyMap<string, number>;
+
+/** Whether its workflow does not go on. */
+function isHeld(suspects: Suspects): boolean {
+  const marks = { ...noMarks(), suspects: new Map(suspects) };
+  return [...suspects.keys()].some((name) => ["step", "undo"].includes(kindOf(name)) && isQuarantined(marks, name));
 }
 
 function waits({ history, standing }: Inspection): Wait[] {

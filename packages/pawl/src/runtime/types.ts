@@ -112,6 +112,11 @@ export interface Admin {
   show(type: string, key: string): Promise<Shown>;
   /** Tries again what has ended a workflow, the undo handler that it is stuck at, or the code that did not match. */
   retry(type: string, key: string): Promise<void>;
+  /**
+   * Lets go of what is quarantined of an actor, for it has taken its process down with it, and forgets every suspicion of it.
+   * Rejects with `bad_argument` if there is none.
+   */
+  release(type: string, key: string): Promise<void>;
   /** As `handle.cancel()`: ends the workflow between two commits, and undoes what it did. */
   cancel(type: string, key: string): Promise<void>;
   /**
@@ -261,5 +266,7 @@ export interface Hooks {
   readonly isPressed?: () => boolean;
   /** How long to try for the lock of a store that is in use, in milliseconds. */
   readonly lockPatience?: number;
+  /** Whether attempts are marked after an end that was no clean one. Default: where the store outlives the process. */
+  readonly guards?: boolean;
   readonly fault?: { readonly kind: string; readonly at: number };
 }

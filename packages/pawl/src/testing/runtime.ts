@@ -152,6 +152,7 @@ function adminIn(world: World): Admin {
     list: (filter) => listIn(world, filter),
     show: (type, key) => world.outliving((local) => local.admin().show(type, key)),
     retry: (type, key) => world.outliving((local) => local.admin().retry(type, key)),
+    release: (type, key) => world.outliving((local) => local.admin().release(type, key)),
     cancel: (type, key) => world.outliving((local) => local.admin().cancel(type, key)),
     replay: (type, key, from) => world.outliving((local) => local.admin().replay(type, key, from)),
     stateAt: (type, key, entry) => world.outliving((local) => local.admin().stateAt(type, key, entry)),

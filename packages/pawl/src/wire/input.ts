@@ -51,6 +51,22 @@ export class InputWriter {
     this.out.varint(limit);
   }
 
+  /** Writes notes, in place of what is there under these names; without a body, one goes. */
+  note(ticket: number, puts: readonly (readonly [name: string, body: Uint8Array | undefined])[]): void {
+    this.#record(81, ticket);
+    this.out.varint(puts.length);
+    for (const [name, body] of puts) {
+      this.#text(name);
+      this.#optionalBytes(body);
+    }
+  }
+
+  /** Asks for the notes whose names begin so. */
+  notes(ticket: number, prefix: string): void {
+    this.#record(82, ticket);
+    this.#text(prefix);
+  }
+
   /** Asks for what is stored of an actor. */
   see(ticket: number, name: string): void {
     this.#record(62, ticket);
@@ -81,17 +97,18 @@ export class InputWriter {
     this.out.varint(version);
   }
 
-  start(handle: number, reports: boolean, codeVersion: string, embedded?: EmbeddedRecord): void {
+  /** `guarded`: bodies are kept waiting until `begun` says that they begin. */
+  start(handle: number, reports: boolean, codeVersion: string, guarded: boolean, embedded?: EmbeddedRecord): void {
     this.#record(6, handle);
     this.#flag(reports);
     this.#text(codeVersion);
+    this.#flag(guarded);
     this.#flag(embedded !== undefined);
     if (embedded === undefined) return;
     this.#flag(embedded.frontier);
     this.out.f64(embedded.patience);
     this.#flag(embedded.controlled);
     this.#flag(embedded.asks);
-    this.#flag(embedded.guarded);
   }
 
   send(handle: number, call: number, name: string, body: Uint8Array, delay: number, keep?: KeepRecord): void {

@@ -94,7 +94,7 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     const gone = reader.flag();
     return sink.actor(handle)?.retired(gone);
   }
-  if ((kind >= 61 && kind <= 63) || kind === 116) return dispatchLook(kind, handle, reader, sink);
+  if ((kind >= 61 && kind <= 63) || kind === 81 || kind === 116) return dispatchLook(kind, handle, reader, sink);
   if (kind >= 52) return dispatchDealing(kind, reader, sink.actor(handle));
   if (kind >= 16 && (kind < 20 || kind > 28)) return dispatchControl(kind, reader, sink.actor(handle));
   if (kind >= 20) {
@@ -299,6 +299,11 @@ function dispatchLook(kind: number, ticket: number, reader: OutputReader, sink: 
   if (kind === 61) {
     const rows = Array.from({ length: reader.number() }, () => reader.row(reader.text()));
     return sink.looked(ticket, { kind: "listed", rows });
+  }
+  if (kind === 81) {
+    const read = (): [string, Uint8Array] => [reader.text(), reader.bytes()];
+    const notes = new Map(Array.from({ length: reader.number() }, read));
+    return sink.looked(ticket, { kind: "notes", notes });
   }
   if (kind === 116) return sink.looked(ticket, { kind: "was", was: reader.was() });
   if (kind !== 62) return sink.lookFailed(ticket, reader.problem());

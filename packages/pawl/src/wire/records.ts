@@ -125,8 +125,6 @@ export interface EmbeddedRecord {
   readonly controlled: boolean;
   /** Whether it goes on in memory after a wait, once `goOn` says so. */
   readonly asks: boolean;
-  /** Whether bodies are kept waiting until `begun` says that they begin. */
-  readonly guarded: boolean;
 }
 
 /** A step's traits, as bits. */
@@ -335,9 +333,10 @@ export interface RowRecord {
   readonly owner: string | undefined;
 }
 
-/** What a look at the store finds: actors in order of name; or one actor, with what is recorded of it and its state, encoded. */
+/** What a look at the store finds: actors in order of name; notes; or one actor, with what is recorded of it and its state, encoded. */
 export type Looked =
   | { readonly kind: "listed"; readonly rows: readonly RowRecord[] }
+  | { readonly kind: "notes"; readonly notes: ReadonlyMap<string, Uint8Array> }
   | {
       readonly kind: "seen";
       readonly row: Omit<RowRecord, "name">;

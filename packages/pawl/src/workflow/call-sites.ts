@@ -3,6 +3,8 @@ import { type CallSite, callSite } from "../call-site.ts";
 
 /** Looking where a call comes from costs as much as a step: a run that replays more than this does not look any more. */
 const MOST = 64;
+/** Between a call and whoever notes it there are about eight frames. */
+const FRAMES = 12;
 
 export class CallSites {
   readonly #kept = new Map<string, CallSite>();
@@ -11,7 +13,7 @@ export class CallSites {
   note(kind: string, name: string): void {
     if (this.#left === 0) return;
     this.#left -= 1;
-    this.#kept.set(`${kind} ${name}`, callSite());
+    this.#kept.set(`${kind} ${name}`, callSite(FRAMES));
   }
 
   /** Where the newest one of this kind and name was called, if that was noted. */

@@ -479,7 +479,7 @@ function loggerOf(context: ScopeContext): Logger {
   const at =
     (level: keyof Logger) =>
     (o: object, m: string): void => {
-      if (!context.replaying) log[level]({ actor, type, key, ...o }, m);
+      if (!context.replaying && !context.run.isComingBack) log[level]({ actor, type, key, ...o }, m);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -7,7 +7,7 @@
 import type { AnyDefinition, Policy } from "../actor.ts";
 import { Attempt, type AttemptOwner, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
 import type { CallersContext } from "../callers-context.ts";
-import { PawlError } from "../errors.ts";
+import { PawlError, placeless } from "../errors.ts";
 import { attribute, attributed, type FailureRecord, toError, toFailure } from "../failure.ts";
 import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
@@ -80,6 +80,11 @@ export class Run {
   readonly owner: RunOwner;
   /** Of tests. */
   readonly seam: Seam | undefined;
+  /**
+   * Whether the code has not come to where it was when the run was left: up to the first entry that is not recorded, it has
+   * been here before.
+   */
+  isComingBack: boolean;
   readonly #operations = new Map<number, Operation>();
   readonly #contexts = new Map<number, ScopeContext>();
   readonly #undo = new Map<number, Undo>();
@@ -101,8 +106,9 @@ export class Run {
   /** Whether the engine may have been asked to end it: nothing begins before it has been told. */
   #asksFirst = false;
 
-  constructor(owner: RunOwner) {
+  constructor(owner: RunOwner, isComingBack = false) {
     this.owner = owner;
+    this.isComingBack = isComingBack;
     this.seam = seamOf(owner.definition);
   }
 
@@ -185,7 +191,7 @@ export class Run {
   /** No new operation starts; the attempts that run may end and commit. */
   drain(): void {
     this.#draining = true;
-    this.#abort(new PawlError("cancelled", `${this.owner.name} is being evicted`));
+    this.#abort(placeless(() => new PawlError("cancelled", `${this.owner.name} is being evicted`)));
   }
 
   /** No new operation starts, for a host's own reason. */
@@ -378,8 +384,11 @@ export class Run {
   /** Calls the body of a step that has begun, in the call: its caller's async context is that of the moment. */
   beginAttempt(op: number, operation: StepOperation): void {
     const attempt = this.#attemptAt(op, operation, 1);
+    const { telemetry, dialect } = this.owner;
+    const own = () => operation.body(dialect.attempt(attempt));
+    const run = telemetry === undefined ? own : attempt.traced(telemetry, "step", operation.name, own);
     callUser(
-      () => watched(attempt, "step", operation.name, () => operation.body(this.owner.dialect.attempt(attempt))),
+      () => watched(attempt, "step", operation.name, run),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
@@ -395,26 +404,35 @@ export class Run {
     return attempt;
   }
 
-  execute(op: number, number: number): void {
+  /** Gives the attempt that has begun. */
+  execute(op: number, number: number): Attempt | undefined {
     const operation = this.#operations.get(op);
-    if (operation?.kind !== "step") return;
+    if (operation?.kind !== "step") return undefined;
     // Another attempt came between, and only `apply` runs again.
-    if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning)
-      return this.#apply(op, operation, operation.attempt, operation.ran);
+    if (operation.attempt?.number === number && operation.ran !== undefined && operation.attempt.isRunning) {
+      this.#apply(op, operation, operation.attempt, operation.ran);
+      return operation.attempt;
+    }
     const attempt = this.#attemptAt(op, operation, number);
-    const given = this.owner.dialect.attempt(attempt);
+    const { telemetry, dialect } = this.owner;
+    const { callersContext, body, name } = operation;
+    const given = dialect.attempt(attempt);
+    const run = () =>
+      telemetry === undefined
+        ? callersContext.call(body, operation, given)
+        : callersContext.run(attempt.traced(telemetry, "step", name, () => operation.body(given)));
     callUser(
-      () =>
-        watched(attempt, "step", operation.name, () => operation.callersContext.call(operation.body, operation, given)),
+      () => watched(attempt, "step", name, run),
       (output) => this.#stepDone(op, operation, attempt, output),
       (error) => this.#attemptThrew(op, operation.name, attempt, error),
     );
+    return attempt;
   }
 
   /** Runs the handler that undoes a step. */
-  undo(op: number, number: number, attempted: boolean, output: ResolvedValue): void {
+  undo(op: number, number: number, attempted: boolean, output: ResolvedValue): Attempt | undefined {
     const undo = this.#undo.get(op);
-    if (undo === undefined) return;
+    if (undo === undefined) return undefined;
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
     attempt.step = undo.name;
     undo.attempt = attempt;
@@ -429,6 +447,7 @@ export class Run {
       () => this.#attemptDone(op, attempt, undefined, undo.name),
       (error) => this.#attemptThrew(op, undo.name, attempt, error),
     );
+    return attempt;
   }
 
   #hold(attempt: Attempt): void {

@@ -163,6 +163,7 @@ export class ScopeContext {
     this.#pending = { kind, name, op };
     // What is at hand already is known to match.
     if (this.replaying && op !== AT_HAND) this.run.owner.dialect.called?.(kind, name);
+    if (!this.replaying) this.run.isComingBack = false;
     if (fresh !== undefined) this.run.beginAttempt(op, fresh);
     return promise;
   }

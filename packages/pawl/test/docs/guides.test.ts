@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { problemsOf, programsOf } from "./programs.ts";
+import { GUIDES, problemsOf, programsOf } from "./programs.ts";
 
 const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const VITEST = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
@@ -19,19 +19,8 @@ interface Report {
   }[];
 }
 
-describe.each([
-  "testing.md",
-  "workflows.md",
-  "state.md",
-  "isolation.md",
-  "messages.md",
-  "schedules.md",
-  "embedding.md",
-  "retries.md",
-  "approval.md",
-  "versioning.md",
-])("docs/%s", (name) => {
-  const guide = programsOf(readFileSync(join(PACKAGE, "../../docs", name), "utf8")).join("\n");
+describe.each(GUIDES)("%s", (name) => {
+  const guide = programsOf(readFileSync(join(PACKAGE, "../..", name), "utf8")).join("\n");
   let folder: string;
   let file: string;
 

@@ -1,6 +1,39 @@
 /** The TypeScript in a document, and what a compiler as strict as can be has to say of it. */
 import ts from "typescript";
 
+/** Pages whose code is, from top to bottom, one file of tests. */
+export const GUIDES: readonly string[] = [
+  "docs/testing.md",
+  "docs/workflows.md",
+  "docs/state.md",
+  "docs/isolation.md",
+  "docs/messages.md",
+  "docs/schedules.md",
+  "docs/embedding.md",
+  "docs/retries.md",
+  "docs/approval.md",
+  "docs/versioning.md",
+];
+
+/** Pages of whole programs, and how many each has. */
+export const WHOLE_PROGRAMS: readonly (readonly [page: string, programs: number])[] = [
+  ["README.md", 2],
+  ["docs/cookbook.md", 10],
+  ["docs/running.md", 2],
+  ["docs/from-temporal.md", 1],
+  ["docs/from-restate.md", 1],
+  ["docs/from-dbos.md", 1],
+  ["docs/from-rivetkit.md", 1],
+  ["docs/connections.md", 1],
+];
+
+/** Pages whose programs need more than a folder, and the tests that run them. */
+export const ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs/quick-start.md": "tests/install/install.test.ts",
+  "docs/workers.md": "tests/workers/guide.test.ts",
+  "docs/postgres.md": "tests/postgres/guide.test.ts",
+};
+
 /** The blocks of TypeScript in a document, in their order. */
 export function programsOf(markdown: string): string[] {
   return [...markdown.matchAll(/```ts\n([\s\S]*?)```/g)].flatMap(([, block]) => block ?? []);

@@ -5,21 +5,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { problemsOf, programsOf } from "./programs.ts";
+import { problemsOf, programsOf, WHOLE_PROGRAMS } from "./programs.ts";
 
 const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-const DOCUMENTS: readonly (readonly [document: string, programs: number])[] = [
-  ["README.md", 2],
-  ["docs/cookbook.md", 10],
-  ["docs/from-temporal.md", 1],
-  ["docs/from-restate.md", 1],
-  ["docs/from-dbos.md", 1],
-  ["docs/from-rivetkit.md", 1],
-  ["docs/connections.md", 1],
-];
-
-describe.each(DOCUMENTS)("%s", (document, expected) => {
+describe.each(WHOLE_PROGRAMS)("%s", (document, expected) => {
   const programs = programsOf(readFileSync(join(PACKAGE, "../..", document), "utf8"));
   let folder: string;
 

@@ -28,7 +28,8 @@ test("a context says whose attempt it is, and its log says so, too", async () =>
   ]);
   expect(await handle.actions.who()).toEqual(["job", "a/b", 1]);
   const logged = t.logs.filter(({ message }) => message === "working").map(({ fields }) => fields);
-  expect(logged).toEqual([1, 2].map((attempt) => ({ actor: "job/a/b", attempt, line: 1 })));
+  const who = { actor: "job/a/b", type: "job", key: "a/b", entry: "work" };
+  expect(logged).toEqual([1, 2].map((attempt) => ({ ...who, attempt, line: 1 })));
 });
 
 test("attempts and callbacks run in the async context of the call that asked for them", async () => {

@@ -74,17 +74,33 @@ test("a clock that goes forwards is a time that was missed; one that goes back m
 test("a schedule that the code changes, adds or drops is so at once, also of actors that sleep", async () => {
   const world = new LifeWorld("sqlite");
   const began = world.clock.now;
-  await life(world, beater(world, began, { old: { every: "2h" }, b: { every: "2h" } }), 1);
+  await life(world, beater(world, began, { old: { every: "2h" }, b: { every: "2h" } }), 0.5);
   const next = beater(world, began, { b: { every: "1h" }, fresh: { cron: "13 22 * * *" } });
   const runtime = world.open([next]);
   await runtime.start();
-  await world.pass(2.5 * HOUR);
-  expect(await runtime.get(next, "b").actions.at()).toEqual(["b 2", "b 3"]);
-  await world.pass(24 * HOUR);
+  // Nobody has asked for it, and no time of its old schedule has come.
+  await world.pass(1.2 * HOUR);
+  await world.pass(25 * HOUR);
   const at = await runtime.get(next, "b").actions.at();
-  expect(at.filter((line) => line.startsWith("old"))).toEqual([]);
+  expect(at[0]).toBe("b 1.5");
   expect(at.filter((line) => line.startsWith("fresh"))).toHaveLength(1);
+  expect(at.filter((line) => line.startsWith("old"))).toEqual([]);
   expect(at.filter((line) => line.startsWith("b"))).toHaveLength(26);
+});
+
+test("actors whose type had no schedules before are gone through once, and again when it has had none meanwhile", async () => {
+  const world = new LifeWorld("sqlite");
+  const began = world.clock.now;
+  await life(world, beater(world, began, {}), 1);
+  const with_ = beater(world, began, { b: { every: "1h" } });
+  for (const code of [with_, with_, beater(world, began, {}), with_]) {
+    const runtime = world.open([code]);
+    await runtime.start();
+    await world.pass(1.5 * HOUR);
+    await runtime.close();
+  }
+  const runtime = world.open([with_]);
+  expect(await runtime.get(with_, "b").actions.at()).toEqual(["b 2", "b 3", "b 4", "b 6.5"]);
 });
 
 test("what was due before the code changed still runs, and the next time is the new code's", async () => {

@@ -1,6 +1,8 @@
 use super::*;
+use crate::codec::bare::Writer;
 use crate::codec::message::{read_message, write_message};
 use crate::codec::record::{EntryKind, EntryStatus};
+use crate::failure::FailureKind;
 use crate::inbox::{Message, Purpose};
 use crate::key::Location;
 

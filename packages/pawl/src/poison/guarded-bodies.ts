@@ -1,6 +1,13 @@
 /** Bodies of steps and of undo handlers, which a guard lets begin. */
 import type { Attempt } from "../attempt.ts";
-import type { PoisonGuard } from "./poison-guard.ts";
+
+/** What lets bodies begin. */
+export interface Gate {
+  /** Resolves when the attempt of this name may begin; rejects if it must not. */
+  begin(name: string): Promise<void>;
+  /** The attempt that has begun under this name; undefined: it will not. */
+  begun(name: string, attempt: Attempt | undefined): void;
+}
 
 /** What is needed of the run. */
 export interface GuardedRun {
@@ -12,10 +19,10 @@ export interface GuardedRun {
 }
 
 export class GuardedBodies {
-  readonly #guard: PoisonGuard;
+  readonly #guard: Gate;
   readonly #run: GuardedRun;
 
-  constructor(guard: PoisonGuard, run: GuardedRun) {
+  constructor(guard: Gate, run: GuardedRun) {
     this.#guard = guard;
     this.#run = run;
   }
