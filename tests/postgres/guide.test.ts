@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 test("its programs compile under the strictest settings", { timeout: 120_000 }, () => {
-  const files = programs.map((program, index) => join(folder, `program-${index}.mts`));
+  const files = programs.map((_, index) => join(folder, `program-${index}.mts`));
   for (const [index, file] of files.entries()) writeFileSync(file, programs[index] ?? "");
   expect(files).toHaveLength(1);
   expect(problemsOf(files)).toEqual([]);

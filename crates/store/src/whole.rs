@@ -1,7 +1,7 @@
 //! A whole store, row by row: what a copy from one to another is made of.
 //!
 //! A [`Source`] tells what was durable at one moment, whatever is written meanwhile; a [`Target`] takes all of it or nothing.
-//! Calls between processes are not copied: nobody waits for them beside the copy.
+//! Calls between processes are not copied, nobody waits for them beside the copy; nor are notes, which are of processes.
 
 use bytes::Bytes;
 
