@@ -12,6 +12,9 @@ use super::rebuild::{Discarded, rebuild, restore};
 use super::tree::{Container, Node, corrupt, wrong_kind};
 use crate::codec::cbor;
 
+/// What is left of a cell that has ended, to the attempt that ended it.
+const UNDEFINED: u8 = 0xf7;
+
 /// What an op did.
 #[derive(Debug)]
 pub(super) struct Edit {
@@ -82,6 +85,7 @@ pub(super) fn apply(root: &mut Node, op: &Op, room: &mut u64) -> Result<Edit, St
         Action::Rename(key) => rename(root, &op.path, key),
         Action::Bytes { start, bytes } => overwrite(root, &op.path, *start, bytes),
         Action::Rebuild { start, pieces } => rebuild_array(root, &op.path, *start, pieces),
+        Action::End => set(root, &op.path, &Bytes::from_static(&[UNDEFINED]), room),
     }
 }
 
