@@ -447,6 +447,11 @@ impl Actor {
         self.overlay.cell(name).map(|cell| cell.head())
     }
 
+    /// The names of the cells beside its state, in order.
+    pub fn further_cells(&self) -> impl Iterator<Item = &str> {
+        self.overlay.cells().map(|(name, _)| name).filter(|name| *name != STATE)
+    }
+
     /// Writes down what the actor waits for, if the newest change says something else.
     fn suspend(&mut self) {
         if self.run.is_some() {

@@ -80,6 +80,8 @@ pub enum Input {
     Listen { name: String, listens: bool },
     /// Tell those elsewhere who listen to an actor of ours.
     Event { name: String, body: Bytes },
+    /// Say when another process, or another environment of this one, dies.
+    Heed { process: u64 },
     /// The adapter's event loop has come round: actors may release facts that wait for their turn.
     Pulse,
 }
@@ -316,6 +318,7 @@ impl Host {
             Input::Watch { name } => self.watch(&name),
             Input::Listen { name, listens } => self.listen(&name, listens),
             Input::Event { name, body } => self.tell_event(&name, body),
+            Input::Heed { process } => self.store.share(pawl_store::WOKEN, pawl_store::Sharing::Heed(process)),
             Input::Pulse => {
                 for handle in std::mem::take(&mut self.pulsing) {
                     self.feed(now, handle, ActorInput::Pulse, turn);

@@ -123,11 +123,16 @@ pub enum Output {
         name: String,
         listens: bool,
     },
-    /// What an actor of another environment of this process has broadcast.
+    /// What an actor of another process, or environment of this one, has broadcast.
     Event {
         name: String,
+        writer: u64,
         body: Bytes,
     },
+    /// Other processes, or environments of this one, that are no more.
+    Died(Vec<u64>),
+    /// Others may have taken this process for dead.
+    Lapsed,
     /// Every actor that has work has been named.
     Resumed,
     ResumeFailed(StoreError),

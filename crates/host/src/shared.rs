@@ -148,9 +148,11 @@ impl Host {
             (_, News::Listened { actor, listens }) if *actor.namespace == *self.namespace => {
                 turn.others.push(Output::Listened { name: actor.name.to_string(), listens });
             }
-            (_, News::Event { actor, body }) if *actor.namespace == *self.namespace => {
-                turn.others.push(Output::Event { name: actor.name.to_string(), body });
+            (_, News::Event { actor, writer, body }) if *actor.namespace == *self.namespace => {
+                turn.others.push(Output::Event { name: actor.name.to_string(), writer, body });
             }
+            (_, News::Died(processes)) => turn.others.push(Output::Died(processes)),
+            (_, News::Lapsed) => turn.others.push(Output::Lapsed),
             (Some(Job::Inbox(handle)), News::Arrived(rows)) => self.arrived(now, handle, rows, turn),
             (Some(Job::Check(handle)), News::Holds(true)) => self.sure(handle, turn),
             (Some(Job::Check(handle)), News::Holds(false)) => {

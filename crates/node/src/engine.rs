@@ -204,6 +204,21 @@ impl Engine {
         })
     }
 
+    /// The names of the cells that a loaded actor has beside its state, in order.
+    #[napi(catch_unwind)]
+    pub fn further_cells(&self, handle: f64) -> Result<Vec<String>> {
+        with(&self.slot, |inner| {
+            let actor = inner.host.actor(handle as u64);
+            Ok(actor.map_or_else(Vec::new, |actor| actor.further_cells().map(str::to_owned).collect()))
+        })
+    }
+
+    /// The number by which other processes on the store know this one; none if there can be none.
+    #[napi(catch_unwind)]
+    pub fn process(&self) -> Result<Option<f64>> {
+        with(&self.slot, |inner| Ok(inner.host.store().process().map(|process| process as f64)))
+    }
+
     /// What an attempt that is still running has read or written and another change has written since its pin, for people;
     /// none: it may still commit. `touched` is what a settle call carries for one cell.
     #[napi(catch_unwind)]

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 
 use crate::url::Place;
-use crate::{group, open, share, tls, trouble};
+use crate::{events, group, open, share, tls, trouble};
 
 /// A session that serves the queue, with its statements.
 pub(crate) struct Session {
@@ -17,6 +17,7 @@ pub(crate) struct Session {
     pub(crate) group: [Statement; group::STATEMENTS.len()],
     pub(crate) open: [Statement; open::STATEMENTS.len()],
     pub(crate) share: [Statement; share::STATEMENTS.len()],
+    pub(crate) events: [Statement; events::STATEMENTS.len()],
 }
 
 /// Who is told of the notifications of other processes.
@@ -63,7 +64,8 @@ impl Session {
         let group = prepare_all(&client, &group::STATEMENTS).await?;
         let open = prepare_all(&client, &open::STATEMENTS).await?;
         let share = prepare_all(&client, &share::STATEMENTS).await?;
-        Ok(Session { client, code, group, open, share })
+        let events = prepare_all(&client, &events::STATEMENTS).await?;
+        Ok(Session { client, code, group, open, share, events })
     }
 }
 

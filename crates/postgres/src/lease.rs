@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_postgres::{Client, Error as PgError};
 
 use crate::connect::{Hint, connect};
+use crate::events;
 use crate::look;
 use crate::look::Look;
 use crate::queue::Queue;
@@ -83,7 +84,8 @@ impl Lease {
             self.place.schema,
             look::KEPT_SECONDS
         );
-        client.execute(&sql, &[]).await.map(|_| ())
+        client.execute(&sql, &[]).await?;
+        events::sweep(client, &self.place.schema).await
     }
 
     /// Gives up everything that is still ours, and the lease.
@@ -93,6 +95,7 @@ impl Lease {
             .batch_execute(&format!(
                 "DELETE FROM {schema}.actor WHERE owner = {process} AND seq = 0; \
                  UPDATE {schema}.actor SET owner = NULL WHERE owner = {process}; \
+                 DELETE FROM {schema}.listener WHERE process = {process}; \
                  DELETE FROM {schema}.process WHERE id = {process}"
             ))
             .await

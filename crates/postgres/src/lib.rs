@@ -3,7 +3,7 @@
 //! One native thread with its own event loop serves a queue over one connection; a second connection renews the lease,
 //! listens for hints and looks for work. `queue` is what the caller and the thread share; `serve` is the thread; `group` is
 //! one transaction; `open` makes actors ours and reads them; `lease` is what keeps them ours; `share` and `look` are what
-//! processes say to each other; `schema` is the tables;
+//! processes say to each other; `events` is what actors tell those who listen; `schema` is the tables;
 //! `connect` and `tls` reach the server; `trouble` says what its errors mean; `whole` is all of a database,
 //! for copies from one store to another.
 //!
@@ -11,6 +11,7 @@
 //! actor over; they never say who may write.
 
 mod connect;
+mod events;
 mod group;
 mod lease;
 mod look;
@@ -95,6 +96,10 @@ impl Store for PostgresStore {
 
     fn holds(&self) -> bool {
         self.queue.holds()
+    }
+
+    fn process(&self) -> Option<u64> {
+        self.queue.process()
     }
 
     fn drain(&mut self, into: &mut Vec<(Ticket, Completion)>) {

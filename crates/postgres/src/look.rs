@@ -12,6 +12,7 @@ use pawl_store::{ActorId, Call, Completion, Due, News};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error as PgError, Row, Statement};
 
+use crate::events::Ears;
 use crate::names::{decode, encode};
 use crate::queue::Queue;
 
@@ -64,6 +65,7 @@ pub(crate) struct Look<'a> {
     known: Statement,
     replied: Statement,
     halted: Statement,
+    ears: Ears,
     parked: Statement,
     offers: Offers,
     /// When every call that has no reply was told last: of a new session nobody knows what its predecessor has told.
@@ -91,6 +93,7 @@ impl<'a> Look<'a> {
             known: client.prepare(&text(KNOWN)).await?,
             replied: client.prepare(&text(REPLIED)).await?,
             halted: client.prepare(&text(HALTED)).await?,
+            ears: Ears::prepare(client, schema, process).await?,
             parked: client.prepare(&text(PARKED)).await?,
             offers: Offers { code, after: None, made: HashMap::new() },
             told: None,
@@ -123,7 +126,8 @@ impl<'a> Look<'a> {
         self.hand_on(client, &ours).await?;
         self.replies(client).await?;
         self.halts(client).await?;
-        Ok(!orphans.is_empty())
+        let more = self.ears.listen(client, self.queue).await?;
+        Ok(more || !orphans.is_empty())
     }
 
     /// Runs that this code may be able to go on with.

@@ -14,10 +14,14 @@ use pawl_store::{
 };
 use tokio::sync::Notify;
 
+use crate::events::Hearing;
+
 /// At most this many requests go into one transaction,
 const GROUP_REQUESTS: usize = 1_000;
 /// and no further one once their bodies have this many bytes (a larger one goes alone).
 const GROUP_BYTES: usize = 16 << 20;
+/// Of events that nobody has been told of, no more than these bytes wait.
+const TELL_BYTES: usize = 16 << 20;
 
 pub(crate) enum Work {
     Asked(Ticket, Request),
@@ -77,6 +81,7 @@ pub(crate) struct Queue {
     idle: Condvar,
     wake: Wake,
     awaited: Mutex<Awaited>,
+    hearing: Mutex<Hearing>,
 }
 
 /// What this process waits for that others do.
@@ -102,6 +107,12 @@ struct State {
     holds_until: Option<Instant>,
     /// Actors that are not ours any more; whoever drives the store has not heard of it.
     taken: Vec<ActorId>,
+    /// Whether our lease had run out, and whoever drives the store has not heard of it.
+    lapsed: bool,
+    /// Our number, once we have one.
+    process: Option<u64>,
+    /// How many bytes of events wait.
+    telling: usize,
 }
 
 /// The side of the caller.
@@ -118,14 +129,31 @@ impl Queue {
             called: Instant::now(),
             holds_until: None,
             taken: Vec::new(),
+            lapsed: false,
+            process: None,
+            telling: 0,
         };
-        Self { state: Mutex::new(state), work: Notify::new(), idle: Condvar::new(), wake, awaited: Mutex::default() }
+        Self {
+            state: Mutex::new(state),
+            work: Notify::new(),
+            idle: Condvar::new(),
+            wake,
+            awaited: Mutex::default(),
+            hearing: Mutex::default(),
+        }
     }
 
     pub(crate) fn submit(&self, work: Work) {
         let mut state = self.state();
         if state.end == Some(End::Abandon) {
             return;
+        }
+        if let Work::Shared(_, Sharing::Event { body, .. }) = &work {
+            // A database that does not answer must not fill the memory with what nobody may ever hear.
+            if state.telling + body.len() > TELL_BYTES {
+                return;
+            }
+            state.telling += body.len();
         }
         match (work, state.shut.clone()) {
             (work, None) => {
@@ -168,6 +196,10 @@ impl Queue {
 
     pub(crate) fn stats(&self) -> Stats {
         self.state().stats
+    }
+
+    pub(crate) fn process(&self) -> Option<u64> {
+        self.state().process
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -235,7 +267,7 @@ impl Queue {
             state.holds_until = Some(until);
             return;
         }
-        state.holds_until = None;
+        state.lapsed |= state.holds_until.take().is_some();
         drop(state);
         self.submit(Work::Verify(until));
     }
@@ -246,15 +278,19 @@ impl Queue {
         let was_quiet = taken.is_empty();
         state.taken.extend(taken);
         state.holds_until = Some(until);
+        let lapsed = std::mem::take(&mut state.lapsed);
         drop(state);
         if !was_quiet {
             (self.wake)();
         }
+        if lapsed {
+            self.tell(Completion::News(News::Lapsed));
+        }
     }
 
-    pub(crate) fn announce(&self, completion: Completion) {
+    pub(crate) fn announce(&self, process: u64, completion: Completion) {
         let mut state = self.state();
-        state.opened = true;
+        (state.opened, state.process) = (true, Some(process));
         let notice = state.complete([(OPENING, completion)]);
         self.leave(state, notice);
     }
@@ -262,6 +298,11 @@ impl Queue {
     /// Notes what is awaited from other processes.
     pub(crate) fn awaited(&self) -> MutexGuard<'_, Awaited> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is told from process to process.
+    pub(crate) fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells of what nobody has asked for.
@@ -342,6 +383,9 @@ impl State {
             }
             requests += 1;
             let Some(work) = self.waiting.pop_front() else { break };
+            if let Work::Shared(_, Sharing::Event { body, .. }) = &work {
+                self.telling -= body.len();
+            }
             if let Work::Asked(ticket, request) = &work {
                 self.in_hand.insert(*ticket, request.asked());
             }
@@ -372,7 +416,10 @@ impl State {
 fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
     match work {
         Work::Release(actor) | Work::Asked(_, Request::Open { actor, .. }) => !done.contains(actor),
-        Work::Shared(_, Sharing::Call(_) | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. })
+        Work::Shared(
+            _,
+            Sharing::Call(_) | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. } | Sharing::Heed(_),
+        )
         | Work::Verify(_) => true,
         Work::Shared(_, Sharing::Answer { actor, .. } | Sharing::Inbox(actor) | Sharing::Check { actor, .. }) => {
             !done.contains(actor)
@@ -404,7 +451,11 @@ pub(crate) fn undone(ticket: Ticket, sharing: &Sharing, error: &StoreError) -> O
             News::Replied { actor: actor.clone(), id: id.clone(), reply: Err(error.clone()) }
         }
         Sharing::Inbox(_) | Sharing::Check { .. } => News::Failed(error.clone()),
-        Sharing::Answer { .. } | Sharing::Watch(_) | Sharing::Listen { .. } | Sharing::Event { .. } => return None,
+        Sharing::Answer { .. }
+        | Sharing::Watch(_)
+        | Sharing::Listen { .. }
+        | Sharing::Event { .. }
+        | Sharing::Heed(_) => return None,
     };
     Some((ticket, Completion::News(news)))
 }

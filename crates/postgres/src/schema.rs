@@ -13,7 +13,8 @@ pub(crate) const CLAIM_BITS: u32 = 32;
 
 /// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
 /// row last, so that what follows in it finds what has passed the fence. `known` is the process that has a message or a call in
-/// memory: its owner's, or it is still to be told. `code` is the version of the code that has parked a run. `call` is what one process asks of an actor that another one owns.
+/// memory: its owner's, or it is still to be told. `code` is the version of the code that has parked a run. `call` is what one process asks of an actor that another one owns;
+/// `event` what an actor tells `listener`s in other processes.
 const TABLES: &str = r#"
 CREATE TABLE meta (
     key   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -88,6 +89,22 @@ CREATE TABLE call (
 );
 CREATE INDEX call_open ON call (namespace, receiver) WHERE reply IS NULL;
 CREATE INDEX call_at ON call (at);
+CREATE TABLE event (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    writer    BIGINT NOT NULL,
+    seq       BIGINT NOT NULL,
+    body      BYTEA NOT NULL,
+    at        TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (namespace, actor, writer, seq)
+);
+CREATE INDEX event_at ON event (at);
+CREATE TABLE listener (
+    namespace TEXT COLLATE "C" NOT NULL,
+    actor     TEXT COLLATE "C" NOT NULL,
+    process   BIGINT NOT NULL,
+    PRIMARY KEY (namespace, actor, process)
+);
 "#;
 
 /// Which store this is, as its tables say.

@@ -30,7 +30,7 @@ use crate::open::Claim;
 use crate::queue::{End, Group, Last, Next, Queue, Unit};
 use crate::trouble::{self, Kind};
 use crate::url::Place;
-use crate::{messages, open, past, queue, schema, share};
+use crate::{events, messages, open, past, queue, schema, share};
 
 /// Between two tries to connect: from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -46,6 +46,8 @@ pub(crate) struct Server {
     process: u64,
     /// How many claims and transactions were numbered.
     numbered: u64,
+    /// How many events have been told.
+    told: u64,
     session: Option<Session>,
     /// Others may have work from us.
     tell: Arc<Notify>,
@@ -70,6 +72,7 @@ impl Server {
             stats: Stats::default(),
             process: 0,
             numbered: 0,
+            told: 0,
             session: None,
             tell,
             look: Arc::default(),
@@ -110,7 +113,8 @@ impl Server {
         let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
         let renewing = tokio::spawn(lease.run());
         let url: Arc<str> = self.place.shown.as_str().into();
-        self.queue.announce(Completion::Ready(StoreInfo { id: identity.id, url, epoch: self.process }));
+        let info = StoreInfo { id: identity.id, url, epoch: self.process };
+        self.queue.announce(self.process, Completion::Ready(info));
         let end = self.serve().await;
         renewing.abort();
         if end == End::Close
@@ -226,6 +230,7 @@ impl Server {
             let taken: Vec<ActorId> = self.held.iter().filter(|actor| !ours.contains(*actor)).cloned().collect();
             self.held.retain(|actor| ours.contains(actor));
             self.queue.verified(taken, until);
+            self.listen(&events::wanted(&self.queue)).await;
         }
     }
 
@@ -247,9 +252,21 @@ impl Server {
     /// Does what concerns other processes, in its order but for the calls, which go together.
     async fn share(&mut self, shared: Vec<(Ticket, Sharing)>) -> Answers {
         let mut answers = Answers::new();
-        let mut calls = Vec::new();
+        let (mut calls, mut told, mut wanted) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (ticket, sharing) in shared {
             let done = match sharing {
+                Sharing::Listen { actor, listens } => {
+                    wanted.insert(actor, listens);
+                    continue;
+                }
+                Sharing::Event { actor, body } => {
+                    told.push((actor, body));
+                    continue;
+                }
+                Sharing::Heed(process) => {
+                    self.queue.hearing().heeded.insert(process);
+                    continue;
+                }
                 Sharing::Call(call) => {
                     calls.push((ticket, call));
                     continue;
@@ -259,8 +276,6 @@ impl Server {
                     self.look.notify_one();
                     continue;
                 }
-                // What is broadcast stays in its process.
-                Sharing::Listen { .. } | Sharing::Event { .. } => continue,
                 Sharing::Answer { actor, epoch, answer } => {
                     // One that cannot be recorded is asked for again.
                     drop(self.patiently(async |session, _| share::answer(session, &actor, epoch, &answer).await).await);
@@ -280,10 +295,34 @@ impl Server {
             };
             answers.push((ticket, Completion::News(done.unwrap_or_else(News::Failed))));
         }
+        self.listen(&wanted).await;
+        self.tell_events(&told).await;
         if !calls.is_empty() {
             answers.extend(self.ask(calls).await);
         }
         answers
+    }
+
+    /// Notes who is listened to: before any call is made, so that what it causes is heard.
+    async fn listen(&mut self, wanted: &BTreeMap<ActorId, bool>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let (process, queue) = (self.process, self.queue.clone());
+        // What cannot be noted now is heard of late, or not: a gap in the numbers.
+        drop(self.patiently(async |session, _| events::listen(session, process, wanted, &queue).await).await);
+        self.look.notify_one();
+        self.tell.notify_one();
+    }
+
+    async fn tell_events(&mut self, told: &[(ActorId, Bytes)]) {
+        if told.is_empty() {
+            return;
+        }
+        let (process, first) = (self.process, self.told + 1);
+        self.told += told.len() as u64;
+        drop(self.patiently(async |session, _| events::tell(session, process, first, told).await).await);
+        self.tell.notify_one();
     }
 
     async fn ask(&mut self, calls: Vec<(Ticket, Call)>) -> Answers {

@@ -325,6 +325,12 @@ pub trait Store: Send {
     /// Does something that concerns other processes. A store with one owner does nothing.
     fn share(&mut self, _ticket: Ticket, _sharing: Sharing) {}
 
+    /// The number by which other processes, or other environments of this one, know this one; none in a store that has nobody
+    /// else, and until the store is open.
+    fn process(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether another environment of this process has the actor: then it is for that one.
     fn is_elsewhere(&self, _actor: &ActorId) -> bool {
         false

@@ -80,6 +80,8 @@ pub(crate) struct House {
     calls: BTreeMap<ActorId, HashMap<Arc<str>, Open>>,
     watchers: HashMap<ActorId, HashSet<Member>>,
     listeners: HashMap<ActorId, HashSet<Member>>,
+    /// The epoch of the store when it was opened first: with a member's number, nobody else has ever had it.
+    first_epoch: u64,
     /// Since the store was opened.
     info: Option<StoreInfo>,
     bells: Vec<Bell>,
@@ -103,6 +105,15 @@ impl House {
             self.push(member, WOKEN, Completion::News(News::Listened { actor, listens: true }));
         }
         member
+    }
+
+    /// By what the others know a member, and what is stored knows it; none until the store is open.
+    pub(crate) fn process(&self, member: Member) -> Option<u64> {
+        self.info.as_ref().map(|_| self.number(member))
+    }
+
+    fn number(&self, member: Member) -> u64 {
+        (self.first_epoch << 20) | u64::from(member)
     }
 
     /// Whether somebody of this environment is here already.
@@ -140,6 +151,8 @@ impl House {
         let heard: Vec<ActorId> = self.listeners.keys().cloned().collect();
         heard.into_iter().for_each(|actor| self.listen(member, actor, false));
         self.tell_all(|| (WOKEN, Completion::News(News::Left)));
+        let number = self.number(member);
+        self.tell_all(|| (WOKEN, Completion::News(News::Died(vec![number]))));
         Some(seat.bell)
     }
 
@@ -222,6 +235,9 @@ impl House {
     /// Tells everybody of the opening, or of a reopening.
     pub(crate) fn announce(&mut self, completion: &Completion) {
         if let Completion::Ready(info) = completion {
+            if self.info.is_none() {
+                self.first_epoch = info.epoch;
+            }
             self.info = Some(info.clone());
         }
         self.tell_all(|| (OPENING, completion.clone()));

@@ -46,6 +46,8 @@ pub enum Sharing {
     Listen { actor: ActorId, listens: bool },
     /// Something that the actor broadcasts, for those who listen elsewhere. Opaque here.
     Event { actor: ActorId, body: Bytes },
+    /// Tells once that another process, or environment, is no more: [`News::Died`].
+    Heed(u64),
 }
 
 /// What came of it, or what others have said.
@@ -63,6 +65,10 @@ pub enum News {
     /// Our lease had run out, and holds again: these actors have another owner by now, or none.
     Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
+    /// Other processes that have no lease any more, or environments of this process that are gone.
+    Died(Vec<u64>),
+    /// Our lease had run out: others may have taken this process for dead.
+    Lapsed,
     Holds(bool),
     /// A message, now durable, for an actor that we have: another environment of this process has sent it.
     Sent {
@@ -78,9 +84,11 @@ pub enum News {
         actor: ActorId,
         listens: bool,
     },
-    /// What an actor of another environment of this process has broadcast.
+    /// What an actor of another process, or of another environment of this one, has broadcast: `writer` says which. Those of
+    /// one in order, each at most once.
     Event {
         actor: ActorId,
+        writer: u64,
         body: Bytes,
     },
     /// What was asked could not be done.

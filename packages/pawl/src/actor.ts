@@ -5,7 +5,7 @@ import { badArgument, shown } from "./messages.ts";
 import { checkSchedule } from "./schedules/schedule.ts";
 import type { AnySchedule } from "./schedules/types.ts";
 import { isSchema, messageKind, type Schema } from "./schema.ts";
-import type { Actor, Ask, Bag, Definition, NoState, StepPolicy, Types } from "./types.ts";
+import type { Actor, Ask, Bag, Definition, NoConnectionState, NoState, StepPolicy, Types } from "./types.ts";
 
 /** A definition without its types: what the runtime works with. */
 export type AnyDefinition = Definition<
@@ -15,6 +15,9 @@ export type AnyDefinition = Definition<
   unknown,
   Record<string, Schema | Ask>,
   Record<string, Schema>,
+  unknown,
+  unknown,
+  unknown,
   Actions,
   unknown,
   Types
@@ -25,7 +28,9 @@ const definitions = new WeakMap<object, AnyDefinition>();
 
 const TYPE_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MEMBERS: ReadonlySet<string> = new Set(
-  "input messages events version migrate state vars actions receive schedules workflow onError steps".split(" "),
+  "input messages events version migrate state vars connection actions receive schedules workflow onError steps".split(
+    " ",
+  ),
 );
 const FUNCTIONS = ["migrate", "state", "vars", "workflow", "onError"] as const;
 
@@ -42,12 +47,15 @@ export function actor<
   V = undefined,
   M = {},
   E = {},
+  P = void,
+  D = P,
+  CS = NoConnectionState,
   A = {},
   O = void,
 >(
   name: N,
-  definition: Definition<I, G, S, V, M, E, A, O, Bag<I, G, S, V, M, E>>,
-): Actor<N, Bag<I, G, S, V, M, E>, A, O> {
+  definition: Definition<I, G, S, V, M, E, P, D, CS, A, O, Bag<I, G, S, V, M, E, P, D, CS>>,
+): Actor<N, Bag<I, G, S, V, M, E, P, D, CS>, A, O> {
   if (typeof name !== "string" || !TYPE_NAME.test(name)) {
     throw badArgument(`actor() was given a name that cannot be one.
   found     ${JSON.stringify(name)}
@@ -55,7 +63,7 @@ export function actor<
   }
   const untyped = definition as unknown as AnyDefinition;
   checkDefinition(name, untyped);
-  const made = Object.freeze({ name }) as unknown as Actor<N, Bag<I, G, S, V, M, E>, A, O>;
+  const made = Object.freeze({ name }) as unknown as Actor<N, Bag<I, G, S, V, M, E, P, D, CS>, A, O>;
   definitions.set(made, untyped);
   return made;
 }
@@ -104,11 +112,28 @@ function checkDefinition(name: string, definition: AnyDefinition): void {
       throw wrong(name, 'an action called "then"', "another name: `then` would make its handle look like a promise");
     if (typeof run !== "function") throw wrong(name, `action "${action}" that is ${shown(run)}`, "a function");
   }
+  checkConnection(name, definition);
   checkHandlers(name, definition);
   checkSchedules(name, definition);
   checkVersion(name, definition);
   refuseUnknown(definition.steps ?? {}, POLICY_MEMBERS, `\`steps\` of actor "${name}"`);
   checkPolicy(definition.steps ?? {}, `\`steps\` of actor "${name}"`);
+}
+
+const CONNECTION = ["params", "state", "open", "close"];
+
+function checkConnection(name: string, { connection }: AnyDefinition): void {
+  if (connection === undefined) return;
+  if (typeof connection !== "object" || connection === null)
+    throw wrong(name, `\`connection\` that is ${shown(connection)}`, `an object with ${CONNECTION.join(", ")}`);
+  refuseUnknown(connection, CONNECTION, `\`connection\` of actor "${name}"`);
+  const { params, ...functions } = connection;
+  if (params !== undefined && !isSchema(params))
+    throw wrong(name, "`connection.params` that is no schema", "type<T>(), or a schema of zod, valibot, ...");
+  for (const [member, value] of Object.entries(functions)) {
+    if (value !== undefined && typeof value !== "function")
+      throw wrong(name, `\`connection.${member}\` that is ${shown(value)}`, "a function");
+  }
 }
 
 function checkHandlers(name: string, { receive, messages = {} }: AnyDefinition): void {

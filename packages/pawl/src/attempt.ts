@@ -3,7 +3,9 @@
  * the body to the verdict.
  */
 import { createHash } from "node:crypto";
-import { type Broadcaster, Broadcasts } from "./broadcasts.ts";
+import { refuseUnknown } from "./actor.ts";
+import { type Audience, type Broadcaster, Broadcasts } from "./broadcasts.ts";
+import { AttemptConnections, type HeldConnections, isConnection } from "./connections.ts";
 import type { Limits } from "./loaded/types.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
@@ -53,6 +55,8 @@ export interface AttemptOwner {
   readonly limits: Limits;
   /** None: it knows of no other actors. */
   readonly peers: Peers | undefined;
+  /** None: nobody can connect to it. */
+  readonly connections?: HeldConnections;
   /** None: nobody wants to know of traces and metrics. */
   readonly telemetry?: Telemetry | undefined;
   /** Of its run, while that is loaded. */
@@ -92,8 +96,11 @@ export class Attempt {
   #sends: Sends | undefined;
   #afterCommit: (() => void)[] | undefined;
   #broadcasts: Broadcasts | undefined;
+  #connections: AttemptConnections | undefined;
   /** The name of the step that it is an attempt at. */
   step: string | undefined;
+  /** The connection that it was called through. */
+  caller: string | undefined;
   /** The name of the action, message or schedule that it is an attempt at. */
   what: string | undefined;
   #trace: AttemptTrace | undefined;
@@ -222,6 +229,7 @@ export class Attempt {
     this.#broadcasts?.takeBack(broadcasts);
     if (this.#afterCommit !== undefined) this.#afterCommit.length = callbacks;
     this.#vars?.goBack();
+    this.#connections?.forget();
     this.#phase = "running";
   }
 
@@ -242,6 +250,12 @@ export class Attempt {
   /** The draft of a further cell. */
   draftOf(cell: string, mirror: Mirror): Draft {
     this.mustRun(`cell ${cell}`);
+    return this.cell(cell, mirror);
+  }
+
+  /** The same for one that belongs to a connection. */
+  cell(cell: string, mirror: Mirror): Draft {
+    this.mustRun("connection");
     this.#drafts ??= new Map();
     const known = this.#drafts.get(cell);
     if (known !== undefined) return known;
@@ -370,13 +384,23 @@ export class Attempt {
     this.#outbox().message(to, name, body, options);
   }
 
-  broadcast(event: unknown, payload: unknown): void {
-    this.mustRun("c.broadcast");
+  /** Who is connected. */
+  get connections(): AttemptConnections {
+    this.mustRun("c.connections");
+    const { connections } = this.owner;
+    if (connections === undefined)
+      throw badArgument("c.connections is not there: this actor's host knows of nobody who is connected.");
+    this.#connections ??= new AttemptConnections(this, connections);
+    return this.#connections;
+  }
+
+  broadcast(event: unknown, payload: unknown, audience?: Audience): void {
+    this.mustRun(audience?.to === undefined ? "c.broadcast" : "connection.send");
     const { events, peers } = this.owner;
     if (events === undefined || peers === undefined)
       throw badArgument("c.broadcast is not there: this actor's host knows of nobody who listens.");
     this.#broadcasts ??= new Broadcasts();
-    this.#broadcasts.add(events, this.#broadcaster(peers), event, payload);
+    this.#broadcasts.add(events, this.#broadcaster(peers), event, payload, audience);
   }
 
   #broadcaster(peers: Peers): Broadcaster {
@@ -473,6 +497,7 @@ export class Attempt {
 
   #succeed(): void {
     this.#phase = "succeeded";
+    this.#connections?.passed();
     this.whenOver?.();
     this.#vars?.succeed();
   }
@@ -487,6 +512,7 @@ export class Attempt {
     this.#vars?.fail();
     this.#afterCommit = undefined;
     this.#broadcasts = undefined;
+    this.#connections = undefined;
     if (reason !== undefined) this.abort(reason);
   }
 
@@ -500,6 +526,7 @@ export class Attempt {
     this.#trace?.committed();
     const { peers } = this.owner;
     if (peers !== undefined) this.#broadcasts?.leave(this.#broadcaster(peers));
+    this.#connections?.committed();
     const callbacks = this.#afterCommit;
     this.#afterCommit = undefined;
     for (const callback of callbacks ?? []) {
@@ -641,8 +668,24 @@ class Context {
     return this.#attempt.raw();
   }
 
-  broadcast(event: unknown, payload: unknown): void {
-    this.#attempt.broadcast(event, payload);
+  broadcast(event: unknown, payload: unknown, options: { except?: unknown } = {}): void {
+    refuseUnknown(options, ["except"], "c.broadcast");
+    const { except } = options;
+    if (except !== undefined && !isConnection(except))
+      throw badArgument(`c.broadcast was given somebody to leave out.
+  found     ${shown(except)}
+  expected  a connection: c.connection, or one of c.connections`);
+    this.#attempt.broadcast(event, payload, except === undefined ? undefined : { except: except.id });
+  }
+
+  get connection(): unknown {
+    const { caller } = this.#attempt;
+    return caller === undefined ? undefined : this.#attempt.connections.view(caller);
+  }
+
+  get connections(): Iterable<unknown> {
+    const { connections } = this.#attempt;
+    return { [Symbol.iterator]: () => connections.views() };
   }
 
   afterCommit(fn: unknown): void {

@@ -12,7 +12,14 @@ import { encode, ValueError } from "./values/index.ts";
 export interface EventRecord {
   readonly event: string;
   readonly payload: Uint8Array;
+  /** The connection that alone is told. */
+  readonly to?: string | undefined;
+  /** The connection that is not told. */
+  readonly except?: string | undefined;
 }
+
+/** Whom an event is for; nobody named: for everybody. */
+export type Audience = Pick<EventRecord, "to" | "except">;
 
 /** Where an event that leaves at once comes from. */
 export interface Source {
@@ -45,7 +52,13 @@ export class Broadcasts {
   }
 
   /** Throws `unknown_event`, `invalid_payload`, `value_not_storable` or `value_too_large`. */
-  add(events: ReadonlyMap<string, Schema>, by: Broadcaster, event: unknown, payload: unknown): void {
+  add(
+    events: ReadonlyMap<string, Schema>,
+    by: Broadcaster,
+    event: unknown,
+    payload: unknown,
+    audience: Audience = {},
+  ): void {
     const schema = typeof event === "string" ? events.get(event) : undefined;
     if (typeof event !== "string" || schema === undefined)
       throw unknownMember("event", String(event), by.type, [...events.keys()]);
@@ -57,8 +70,9 @@ export class Broadcasts {
   found     a schema that validates asynchronously
   expected  one that answers at once: what an attempt broadcasts is part of its commit`);
     }
-    if (isLive(schema)) by.emit(by.name, { event, payload: encoded }, by.source);
-    else this.#kept.push({ event, payload: encoded });
+    const record = { event, payload: encoded, ...audience };
+    if (isLive(schema)) by.emit(by.name, record, by.source);
+    else this.#kept.push(record);
   }
 
   /** The commit is durable: everything leaves, in order. */

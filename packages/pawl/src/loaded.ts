@@ -14,6 +14,7 @@ import { PawlError, placeless } from "./errors.ts";
 import { type FailureRecord, toFailure, toRecord } from "./failure.ts";
 import { type EntryRecord, type Inspection, readInspection } from "./inspection.ts";
 import { Calls } from "./loaded/calls.ts";
+import { Connections } from "./loaded/connections.ts";
 import { mirrorAt, NO_VIEW, stateHead } from "./loaded/first-state.ts";
 import { GuardedAttempts } from "./loaded/guarded.ts";
 import { type ReplayFrom, replay, stateAt } from "./loaded/past.ts";
@@ -26,7 +27,7 @@ import type { Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { Peers } from "./peers.ts";
 import type { Pump, PumpedActor } from "./pump.ts";
-import { type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
+import { type ActionCall, type ActorCall, type Asked, type CallKey, ownedElsewhere } from "./runtime/call.ts";
 import { planned, type Schedule, schedulesOf } from "./schedules/schedule.ts";
 import type { MessageKind, Schema } from "./schema.ts";
 import { messagesOf } from "./sends.ts";
@@ -82,6 +83,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   vars: unknown;
   readonly #options: LoadedOptions;
   readonly #calls: Calls;
+  readonly connections: Connections;
   readonly #reports: Reports;
   readonly #receipts: Receipts;
   readonly #waiters: Waiters;
@@ -123,6 +125,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#presence = new Presence(pump.now());
     this.guarded = options.guard?.isOn === true ? new GuardedAttempts(this, options.guard) : undefined;
     this.#calls = new Calls(this);
+    this.connections = new Connections(this, this.#calls, options.peers.switchboard);
     this.#reports = new Reports(this);
     this.#receipts = new Receipts(this);
     this.#waiters = new Waiters(this);
@@ -212,7 +215,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
   async call(call: ActorCall): Promise<unknown> {
     switch (call.kind) {
       case "action":
-        return this.act(call.name, call.args, call.key, call.trace);
+        return this.act(call);
       case "send":
         return void (await this.send(call.name, call.body, call.delay, call.key));
       case "ask":
@@ -237,30 +240,47 @@ export class LoadedActor implements PumpedActor, RunOwner {
         return this.stateAt(call.entry);
       case "inspect":
         return this.inspect();
+      case "connect":
+        return this.connect(call.id, call.process, call.params);
+      case "disconnect":
+        return this.disconnect(call.id);
     }
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act(name: string, args: Uint8Array, key: CallKey, trace?: string): Promise<unknown> {
+  async act({ name, args, key, connection, trace }: Omit<ActionCall, "kind">): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
-    return this.#calls.act({ name, args, key, callersContext, called: undefined, trace });
+    this.#mustBeConnected(connection);
+    return this.#calls.act({ name, args, key, callersContext, called: undefined, connection, trace });
+  }
+
+  #mustBeConnected(connection: string | undefined): void {
+    if (connection !== undefined && this.connections.find(connection)?.isListed !== true)
+      throw say.connectionClosed(this.name);
+  }
+
+  /** Connects a client of some process; resolves when that is durable. */
+  async connect(id: string, process: string, params: Uint8Array): Promise<void> {
+    await this.exist();
+    await this.connections.open(id, process, decode(params));
+  }
+
+  /** Ends a connection, if it is there. */
+  async disconnect(id: string): Promise<void> {
+    const { exists } = await this.load();
+    if (exists) await this.connections.close(id);
   }
 
   /**
    * The same as the call `id` of another process: its reply is recorded with what the action changes. Resolves to why it threw,
    * if it did: then nothing is recorded.
    */
-  async actFor(
-    called: string,
-    name: string,
-    args: Uint8Array,
-    key: CallKey,
-    trace: string | undefined,
-  ): Promise<FailureRecord | undefined> {
+  async actFor(called: string, { name, args, key, connection, trace }: ActionCall): Promise<FailureRecord | undefined> {
     const callersContext = new CallersContext();
     await this.exist();
-    const acted = this.#calls.act({ name, args, key, callersContext, called, trace });
+    this.#mustBeConnected(connection);
+    const acted = this.#calls.act({ name, args, key, callersContext, called, connection, trace });
     return (await acted) as FailureRecord | undefined;
   }
 
@@ -438,7 +458,8 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   oldestPin(): number | undefined {
-    return this.mirror?.oldestPin();
+    const [own, connected] = [this.mirror?.oldestPin(), this.connections.oldestPin()];
+    return own === undefined || connected === undefined ? (own ?? connected) : Math.min(own, connected);
   }
 
   // What the engine says.
@@ -512,6 +533,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     if (facts.outcome !== undefined) this.#waiters.tellResult(facts.outcome);
     this.#waiters.answerAskers();
     this.#start();
+    this.connections.begin();
   }
 
   /** From now on the engine may call code. */
@@ -688,6 +710,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
 
   destroyed(): void {
     const error = say.actorDestroyed(this.name);
+    this.connections.destroyed();
     this.#stopRun(error);
     this.#calls.failAll(error);
     this.#waiters.failResults(error);

@@ -330,6 +330,34 @@ export function noStateThen(actor: string, entry: string): PawlError {
   );
 }
 
+export function connectionClosed(actor: string): PawlError {
+  return new PawlError(
+    "connection_closed",
+    `the connection to ${actor} is closed.
+  expected  one that is open
+  do        connect again: await handle.connect(...); connection.closed says why it ended`,
+  );
+}
+
+export function tooManyConnections(actor: string, limit: number): PawlError {
+  return new PawlError(
+    "too_many_connections",
+    `nobody more can connect to ${actor}.
+  found     ${limit} connections
+  expected  fewer
+  do        spread the clients over several actors, or close connections that are not used`,
+    { retryable: true },
+  );
+}
+
+export function noConnectionState(type: string): PawlError {
+  return new PawlError(
+    "no_state",
+    `connections of actor "${type}" have no state.
+  do        declare it: actor("${type}", { connection: { state: (params) => ({ ... }) }, ... })${at()}`,
+  );
+}
+
 export function quarantined(attempt: string, actor: string): PawlError {
   return new PawlError(
     "quarantined",

@@ -16,4 +16,21 @@ export interface Peers {
   readonly emit: Emit;
   /** How many messages wait in an actor's inbox, as far as is known here. */
   messagesWaiting(name: string): number;
+  /** Where clients and actors are. */
+  readonly switchboard: Switchboard;
+}
+
+/** Why a connection has ended: by its client; by the actor; with the actor; because a process, or its hold on the store, was lost. */
+export type Closed = "client" | "actor" | "destroyed" | "lost";
+
+/** What actors need of the processes in which those are who are connected to them. */
+export interface Switchboard {
+  /** Names this process among those that have the store open. */
+  readonly process: string;
+  /** Whether a client of this process has the connection, or is about to. */
+  has(id: string): boolean;
+  /** A connection to an actor has ended: its client is told. */
+  hangUp(actor: string, client: { readonly id: string; readonly process: string }, why: Closed): void;
+  /** Whether another process may be alive. It is told to the actors here if it dies. */
+  mayLive(process: string): boolean;
 }

@@ -52,7 +52,9 @@ export interface PumpListener {
   replied?(...reply: Parameters<EngineSink["replied"]>): void;
   outcome?(...outcome: Parameters<EngineSink["outcome"]>): void;
   listened?(name: string, listens: boolean): void;
-  event?(name: string, body: Uint8Array): void;
+  event?(name: string, writer: string, body: Uint8Array): void;
+  died?(processes: readonly string[]): void;
+  lapsed?(): void;
   /** Only of a store whose actors embedding hosts keep. */
   load?(ticket: number, actor: string): void;
   write?(ticket: number, actor: string, calls: readonly DriverCall[], after: readonly DriverCall[]): void;
@@ -324,13 +326,23 @@ export class Pump implements EngineSink {
     this.#listener.outcome?.(...outcome);
   }
 
+  died(processes: readonly string[]): void {
+    this.#told += 1;
+    this.#listener.died?.(processes);
+  }
+
+  lapsed(): void {
+    this.#told += 1;
+    this.#listener.lapsed?.();
+  }
+
   listened(name: string, listens: boolean): void {
     this.#listener.listened?.(name, listens);
   }
 
-  event(name: string, body: Uint8Array): void {
+  event(name: string, writer: string, body: Uint8Array): void {
     this.#told += 1;
-    this.#listener.event?.(name, body);
+    this.#listener.event?.(name, writer, body);
   }
 
   load(ticket: number, actor: string): void {

@@ -2,6 +2,7 @@
 import { type AnyDefinition, definitionOf, isShortText, refuseUnknown } from "./actor.ts";
 import { encodeGiven } from "./attempt.ts";
 import type { EventRecord, Source } from "./broadcasts.ts";
+import type { HeldConnection } from "./connections.ts";
 import { type Duration, milliseconds } from "./duration.ts";
 import { PawlError } from "./errors.ts";
 import { type Inspection, readSeen } from "./inspection.ts";
@@ -9,14 +10,15 @@ import { type Limits, LoadedActor } from "./loaded.ts";
 import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
-import type { Peers } from "./peers.ts";
+import type { Closed, Peers } from "./peers.ts";
 import { Guard, type Notes } from "./poison/guard.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
+import type { Client } from "./runtime/clients.ts";
 import { Elsewhere, type ElsewhereHost } from "./runtime/elsewhere.ts";
 import { Events } from "./runtime/events.ts";
-import { EventsElsewhere, unpackedEvent } from "./runtime/events-elsewhere.ts";
+import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
 import { checkLimits, checkOptions } from "./runtime/options.ts";
@@ -30,11 +32,13 @@ import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Actor } from "./types.ts";
 import type { Looked, RowRecord } from "./wire.ts";
 
+export type { Closed } from "./peers.ts";
 export type { RunState, Status, Wait } from "./runtime/status.ts";
 export type {
   Admin,
   CallOptions,
   Client,
+  Connected,
   Handle,
   Hooks,
   ListFilter,
@@ -85,7 +89,7 @@ export function createRuntimeWith<const A extends readonly Actor[]>(
   return runtime as unknown as Runtime<A> & { readonly [internals]: LocalRuntime };
 }
 
-export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Peers {
+export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, ExchangeHost, Peers {
   readonly #definitions = new Map<string, Defined>();
   readonly #options: RuntimeOptions;
   readonly #hooks: Hooks;
@@ -94,10 +98,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
   readonly events: Events;
   readonly log: Logger;
   readonly #elsewhere: Elsewhere = new Elsewhere(this);
+  readonly switchboard: Exchange = new Exchange(this);
   /** None: nothing was registered with OpenTelemetry when the runtime was made. */
   readonly #telemetry: Telemetry | undefined = Telemetry.registered();
   #unobserve: (() => void) | undefined;
-  readonly #eventsElsewhere: EventsElsewhere = new EventsElsewhere();
   readonly #loaded = new Map<string, LoadedActor>();
   readonly #strangers = new Set<string>();
   /** Actors that are being resumed, until they are loaded. */
@@ -122,7 +126,6 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { keys } = options.retention ?? {};
     this.keepKeys = keys === undefined ? KEEP_MS : milliseconds(keys, "retention.keys");
     this.events = hooks.events ?? new Events();
-    this.events.changed = (name, listens) => this.#listen(name, listens);
     this.log = options.logger ?? consoleLogger;
     // A clock that is moved by hand moves to what waits for it: nobody asked for this.
     if (options.idleAfter !== undefined || hooks.after === undefined)
@@ -269,12 +272,14 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
 
   /** Ends as a killed process would. For tests. */
   crash(): void {
+    this.#guard?.abandon();
     this.#closing ??= Promise.resolve();
     this.#sweeper?.stop();
     this.#stopWatching?.();
     this.#hasClosed = true;
     const error = say.runtimeClosed();
     this.#elsewhere.fail(error);
+    this.switchboard.shut();
     for (const loaded of this.#loaded.values()) loaded.drop(error);
     this.#pump?.close("abandon");
   }
@@ -289,9 +294,11 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
       return;
     }
     await this.#opening?.promise.catch(() => {});
+    await Promise.race([this.switchboard.endAll("client", { disconnect: true }), elapsed(grace)]);
     for (const loaded of this.#loaded.values()) loaded.drain();
     await Promise.race([pump.idle(), elapsed(grace)]);
     this.#hasClosed = true;
+    this.switchboard.shut();
     for (const loaded of this.#loaded.values()) loaded.suspend();
     await pump.drained();
     const error = say.runtimeClosed();
@@ -355,30 +362,40 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#elsewhere.outcome(...outcome);
   }
 
-  #listen(name: string, listens: boolean): void {
-    if (this.#opening?.done !== true || this.#hasClosed) return;
-    this.#pump?.input.listen(name, listens);
-    this.#pump?.schedule();
-  }
-
   listened(name: string, listens: boolean): void {
-    this.#eventsElsewhere.note(name, listens);
+    this.switchboard.listened(name, listens);
   }
 
-  event(name: string, body: Uint8Array): void {
-    const [record, source] = unpackedEvent(body);
-    this.#hear(name, record, source);
+  event(...event: Parameters<Exchange["heard"]>): void {
+    this.switchboard.heard(...event);
   }
 
   emit(name: string, record: EventRecord, source: Source | undefined): void {
-    this.#eventsElsewhere.tell(this.#pump, name, record, source);
-    this.#hear(name, record, source);
+    this.switchboard.emit(name, record, source);
   }
 
-  #hear(name: string, record: EventRecord, source: Source | undefined): void {
-    const failed = (error: unknown) =>
-      this.log.error({ actor: name, event: record.event, err: error }, "whoever listens to an event threw");
-    this.events.emit(name, record, source, this.#pump?.now() ?? Date.now(), failed);
+  dial(id: string, name: string): Client {
+    return this.switchboard.dial(id, name);
+  }
+
+  endClient(id: string, why: Closed): Promise<void> {
+    return this.working(() => this.switchboard.endClient(id, why));
+  }
+
+  listen(...listener: Parameters<Exchange["listen"]>): () => void {
+    return this.switchboard.listen(...listener);
+  }
+
+  connectionsElsewhere(name: string): Iterable<HeldConnection> {
+    return this.#loaded.get(name)?.connections.elsewhere() ?? [];
+  }
+
+  died(processes: readonly string[]): void {
+    for (const loaded of this.#loaded.values()) for (const process of processes) loaded.connections.died(process);
+  }
+
+  lapsed(): void {
+    this.switchboard.lapsed();
   }
 
   messagesWaiting(name: string): number {
@@ -479,6 +496,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     const { namespace = "default" } = this.#options;
     const guard = new Guard({
       notes: this.#notes(),
+      store: this.#options.store,
       namespace,
       log: this.log,
       now: () => this.now(),
@@ -534,8 +552,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#opening?.resolve();
     this.#watchForStalls();
     this.#pump?.release("wait");
+    this.switchboard.opened();
     this.#pump?.input.resume();
-    for (const name of this.events.actors) this.#listen(name, true);
     this.#pump?.schedule();
   }
 
@@ -554,6 +572,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Pe
     this.#opening = undefined;
     this.#resuming = undefined;
     this.#pump = undefined;
+    this.#guard?.abandon();
     this.#guard = undefined;
     // A later use tries again, from the start.
     queueMicrotask(() => pump?.close("close"));

@@ -20,10 +20,16 @@ export interface Types {
   messages: object;
   /** Its events, by name. */
   events: object;
+  /** What whoever connects to it gives. */
+  dialled: unknown;
+  /** What its connections are given of that. */
+  params: unknown;
+  /** The state of a connection. */
+  connection: unknown;
 }
 
 /** A {@link Types} of its parts: what `actor()` infers. */
-export interface Bag<I, G, S, V, M, E = {}> extends Types {
+export interface Bag<I, G, S, V, M, E = {}, P = void, D = P, CS = NoConnectionState> extends Types {
   /** What the workflow and the first state are given. */
   input: I;
   /** What a creator gives. */
@@ -36,6 +42,17 @@ export interface Bag<I, G, S, V, M, E = {}> extends Types {
   messages: M & object;
   /** Its events, by name. */
   events: E & object;
+  /** What whoever connects to it gives. */
+  dialled: D;
+  /** What its connections are given of that. */
+  params: P;
+  /** The state of a connection. */
+  connection: CS;
+}
+
+/** The state of connections that declare none. */
+export interface NoConnectionState {
+  readonly "connections of this actor declare no state: give `connection` a `state` member": never;
 }
 
 /** The state of an actor that declares none. */
@@ -213,7 +230,13 @@ export interface AttemptContext<T extends Types> {
    * Tells everybody who listens to this actor. Leaves when the attempt's commit is durable, and never if it fails; events that
    * are declared `live` leave at once.
    */
-  broadcast<K extends Names<T["events"]>>(event: K, payload: InOf<T["events"][K]>): void;
+  broadcast<K extends Names<T["events"]>>(
+    event: K,
+    payload: InOf<T["events"][K]>,
+    options?: { except?: Connection<T> | undefined },
+  ): void;
+  /** Who is connected to this actor now. Who comes or goes meanwhile makes no attempt run again. */
+  readonly connections: Iterable<Connection<T>>;
   /** A plain, detached copy of the state with this attempt's writes; `undefined` for an actor without state. */
   [RAW_STATE](): T["state"] extends NoState ? undefined : T["state"];
   /** Makes another actor with the attempt's commit; one that exists is kept as it is. */
@@ -409,10 +432,47 @@ export interface Queue<T extends Types> {
 }
 
 /** What an action is given. */
-export interface ActionContext<T extends Types> extends AttemptContext<T> {}
+export interface ActionContext<T extends Types> extends AttemptContext<T> {
+  /** Through which it was called; none: through a handle that is not connected. */
+  readonly connection: Connection<T> | undefined;
+}
+
+/** What `connection.open` and `connection.close` are given. */
+export interface ConnectionContext<T extends Types> extends ActionContext<T> {
+  /** The one that is being opened or closed. */
+  readonly connection: Connection<T>;
+}
+
+/** Somebody who is connected, as an attempt sees it. */
+export interface Connection<T extends Types> {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** A copy of what `connect` was given, as the schema lets it in. */
+  readonly params: T["params"];
+  /** A cell beside the actor's state: writes are part of the attempt's commit, and gone with it if it fails. */
+  state: T["connection"];
+  /** A plain, detached copy of that, with this attempt's writes; `undefined` without state. */
+  [RAW_STATE](): T["connection"] extends NoConnectionState ? undefined : T["connection"];
+  /** Tells this one alone. Leaves as a broadcast does. */
+  send<K extends Names<T["events"]>>(event: K, payload: InOf<T["events"][K]>): void;
+  /** Ends it with the attempt's commit; `connection.close` runs after it. */
+  close(): void;
+}
+
+/** How an actor deals with those who connect. */
+export interface Connecting<P, D, CS, T extends Types> {
+  /** What `connect` takes. */
+  params?: Schema<D, P>;
+  /** The first state of a connection. Without it, connections have none. */
+  state?: (params: NoInfer<P>) => CS;
+  /** A transaction at the beginning of each: nobody is connected before it has committed, or if it throws. */
+  open?: (c: ConnectionContext<T>) => unknown;
+  /** A transaction at the end of each that was open, once, whatever ended it; the connection's state goes with its commit. */
+  close?: (c: ConnectionContext<T>) => unknown;
+}
 
 /** An actor's definition: members in this order, so that types flow. */
-export interface Definition<I, G, S, V, M, E, A, O, T extends Types> {
+export interface Definition<I, G, S, V, M, E, P, D, CS, A, O, T extends Types> {
   /** What `create` takes; an actor that declares it must be created. */
   input?: Schema<G, I>;
   /** What can be sent to it, by name. */
@@ -427,6 +487,8 @@ export interface Definition<I, G, S, V, M, E, A, O, T extends Types> {
   state?: (input: NoInfer<I>, c: { readonly key: string }) => S;
   /** Made at each load; in memory only; anything. */
   vars?: (c: { readonly key: string; readonly log: Logger }) => V;
+  /** Those who connect to it: `handle.connect()`. */
+  connection?: Connecting<P, D, CS, T>;
   /** Transactions with a reply. */
   actions?: A & Record<string, (c: ActionContext<T>, ...args: never[]) => unknown>;
   /**

@@ -4,6 +4,7 @@ import {
   actor,
   ask,
   Loop,
+  type NoConnectionState,
   RollbackError,
   type,
   type WorkflowContext,
@@ -28,6 +29,9 @@ interface LedgerTypes {
   vars: undefined;
   messages: typeof messages;
   events: object;
+  dialled: void;
+  params: void;
+  connection: NoConnectionState;
 }
 
 const messages = { go: type<Marked>(), question: ask(type<Marked>(), type<string>()) };

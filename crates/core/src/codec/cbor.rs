@@ -11,7 +11,7 @@ mod write;
 pub use read::{
     Children, Kind, boolean, children, describe, field, items, key, kind, memory_start, number, shown, text,
 };
-pub use walk::{skip, validate};
+pub use walk::{skip, skip_valid, validate};
 pub use write::{Writer, array_head_len, entries_head_len, key_len, object_head_len};
 
 /// How deep containers may be nested in a value that is read.

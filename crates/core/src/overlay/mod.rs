@@ -7,7 +7,7 @@
 
 mod turns;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -84,7 +84,7 @@ pub struct Overlay {
     /// Whether an embedding host keeps the inbox: what is sent comes back through it.
     pub hosted: bool,
     pub limits: Limits,
-    cells: Vec<(String, Cell)>,
+    cells: BTreeMap<String, Cell>,
     state_version: u32,
     queued: u64,
     durable: u64,
@@ -111,7 +111,7 @@ impl Overlay {
             outputs: VecDeque::new(),
             hosted: false,
             limits: Limits::default(),
-            cells: Vec::new(),
+            cells: BTreeMap::new(),
             state_version: 0,
             queued: 0,
             durable: 0,
@@ -153,7 +153,7 @@ impl Overlay {
     }
 
     pub fn cell(&self, name: &str) -> Option<&Cell> {
-        self.cells.iter().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
+        self.cells.get(name)
     }
 
     /// Whether no attempt holds others, or is held.
@@ -171,7 +171,7 @@ impl Overlay {
     }
 
     fn cell_mut(&mut self, name: &str) -> Option<&mut Cell> {
-        self.cells.iter_mut().find(|(cell, _)| cell == name).map(|(_, cell)| cell)
+        self.cells.get_mut(name)
     }
 
     /// Gives a cell a value as of change `seq`, whatever it was before.
@@ -180,7 +180,7 @@ impl Overlay {
         self.state_version = version;
         match self.cell_mut(name) {
             Some(old) => *old = cell,
-            None => self.cells.push((name.to_owned(), cell)),
+            None => drop(self.cells.insert(name.to_owned(), cell)),
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Overlay {
     /// From now on these hold, for the cells that are there, too.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-        for (_, cell) in &mut self.cells {
+        for cell in self.cells.values_mut() {
             cell.set_limit(limits.state_bytes);
         }
     }
@@ -202,6 +202,10 @@ impl Overlay {
     /// Takes up a delta of a change that is durable already.
     pub fn load_delta(&mut self, name: &str, delta: &Delta, seq: u64) -> Result<bool, StateError> {
         let Some(cell) = self.cell_mut(name) else { return Ok(false) };
+        if delta.ends() {
+            self.cells.remove(name);
+            return Ok(true);
+        }
         cell.apply(seq, delta)?;
         cell.keep_from(None);
         Ok(true)
@@ -213,7 +217,7 @@ impl Overlay {
     }
 
     pub fn keep_from(&mut self, oldest_pin: Option<u64>) {
-        self.cells.iter_mut().for_each(|(_, cell)| cell.keep_from(oldest_pin));
+        self.cells.values_mut().for_each(|cell| cell.keep_from(oldest_pin));
     }
 
     /// Starts the change that comes after all that are queued. It must be committed.
@@ -243,7 +247,11 @@ impl Overlay {
         }
         let only_read = Delta::default();
         for touched in &writes.cells {
-            let cell = self.cell(&touched.cell).ok_or_else(|| no_cell(&touched.cell))?;
+            let Some(cell) = self.cell(&touched.cell) else {
+                // Another attempt has ended it.
+                let path = format!("cell {}", touched.cell);
+                return Ok(Settled::Conflict { path, alone: self.turns.conflicted(attempt) });
+            };
             // A cell that was only read decides, too: what was written elsewhere may rest on it.
             let delta = touched.delta.as_ref().unwrap_or(&only_read);
             let verdict = cell.check(touched.pin, Some(delta), touched.reads.as_ref());
@@ -256,12 +264,15 @@ impl Overlay {
         Ok(Settled::Passed)
     }
 
-    /// Applies every delta, or none.
+    /// Applies every delta, or none. Cells that end go last.
     fn apply(&mut self, writes: &Writes) -> Result<(), StateError> {
         let seq = self.queued + 1;
         let mut applied: Vec<(&str, u64)> = Vec::new();
         for touched in &writes.cells {
             let (Some(delta), Some(cell)) = (&touched.delta, self.cell_mut(&touched.cell)) else { continue };
+            if delta.ends() {
+                continue;
+            }
             let head = cell.head();
             if let Err(error) = cell.apply(seq, delta) {
                 for (name, head) in applied {
@@ -273,6 +284,11 @@ impl Overlay {
                 return Err(error);
             }
             applied.push((&touched.cell, head));
+        }
+        for touched in &writes.cells {
+            if touched.delta.as_ref().is_some_and(Delta::ends) {
+                self.cells.remove(&touched.cell);
+            }
         }
         Ok(())
     }
@@ -480,12 +496,4 @@ impl Overlay {
 /// The newest change that an attempt's answer may rest on.
 pub fn newest_pin(writes: &Writes) -> u64 {
     writes.cells.iter().map(|cell| cell.pin).max().unwrap_or(0)
-}
-
-fn no_cell(name: &str) -> StateError {
-    StateError::Corrupt {
-        path: name.to_owned(),
-        found: "no cell of this name".to_owned(),
-        expected: "a cell that was made",
-    }
 }

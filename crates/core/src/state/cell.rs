@@ -230,7 +230,9 @@ fn reach_of_read(kind: ReadKind) -> Reach {
 
 fn reach_of_write(op: &Op) -> Reach {
     match &op.action {
-        Action::Set(_) | Action::Delete | Action::Add | Action::Rename(_) | Action::Bytes { .. } => Reach::Subtree,
+        Action::Set(_) | Action::Delete | Action::Add | Action::Rename(_) | Action::Bytes { .. } | Action::End => {
+            Reach::Subtree
+        }
         Action::Splice { start, .. } | Action::Rebuild { start, .. } => Reach::From(*start),
         Action::Length(length) => Reach::From(*length),
         Action::Permute(_) => Reach::From(0),

@@ -13,6 +13,7 @@
 //!   9 rebuild  body: varint start, varint pieces, piece*      path: of an array, of which every slot from start is made anew
 //!                    piece := 0 varint old, varint n          n slots that were at `old`; no slot twice
 //!                           | 1 varint n, value*              new ones
+//!  10 end      body: none                                     path []; the last op: the cell is no more
 //! ```
 //! Paths name places at the time of the op: each op applies to the result of those before it.
 
@@ -66,6 +67,8 @@ pub enum Action {
         start: u32,
         pieces: Vec<Piece>,
     },
+    /// The cell is no more. An attempt that made it so sees `undefined`.
+    End,
 }
 
 /// Some slots of a rebuilt array.
@@ -82,6 +85,11 @@ impl Delta {
 
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
+    }
+
+    /// Whether the cell is no more after it.
+    pub fn ends(&self) -> bool {
+        self.ops.last().is_some_and(|op| op.action == Action::End)
     }
 
     /// How many bytes it takes encoded.
@@ -139,7 +147,15 @@ impl Op {
             9 => {
                 Action::Rebuild { start: cursor.number("the start of a rebuild")?, pieces: read_pieces(cursor, &path)? }
             }
-            code => return Err(CodecError::unexpected(offset, format!("code {code}"), "an op code (1 to 9)")),
+            10 if !path.slots().is_empty() || cursor.remaining() > 0 => {
+                return Err(CodecError::unexpected(
+                    offset,
+                    "an end that is not of the whole",
+                    "the root, and the last op",
+                ));
+            }
+            10 => Action::End,
+            code => return Err(CodecError::unexpected(offset, format!("code {code}"), "an op code (1 to 10)")),
         };
         Ok(Op { path, action })
     }
@@ -155,11 +171,12 @@ impl Op {
             Action::Rename(_) => 7,
             Action::Bytes { .. } => 8,
             Action::Rebuild { .. } => 9,
+            Action::End => 10,
         });
         self.path.write(out);
         match &self.action {
             Action::Set(value) | Action::Rename(value) => write_bytes(out, value),
-            Action::Delete | Action::Add => {}
+            Action::Delete | Action::Add | Action::End => {}
             Action::Splice { start, removed, added } => {
                 write_number(out, *start);
                 write_number(out, *removed);

@@ -12,6 +12,9 @@ use super::rebuild::{Discarded, rebuild, restore};
 use super::tree::{Container, Node, corrupt, wrong_kind};
 use crate::codec::cbor;
 
+/// What is left of a cell that has ended, to the attempt that ended it.
+const UNDEFINED: u8 = 0xf7;
+
 /// What an op did.
 #[derive(Debug)]
 pub(super) struct Edit {
@@ -82,6 +85,7 @@ pub(super) fn apply(root: &mut Node, op: &Op, room: &mut u64) -> Result<Edit, St
         Action::Rename(key) => rename(root, &op.path, key),
         Action::Bytes { start, bytes } => overwrite(root, &op.path, *start, bytes),
         Action::Rebuild { start, pieces } => rebuild_array(root, &op.path, *start, pieces),
+        Action::End => set(root, &op.path, &Bytes::from_static(&[UNDEFINED]), room),
     }
 }
 
@@ -93,16 +97,17 @@ fn set(root: &mut Node, path: &Path, value: &Bytes, room: &mut u64) -> Result<Ed
     };
     match (root.resolve(parent)?.expand(parent)?, slot) {
         (Container::Object(object), Slot::Key(key)) => {
-            if let Some(old) = object.insert(key.clone(), node) {
+            if let Some(old) = object.insert(key, node) {
                 return Ok(Edit::replaced(path, added, old));
             }
             let undo = Undo::new(path, Reverse::Absent);
             Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, added + cbor::key_len(key), 0) })
         }
         (Container::Entries(entries), Slot::Entry(name)) if !entries.is_set => {
-            if let Some(old) = entries.get_mut(name) {
-                return Ok(Edit::replaced(path, added, std::mem::replace(old, node)));
-            }
+            let node = match entries.replace(name, node) {
+                Ok(old) => return Ok(Edit::replaced(path, added, old)),
+                Err(node) => node,
+            };
             let now = entries.push(name, node).ok_or_else(|| no_entry(path))?;
             let undo = Undo::new(&place(parent, now), Reverse::Absent);
             Ok(Edit { written: Written::SlotAndShape, ..Edit::new(undo, added + name.key.len(), 0) })
@@ -353,11 +358,11 @@ impl Undo {
                 (container, slot) => return Err(wrong_kind(path, container.describe(), slot)),
             },
             Reverse::Present(removed) => match at(root, path)? {
-                (Container::Object(object), Slot::Key(key)) => object.put_back(key.clone(), *removed),
+                (Container::Object(object), Slot::Key(key)) => object.put_back(key, *removed),
                 (container, slot) => return Err(wrong_kind(path, container.describe(), slot)),
             },
             Reverse::PresentEntry(removed) => match at(root, path)? {
-                (Container::Entries(entries), Slot::Entry(name)) => entries.put_back(name.key.clone(), *removed),
+                (Container::Entries(entries), Slot::Entry(name)) => entries.put_back(&name.key, *removed),
                 (container, slot) => return Err(wrong_kind(path, container.describe(), slot)),
             },
             Reverse::Rename(key) => match at(root, path)? {

@@ -3,14 +3,12 @@
 //! An entry is named by the bytes of its key and its rank among the entries with the same bytes: keys that are objects may be
 //! equal in all but identity. The codec writes equal primitive keys with equal bytes, so that those are never twins.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
+use super::StateError;
+use super::keyed::Keyed;
 use super::tree::Node;
-
-/// Between the numbers of two entries that were added one after the other.
-const SPACING: u64 = 1 << 20;
+use crate::codec::cbor::{self, Writer};
 
 /// The rank of an entry that is added, whatever twins it has.
 pub const NEXT: u32 = u32::MAX;
@@ -24,14 +22,11 @@ pub struct EntryName {
     pub twin: u32,
 }
 
-/// A Map or Set whose values are nodes. Members of a Set have no value of their own.
-#[derive(Debug, Clone, Default)]
+/// A Map or Set. Members of a Set have no value of their own.
+#[derive(Debug, Clone)]
 pub(super) struct Entries {
     pub is_set: bool,
-    /// By number, which rises in the order of the entries, with room between neighbours for one that comes back.
-    slots: BTreeMap<u64, (Bytes, Node)>,
-    /// Key and number of every entry.
-    numbers: BTreeSet<(Bytes, u64)>,
+    slots: Keyed,
 }
 
 /// An entry that was taken out.
@@ -43,116 +38,105 @@ pub(super) struct RemovedEntry {
 }
 
 impl Entries {
-    /// Entries in the order given; both maps are built in one go.
-    pub fn from_pairs(is_set: bool, pairs: Vec<(Bytes, Node)>) -> Entries {
-        let numbered = || (1..).map(|rank: u64| rank * SPACING);
-        let mut numbers: Vec<_> =
-            pairs.iter().zip(numbered()).map(|((key, _), number)| (key.clone(), number)).collect();
-        numbers.sort_unstable();
-        Entries { is_set, slots: numbered().zip(pairs).collect(), numbers: numbers.into_iter().collect() }
+    /// The entries of an encoded Map or Set.
+    pub fn parse(is_set: bool, value: &Bytes) -> Result<Entries, StateError> {
+        let mut slots = Keyed::new(!is_set);
+        let mut children = cbor::children(value)?;
+        while let Some(key) = children.next_span()? {
+            let held = if is_set { None } else { children.next_span()? };
+            slots.load(&value[key], held.map_or(Bytes::new(), |held| value.slice(held)));
+        }
+        slots.finish(false);
+        Ok(Entries { is_set, slots })
     }
 
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Keys and values in order.
-    pub fn iter(&self) -> impl Iterator<Item = &(Bytes, Node)> {
-        self.slots.values()
+    /// The value of an entry, to be written into; a member of a Set has none.
+    pub fn get_mut(&mut self, name: &EntryName) -> Option<&mut Node> {
+        let spot = self.slots.find(&name.key, name.twin).filter(|_| !self.is_set)?;
+        Some(self.slots.value_mut(spot))
     }
 
-    /// The value of an entry; a member of a Set has none.
-    pub fn get_mut(&mut self, name: &EntryName) -> Option<&mut Node> {
-        let number = self.number(name).filter(|_| !self.is_set)?;
-        self.slots.get_mut(&number).map(|(_, node)| node)
+    /// The same, if it is open.
+    pub fn open_mut(&mut self, name: &EntryName) -> Option<&mut Node> {
+        let spot = self.slots.find(&name.key, name.twin)?;
+        self.slots.open_at(spot)
+    }
+
+    /// Puts another value in the place of one, which is returned; none, and the value given, if there is no such entry.
+    pub fn replace(&mut self, name: &EntryName, node: Node) -> Result<Node, Node> {
+        match self.slots.find(&name.key, name.twin) {
+            Some(spot) => Ok(self.slots.replace(spot, node)),
+            None => Err(node),
+        }
     }
 
     /// Adds an entry at the end, and returns its name; none if the name given is not the next of its key.
     pub fn push(&mut self, name: &EntryName, node: Node) -> Option<EntryName> {
-        let twin = self.rank(&name.key, u64::MAX);
+        let twin = self.slots.twins(&name.key, None);
         if name.twin != twin && name.twin != NEXT {
             return None;
         }
-        let number = self.last_number();
-        self.put(number, name.key.clone(), node);
+        self.slots.push(&name.key, node);
         Some(EntryName { key: name.key.clone(), twin })
     }
 
     pub fn remove(&mut self, name: &EntryName) -> Option<RemovedEntry> {
-        let number = self.number(name)?;
-        let (key, node) = self.slots.remove(&number)?;
-        self.numbers.remove(&(key, number));
-        let before = self.slots.range(number..).next().map(|(number, (key, _))| self.name(key, *number));
+        let spot = self.slots.find(&name.key, name.twin)?;
+        let (node, next) = self.slots.remove(spot);
+        let before = next.map(|next| {
+            let key = self.slots.key_at(next);
+            let twin = self.slots.twins(&key, Some(next));
+            EntryName { key, twin }
+        });
         Some(RemovedEntry { node, before })
     }
 
     /// Undoes an [`Entries::remove`].
-    pub fn put_back(&mut self, key: Bytes, removed: RemovedEntry) {
-        let number = match removed.before.and_then(|before| self.number_before(&before)) {
-            Some(number) => number,
-            None => self.last_number(),
-        };
-        self.put(number, key, removed.node);
+    pub fn put_back(&mut self, key: &Bytes, removed: RemovedEntry) {
+        match removed.before.and_then(|before| self.slots.find(&before.key, before.twin)) {
+            Some(before) => self.slots.insert(before, key, removed.node),
+            None => self.slots.push(key, removed.node),
+        }
     }
 
     /// Gives an entry another key in the same place. Returns its new name.
     pub fn rename(&mut self, name: &EntryName, key: &Bytes) -> Option<EntryName> {
-        let number = self.number(name)?;
-        let slot = self.slots.get_mut(&number)?;
-        slot.0 = key.clone();
-        self.numbers.remove(&(name.key.clone(), number));
-        self.numbers.insert((key.clone(), number));
-        Some(self.name(key, number))
+        let spot = self.slots.find(&name.key, name.twin)?;
+        let spot = self.slots.rename(spot, key);
+        Some(EntryName { key: key.clone(), twin: self.slots.twins(key, Some(spot)) })
     }
 
-    fn put(&mut self, number: u64, key: Bytes, node: Node) {
-        self.numbers.insert((key.clone(), number));
-        self.slots.insert(number, (key, node));
+    /// How many bytes [`Entries::write`] appends.
+    pub fn encoded_len(&self) -> usize {
+        cbor::entries_head_len(self.len()) + self.slots.encoded_len()
     }
 
-    fn number(&self, name: &EntryName) -> Option<u64> {
-        let mut twins = self.numbers.range((name.key.clone(), 0)..).take_while(|(key, _)| *key == name.key);
-        twins.nth(name.twin as usize).map(|(_, number)| *number)
-    }
-
-    fn name(&self, key: &Bytes, number: u64) -> EntryName {
-        EntryName { key: key.clone(), twin: self.rank(key, number) }
-    }
-
-    /// How many entries with this key have a number below.
-    fn rank(&self, key: &Bytes, number: u64) -> u32 {
-        self.numbers.range((key.clone(), 0)..(key.clone(), number)).count() as u32
-    }
-
-    /// A number for a new last entry.
-    fn last_number(&mut self) -> u64 {
-        let next = |entries: &Entries| {
-            let last = entries.slots.last_key_value().map_or(0, |(number, _)| *number);
-            last.checked_add(SPACING).filter(|number| *number < u64::MAX)
-        };
-        next(self).unwrap_or_else(|| {
-            self.renumber();
-            next(self).expect("memory holds fewer entries than there are numbers")
-        })
-    }
-
-    /// A free number right before that of an entry.
-    fn number_before(&mut self, name: &EntryName) -> Option<u64> {
-        for _ in 0..2 {
-            let next = self.number(name)?;
-            let previous = self.slots.range(..next).next_back().map_or(0, |(number, _)| *number);
-            if next - previous > 1 {
-                return Some(previous + (next - previous) / 2);
-            }
-            self.renumber();
+    pub fn write(&self, out: &mut Writer) {
+        if self.is_set {
+            out.set(self.len());
+        } else {
+            out.map(self.len());
         }
-        None
+        self.slots.write(out);
     }
 
-    /// Makes room between all entries.
-    fn renumber(&mut self) {
-        let pairs = std::mem::take(&mut self.slots).into_values().collect();
-        *self = Entries::from_pairs(self.is_set, pairs);
+    /// Gives up memory that is shared with others.
+    pub fn compact(&mut self) {
+        self.slots.compact();
+    }
+
+    /// How many bytes were copied out of what this was parsed from; asked again, none.
+    pub fn take_copied(&mut self) -> usize {
+        self.slots.take_copied()
+    }
+
+    /// Takes what all entries weigh from `left`; false once that is too much.
+    pub fn is_lighter(&self, left: &mut usize) -> bool {
+        self.slots.is_lighter(left)
     }
 }
 
@@ -160,21 +144,24 @@ impl Entries {
 mod tests {
     use super::*;
 
-    fn name(key: &'static str, twin: u32) -> EntryName {
-        EntryName { key: Bytes::from_static(key.as_bytes()), twin }
+    fn name(key: &str, twin: u32) -> EntryName {
+        let mut out = Writer::new();
+        out.text(key);
+        EntryName { key: out.finish(), twin }
     }
 
-    fn entries(keys: &[&'static str]) -> Entries {
-        let mut entries = Entries::default();
+    fn entries(keys: &[&str]) -> Entries {
+        let mut entries = Entries { is_set: false, slots: Keyed::new(true) };
         for key in keys {
-            let twin = entries.rank(&name(key, 0).key, u64::MAX);
+            let twin = entries.slots.twins(&name(key, 0).key, None);
             assert_eq!(entries.push(&name(key, NEXT), Node::undefined()), Some(name(key, twin)));
         }
         entries
     }
 
     fn keys(entries: &Entries) -> String {
-        entries.iter().map(|(key, _)| std::str::from_utf8(key).unwrap()).collect::<Vec<_>>().join(" ")
+        let pairs = entries.slots.clone().into_pairs();
+        pairs.iter().map(|(key, _)| cbor::text(key).unwrap()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -184,7 +171,7 @@ mod tests {
         assert_eq!((keys(&entries).as_str(), removed.before.clone()), ("a b a", Some(name("a", 1))));
         assert_eq!(entries.push(&name("a", 3), Node::undefined()), None);
         assert!(entries.remove(&name("a", 2)).is_none());
-        entries.put_back(name("a", 0).key, removed);
+        entries.put_back(&name("a", 0).key, removed);
         assert_eq!(keys(&entries), "a b a a");
     }
 
@@ -203,7 +190,7 @@ mod tests {
         let mut entries = entries(&["first", "last"]);
         for _ in 0..200 {
             let removed = RemovedEntry { node: Node::undefined(), before: Some(name("last", 0)) };
-            entries.put_back(name("n", 0).key, removed);
+            entries.put_back(&name("n", 0).key, removed);
         }
         assert_eq!(entries.len(), 202);
         assert_eq!(keys(&entries), format!("first {}last", "n ".repeat(200)));

@@ -9,6 +9,7 @@ mod edit;
 mod entries;
 mod error;
 mod items;
+mod keyed;
 mod log;
 mod marks;
 mod memory;

@@ -1,31 +1,19 @@
 //! The keys of an expanded object, in the order in which JavaScript enumerates them.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
+use super::StateError;
+use super::keyed::{Keyed, Spot};
 use super::tree::Node;
+use crate::codec::cbor::{self, Writer};
 
-/// Where a key stands among its siblings: array indices ascending, then names in the order in which they were added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Order {
-    Index(u32),
-    /// Rises along the names, with room between neighbours for one that comes back.
-    Name(u64),
-}
-
-/// Between the numbers of two names that were added one after the other.
-const SPACING: u64 = 1 << 20;
-
-/// An object whose values are nodes.
-///
-/// Ordered maps rather than hashed ones: removal keeps the order, and chosen keys cannot make it slow.
-#[derive(Debug, Clone, Default)]
+/// An object: its array indices ascending, then its names in the order in which they were added. Keys stand there encoded.
+#[derive(Debug, Clone)]
 pub(super) struct Object {
     pub null_prototype: bool,
-    slots: BTreeMap<Order, (Bytes, Node)>,
-    /// The number of every key that is a name.
-    names: BTreeMap<Bytes, u64>,
+    /// Few objects have any.
+    indices: Option<Box<Keyed>>,
+    names: Keyed,
 }
 
 /// A key and value that were taken out.
@@ -36,159 +24,174 @@ pub(super) struct Removed {
     pub before: Option<Bytes>,
 }
 
+/// Why an encoded object cannot be opened.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    Codec(StateError),
+    /// A key is no string.
+    Key,
+    /// This key comes twice.
+    Twice(Bytes),
+}
+
 impl Object {
-    /// An object of these pairs in the order given. On a key that comes twice, that key.
-    ///
-    /// Both maps are built in one go, several times faster than key by key.
-    pub fn from_pairs(null_prototype: bool, pairs: Vec<(Bytes, Node)>) -> Result<Object, Bytes> {
-        let count = pairs.len();
-        let mut names = Vec::with_capacity(count);
-        let mut slots = Vec::with_capacity(count);
-        for (key, node) in pairs {
-            let order = match array_index(&key) {
-                Some(index) => Order::Index(index),
-                None => {
-                    let number = (names.len() as u64 + 1) * SPACING;
-                    names.push((key.clone(), number));
-                    Order::Name(number)
-                }
-            };
-            slots.push((order, (key, node)));
-        }
-        names.sort_unstable();
-        slots.sort_by_key(|(order, _)| *order);
-        let name_twice = names.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0.clone());
-        let index_twice = slots.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].1.0.clone());
-        match name_twice.or(index_twice) {
-            Some(key) => Err(key),
-            None => {
-                Ok(Object { null_prototype, slots: slots.into_iter().collect(), names: names.into_iter().collect() })
+    pub fn parse(null_prototype: bool, value: &Bytes) -> Result<Object, Unreadable> {
+        let codec = |error| Unreadable::Codec(StateError::from(error));
+        let mut children = cbor::children(value).map_err(codec)?;
+        let mut object = Object { null_prototype, indices: None, names: Keyed::new(true) };
+        let mut indices = Vec::new();
+        while let Some(key) = children.next_span().map_err(codec)? {
+            let held = children.next_span().map_err(codec)?.map_or(Bytes::new(), |held| value.slice(held));
+            let key = cbor::key(&value.slice(key)).map_err(codec)?.ok_or(Unreadable::Key)?;
+            match array_index(&key) {
+                Some(index) => indices.push((index, held)),
+                None => object.names.load(&encoded(&key), held),
             }
+        }
+        if !indices.is_sorted_by_key(|(index, _)| *index) {
+            indices.sort_by_key(|(index, _)| *index);
+        }
+        for (index, held) in indices {
+            object.indices().load(&encoded(index.to_string().as_bytes()), held);
+        }
+        let twice = object.parts_mut().find_map(|part| part.finish(true));
+        match twice {
+            Some(key) => Err(Unreadable::Twice(decoded(&key))),
+            None => Ok(object),
         }
     }
 
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.parts().map(Keyed::len).sum()
     }
 
     /// Gives up memory that is shared with others.
     pub fn compact(&mut self) {
-        self.names.clear();
-        for (order, (key, node)) in &mut self.slots {
-            *key = Bytes::copy_from_slice(key);
-            node.compact();
-            if let Order::Name(number) = order {
-                self.names.insert(key.clone(), *number);
-            }
-        }
+        self.parts_mut().for_each(Keyed::compact);
     }
 
-    /// Keys and values in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Node)> {
-        self.slots.values().map(|(key, node)| (key, node))
-    }
-
+    /// The value of a key, to be written into.
     pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Node> {
-        let order = self.order(key)?;
-        self.slots.get_mut(&order).map(|(_, node)| node)
+        let slots = self.slots_of(key);
+        let spot = slots.find(&encoded(key), 0)?;
+        Some(slots.value_mut(spot))
+    }
+
+    /// The same, if it is open.
+    pub fn open_mut(&mut self, key: &[u8]) -> Option<&mut Node> {
+        let slots = self.slots_of(key);
+        let spot = slots.find(&encoded(key), 0)?;
+        slots.open_at(spot)
     }
 
     /// Puts a value at a key: in the old place if the key is there, otherwise where JavaScript adds it. Returns what was
     /// there.
-    pub fn insert(&mut self, key: Bytes, node: Node) -> Option<Node> {
-        let order = self.order(&key).unwrap_or_else(|| self.name_last(&key));
-        self.slots.insert(order, (key, node)).map(|(_, old)| old)
+    pub fn insert(&mut self, key: &[u8], node: Node) -> Option<Node> {
+        let name = encoded(key);
+        let slots = self.slots_of(key);
+        if let Some(spot) = slots.find(&name, 0) {
+            return Some(slots.replace(spot, node));
+        }
+        match self.place_of(key) {
+            Some(spot) => self.indices().insert(spot, &name, node),
+            None => self.slots_of(key).push(&name, node),
+        }
+        None
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Option<Removed> {
-        let order = self.order(key)?;
-        let (_, node) = self.slots.remove(&order)?;
-        let before = self.names.remove(key).and_then(|_| self.slots.range(order..).next());
-        Some(Removed { node, before: before.map(|(_, (name, _))| name.clone()) })
+        let slots = self.slots_of(key);
+        let spot = slots.find(&encoded(key), 0)?;
+        let (node, next) = slots.remove(spot);
+        let before = next.map(|next| decoded(&slots.key_at(next)));
+        Some(Removed { node, before: before.filter(|_| array_index(key).is_none()) })
     }
 
     /// Undoes an [`Object::remove`] of a key.
-    pub fn put_back(&mut self, key: Bytes, removed: Removed) {
-        let order = self.order(&key).unwrap_or_else(|| match removed.before {
-            Some(before) => self.name_before(&key, &before),
-            None => self.name_last(&key),
-        });
-        self.slots.insert(order, (key, removed.node));
+    pub fn put_back(&mut self, key: &[u8], removed: Removed) {
+        let name = encoded(key);
+        let before = removed.before.and_then(|before| self.names.find(&encoded(&before), 0));
+        match (before, self.place_of(key)) {
+            (_, Some(spot)) => self.indices().insert(spot, &name, removed.node),
+            (Some(spot), None) => self.names.insert(spot, &name, removed.node),
+            (None, None) => self.slots_of(key).push(&name, removed.node),
+        }
     }
 
     /// Gives the keys another order: the new rank `i` is the old rank `order[i]`, indices included, which must stay first and
     /// in their order. False, and nothing changed, if they would not. `order` is a permutation of as many keys as there are.
     pub fn reorder(&mut self, order: &[u32]) -> bool {
-        let indices = self.slots.range(..Order::Name(0)).count();
+        let indices = self.len() - self.names.len();
         if order[..indices].iter().enumerate().any(|(rank, old)| rank != *old as usize) {
             return false;
         }
-        let mut named: Vec<_> = self.slots.split_off(&Order::Name(0)).into_values().map(Some).collect();
-        for (rank, old) in order[indices..].iter().enumerate() {
-            let Some((key, node)) = named[*old as usize - indices].take() else { continue };
-            let order = self.name(&key, (rank as u64 + 1) * SPACING);
-            self.slots.insert(order, (key, node));
+        let names = std::mem::replace(&mut self.names, Keyed::new(true));
+        let mut named: Vec<_> = names.into_pairs().into_iter().map(Some).collect();
+        for old in &order[indices..] {
+            let Some((name, node)) = named[*old as usize - indices].take() else { continue };
+            self.names.push(&name, node);
         }
         true
     }
 
-    /// Where a key stands, or, for an index that is absent, where it would.
-    fn order(&self, key: &[u8]) -> Option<Order> {
-        match array_index(key) {
-            Some(index) => Some(Order::Index(index)),
-            None => self.names.get(key).map(|number| Order::Name(*number)),
+    /// How many bytes [`Object::write`] appends.
+    pub fn encoded_len(&self) -> usize {
+        let head = cbor::object_head_len(self.len(), self.null_prototype);
+        head + self.parts().map(Keyed::encoded_len).sum::<usize>()
+    }
+
+    pub fn write(&self, out: &mut Writer) {
+        if self.null_prototype {
+            out.null_prototype();
         }
+        out.object(self.len());
+        self.parts().for_each(|part| part.write(out));
     }
 
-    fn name_last(&mut self, key: &Bytes) -> Order {
-        let next = |last: u64| last.checked_add(SPACING);
-        let number = next(self.last_number()).or_else(|| {
-            self.renumber();
-            next(self.last_number())
-        });
-        self.name(key, number.expect("memory holds fewer names than there are numbers"))
+    /// How many bytes were copied out of what this was parsed from; asked again, none.
+    pub fn take_copied(&mut self) -> usize {
+        self.parts_mut().map(Keyed::take_copied).sum()
     }
 
-    fn name_before(&mut self, key: &Bytes, before: &Bytes) -> Order {
-        for _ in 0..2 {
-            let Some(next) = self.names.get(before).copied() else { break };
-            let previous = self.slots.range(Order::Name(0)..Order::Name(next)).next_back();
-            let previous = previous.map_or(0, |(order, _)| order.number());
-            if next - previous > 1 {
-                return self.name(key, previous + (next - previous) / 2);
-            }
-            self.renumber();
-        }
-        self.name_last(key)
+    /// Takes what all keys and values weigh from `left`; false once that is too much.
+    pub fn is_lighter(&self, left: &mut usize) -> bool {
+        self.parts().all(|part| part.is_lighter(left))
     }
 
-    fn name(&mut self, key: &Bytes, number: u64) -> Order {
-        self.names.insert(key.clone(), number);
-        Order::Name(number)
+    /// Those among which a key stands, or would.
+    fn slots_of(&mut self, key: &[u8]) -> &mut Keyed {
+        if array_index(key).is_some() { self.indices() } else { &mut self.names }
     }
 
-    fn last_number(&self) -> u64 {
-        self.slots.last_key_value().map_or(0, |(order, _)| order.number())
+    fn indices(&mut self) -> &mut Keyed {
+        self.indices.get_or_insert_with(|| Box::new(Keyed::new(true)))
     }
 
-    /// Makes room between all names.
-    fn renumber(&mut self) {
-        let named = self.slots.split_off(&Order::Name(0));
-        for (rank, (_, (key, node))) in named.into_iter().enumerate() {
-            let order = self.name(&key, (rank as u64 + 1) * SPACING);
-            self.slots.insert(order, (key, node));
-        }
+    /// In their order.
+    fn parts(&self) -> impl Iterator<Item = &Keyed> {
+        self.indices.as_deref().into_iter().chain([&self.names])
+    }
+
+    fn parts_mut(&mut self) -> impl Iterator<Item = &mut Keyed> {
+        self.indices.as_deref_mut().into_iter().chain([&mut self.names])
+    }
+
+    /// The index before which an index that is absent belongs; none if it is a name, or behind all others.
+    fn place_of(&self, key: &[u8]) -> Option<Spot> {
+        let index = array_index(key)?;
+        self.indices.as_ref()?.search(|other| array_index(&decoded(other)).is_some_and(|other| other < index))
     }
 }
 
-impl Order {
-    /// The number of a name; 0, which is below all of them, for an index.
-    fn number(self) -> u64 {
-        match self {
-            Order::Index(_) => 0,
-            Order::Name(number) => number,
-        }
-    }
+fn encoded(key: &[u8]) -> Bytes {
+    let mut out = Writer::with_capacity(key.len() + 5);
+    out.key(key);
+    out.finish()
+}
+
+fn decoded(key: &[u8]) -> Bytes {
+    let key = cbor::key(&Bytes::copy_from_slice(key)).ok().flatten();
+    key.expect("it was encoded as a key")
 }
 
 /// The number of a key that JavaScript orders as an array index: decimal, without leading zeros, below 2^32 - 1.
@@ -209,13 +212,22 @@ fn array_index(key: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn keys(object: &Object) -> Vec<&str> {
-        object.iter().map(|(key, _)| std::str::from_utf8(key).unwrap()).collect()
+    fn keys(object: &Object) -> Vec<String> {
+        let pairs = object.parts().flat_map(|part| part.clone().into_pairs());
+        pairs.map(|(key, _)| String::from_utf8(decoded(&key).to_vec()).unwrap()).collect()
     }
 
-    fn object(names: &[&'static str]) -> Object {
-        let pairs = names.iter().map(|name| (Bytes::from_static(name.as_bytes()), Node::undefined()));
-        Object::from_pairs(false, pairs.collect()).unwrap()
+    fn bytes_of(names: &[&str]) -> Bytes {
+        let mut out = Writer::new();
+        out.object(names.len());
+        for name in names {
+            out.key(name.as_bytes()).undefined();
+        }
+        out.finish()
+    }
+
+    fn object(names: &[&str]) -> Object {
+        Object::parse(false, &bytes_of(names)).unwrap()
     }
 
     #[test]
@@ -236,11 +248,11 @@ mod tests {
     #[test]
     fn a_key_set_again_stays_and_a_key_deleted_and_added_moves_to_the_end() {
         let mut object = object(&["a", "b", "1", "0"]);
-        object.insert(Bytes::from_static(b"a"), Node::undefined());
+        object.insert(b"a", Node::undefined());
         assert_eq!(keys(&object), ["0", "1", "a", "b"]);
         for key in ["a", "0"] {
             object.remove(key.as_bytes());
-            object.insert(Bytes::from_static(key.as_bytes()), Node::undefined());
+            object.insert(key.as_bytes(), Node::undefined());
         }
         assert_eq!(keys(&object), ["0", "1", "b", "a"]);
     }
@@ -250,7 +262,7 @@ mod tests {
         let mut object = object(&["a", "b", "c", "5"]);
         for key in ["b", "5", "a", "c"] {
             let removed = object.remove(key.as_bytes()).unwrap();
-            object.put_back(Bytes::from_static(key.as_bytes()), removed);
+            object.put_back(key.as_bytes(), removed);
             assert_eq!(keys(&object), ["5", "a", "b", "c"]);
         }
         assert!(object.remove(b"absent").is_none() && object.remove(b"6").is_none());
@@ -263,32 +275,19 @@ mod tests {
         let names: Vec<String> = (0..200).map(|i| format!("n{i}")).collect();
         for name in &names {
             let removed = Removed { node: Node::undefined(), before: Some(Bytes::from_static(b"last")) };
-            object.put_back(Bytes::copy_from_slice(name.as_bytes()), removed);
+            object.put_back(name.as_bytes(), removed);
             expected.insert(expected.len() - 1, name);
         }
         assert_eq!(keys(&object), expected);
-        object.insert(Bytes::from_static(b"new"), Node::undefined());
-        assert_eq!(keys(&object).last(), Some(&"new"));
-    }
-
-    #[test]
-    fn numbers_that_run_out_are_given_anew() {
-        let mut object = object(&["a", "b", "3"]);
-        let (_, entry) = object.slots.pop_last().unwrap();
-        let order = object.name(&entry.0, u64::MAX);
-        object.slots.insert(order, entry);
-        object.insert(Bytes::from_static(b"c"), Node::undefined());
-        assert_eq!(keys(&object), ["3", "a", "b", "c"]);
-        assert!(object.get_mut(b"b").is_some());
+        object.insert(b"new", Node::undefined());
+        assert_eq!(keys(&object).last().unwrap(), "new");
     }
 
     #[test]
     fn a_key_that_comes_twice_is_named() {
         for key in ["a", "7"] {
-            let key = Bytes::from_static(key.as_bytes());
-            let pairs = [&key, &Bytes::from_static(b"8"), &Bytes::from_static(b"b"), &key];
-            let pairs = pairs.into_iter().map(|key| (key.clone(), Node::undefined())).collect();
-            assert_eq!(Object::from_pairs(false, pairs).unwrap_err(), key);
+            let error = Object::parse(false, &bytes_of(&[key, "8", "b", key])).unwrap_err();
+            assert!(matches!(error, Unreadable::Twice(twice) if twice == key), "{key}");
         }
     }
 }

@@ -59,6 +59,9 @@ fn deltas_have_their_golden_bytes() {
     assert_eq!(hex(&Delta::new(vec![]).unwrap().encode()), "01");
     let root = Delta::new(vec![Op { path: Path::root(), action: Action::Set(unhex("f7")) }]).unwrap();
     assert_eq!(hex(&root.encode()), "01010001f7");
+    let end = Delta::new(vec![Op { path: Path::root(), action: Action::End }]).unwrap();
+    assert_eq!(hex(&end.encode()), "010a00");
+    assert!(end.ends() && !root.ends());
 }
 
 #[test]
@@ -79,7 +82,9 @@ fn malformed_deltas_are_refused_with_their_offset() {
     for (bytes, offset, words) in [
         ("", 0, "a delta's version"),
         ("02", 0, "found version 2"),
-        ("010a 00", 1, "found code 10"),
+        ("010b 00", 1, "found code 11"),
+        ("010a 01 0100", 1, "an end that is not of the whole"),
+        ("010a 00 0101 00 01f6", 1, "an end that is not of the whole"),
         ("0106 00", 1, "the path of an entry"),
         ("0107 01 0100 0101", 1, "the path of an entry"),
         ("0101 01 0361 01f6", 3, "found tag 3"),

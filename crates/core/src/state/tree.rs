@@ -8,7 +8,7 @@ use super::StateError;
 use super::entries::Entries;
 use super::items::{Items, take_from};
 use super::memory::Memory;
-use super::object::Object;
+use super::object::{Object, Unreadable};
 use super::path::{Slot, for_people};
 use crate::codec::cbor::{self, Kind, Writer};
 
@@ -124,8 +124,9 @@ impl Node {
         match self {
             Node::Expanded(container) => match &mut **container {
                 Container::Array(items) => items.compact(),
-                Container::Object(object) if object.len() <= FEW_KEYS => object.compact(),
-                _ => self.detach(),
+                Container::Object(object) => object.compact(),
+                Container::Entries(entries) => entries.compact(),
+                Container::Memory(_) => self.detach(),
             },
             Node::Encoded(_) => self.detach(),
         }
@@ -144,43 +145,29 @@ impl Node {
         let Node::Expanded(container) = self else { return 0 };
         let copied = match &mut **container {
             Container::Array(items) => items.take_copied(),
-            _ => 0,
+            Container::Object(object) => object.take_copied(),
+            Container::Entries(entries) => entries.take_copied(),
+            Container::Memory(_) => 0,
         };
         let Some((slot, below)) = path.split_first() else { return copied };
-        copied + container.get_mut(slot).map_or(0, |child| child.take_copied(below))
+        copied + container.open_mut(slot).map_or(0, |child| child.take_copied(below))
     }
 }
 
-/// An object with more keys is not kept expanded.
-const FEW_KEYS: usize = 64;
-
 impl Container {
     fn parse(value: &Bytes, path: &[Slot]) -> Result<Container, StateError> {
-        let mut children = cbor::children(value)?;
         match cbor::kind(value)? {
             Kind::Array => Items::parse(value).map(Container::Array),
             Kind::Object { null_prototype } => {
-                let mut pairs = Vec::with_capacity(children.len_hint() / 2);
-                while let (Some(key), Some(value)) = (children.next(), children.next()) {
-                    let key = cbor::key(&key?)?;
-                    let key = key.ok_or_else(|| corrupt(path, "a key that is no string", "an object or an array"))?;
-                    pairs.push((key, Node::Encoded(value?)));
-                }
-                let object = Object::from_pairs(null_prototype, pairs);
-                object.map(Container::Object).map_err(|key| twice(path, key))
+                let object = Object::parse(null_prototype, value);
+                object.map(Container::Object).map_err(|error| match error {
+                    Unreadable::Codec(error) => error,
+                    Unreadable::Key => corrupt(path, "a key that is no string", "an object or an array"),
+                    Unreadable::Twice(key) => twice(path, key),
+                })
             }
-            Kind::Map => {
-                let mut pairs = Vec::with_capacity(children.len_hint() / 2);
-                while let (Some(key), Some(value)) = (children.next(), children.next()) {
-                    pairs.push((key?, Node::Encoded(value?)));
-                }
-                Ok(Container::Entries(Entries::from_pairs(false, pairs)))
-            }
-            Kind::Set => {
-                let members = children.map(|member| Ok((member?, Node::undefined())));
-                let members = members.collect::<Result<_, StateError>>()?;
-                Ok(Container::Entries(Entries::from_pairs(true, members)))
-            }
+            Kind::Map => Entries::parse(false, value).map(Container::Entries),
+            Kind::Set => Entries::parse(true, value).map(Container::Entries),
             Kind::Leaf => match cbor::memory_start(value)? {
                 Some(start) => Ok(Container::Memory(Memory::new(value, start))),
                 None => Err(corrupt(path, cbor::describe(value), "an object or an array")),
@@ -207,14 +194,20 @@ impl Container {
         }
     }
 
+    /// The same, if it is open; an item of an array is opened.
+    fn open_mut(&mut self, slot: &Slot) -> Option<&mut Node> {
+        match (self, slot) {
+            (Container::Object(object), Slot::Key(key)) => object.open_mut(key),
+            (Container::Array(items), Slot::Index(index)) => items.get_mut(*index as usize),
+            (Container::Entries(entries), Slot::Entry(name)) => entries.open_mut(name),
+            _ => None,
+        }
+    }
+
     fn is_lighter(&self, left: &mut usize) -> bool {
         match self {
-            Container::Object(object) => {
-                object.iter().all(|(key, node)| take_from(left, key.len()) && node.is_lighter(left))
-            }
-            Container::Entries(entries) => {
-                entries.iter().all(|(key, node)| take_from(left, key.len()) && node.is_lighter(left))
-            }
+            Container::Object(object) => object.is_lighter(left),
+            Container::Entries(entries) => entries.is_lighter(left),
             Container::Array(items) => items.is_lighter(left),
             Container::Memory(memory) => take_from(left, memory.encoded_len()),
         }
@@ -231,57 +224,22 @@ impl Container {
     }
 
     fn encoded_len(&self) -> usize {
-        let mut len;
         match self {
-            Container::Object(object) => {
-                len = cbor::object_head_len(object.len(), object.null_prototype);
-                for (key, node) in object.iter() {
-                    len += cbor::key_len(key) + node.encoded_len();
-                }
-            }
-            Container::Array(items) => {
-                len = cbor::array_head_len(items.len()) + items.encoded_len();
-            }
-            Container::Entries(entries) => {
-                len = cbor::entries_head_len(entries.len());
-                for (key, node) in entries.iter() {
-                    len += key.len() + if entries.is_set { 0 } else { node.encoded_len() };
-                }
-            }
-            Container::Memory(memory) => len = memory.encoded_len(),
+            Container::Object(object) => object.encoded_len(),
+            Container::Array(items) => cbor::array_head_len(items.len()) + items.encoded_len(),
+            Container::Entries(entries) => entries.encoded_len(),
+            Container::Memory(memory) => memory.encoded_len(),
         }
-        len
     }
 
     fn write(&self, out: &mut Writer) {
         match self {
-            Container::Object(object) => {
-                if object.null_prototype {
-                    out.null_prototype();
-                }
-                out.object(object.len());
-                for (key, node) in object.iter() {
-                    out.key(key);
-                    node.write(out);
-                }
-            }
+            Container::Object(object) => object.write(out),
             Container::Array(items) => {
                 out.array(items.len());
                 items.write(out);
             }
-            Container::Entries(entries) if entries.is_set => {
-                out.set(entries.len());
-                entries.iter().for_each(|(member, _)| {
-                    out.raw(member);
-                });
-            }
-            Container::Entries(entries) => {
-                out.map(entries.len());
-                for (key, node) in entries.iter() {
-                    out.raw(key);
-                    node.write(out);
-                }
-            }
+            Container::Entries(entries) => entries.write(out),
             Container::Memory(memory) => memory.write(out),
         }
     }

@@ -222,6 +222,7 @@ impl<'a> Reader<'a> {
             69 => return Ok(Input::Answer { handle, id: self.text()?, body: self.copied()? }),
             70 => return Ok(Input::Watch { name: self.text()? }),
             71 => return self.called(handle),
+            92 => return Ok(Input::Heed { process: self.number()? }),
             105 => return Ok(Input::Listen { name: self.text()?, listens: self.flag()? }),
             106 => return Ok(Input::Event { name: self.text()?, body: self.copied()? }),
             37 => ActorInput::Took { scope: self.number()?, count: self.small()? },

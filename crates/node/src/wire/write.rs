@@ -196,11 +196,16 @@ impl Writer<'_> {
                 self.text(name);
                 self.byte((*listens).into());
             }
-            Output::Event { name, body } => {
-                self.record(111, 0);
+            Output::Event { name, writer, body } => {
+                self.record(111, *writer);
                 self.text(name);
                 self.bytes(body);
             }
+            Output::Died(processes) => {
+                self.record(94, processes.len() as u64);
+                processes.iter().for_each(|process| self.number(*process));
+            }
+            Output::Lapsed => self.record(95, 0),
             Output::Resumed => self.record(27, 0),
             Output::ResumeFailed(error) => self.with_error(28, 0, error),
         }

@@ -40,10 +40,16 @@ impl House {
                 self.push(member, ticket, Completion::News(News::Holds(holds)));
             }
             Sharing::Listen { actor, listens } => self.listen(member, actor, listens),
+            Sharing::Heed(process) => {
+                if !self.seats.iter().any(|seat| self.number(seat.member) == process) {
+                    self.push(member, WOKEN, Completion::News(News::Died(vec![process])));
+                }
+            }
             Sharing::Event { actor, body } => {
                 let hearing = self.listeners.get(&actor).into_iter().flatten().copied();
+                let writer = self.number(member);
                 for listener in hearing.filter(|listener| *listener != member).collect::<Vec<_>>() {
-                    let news = News::Event { actor: actor.clone(), body: body.clone() };
+                    let news = News::Event { actor: actor.clone(), writer, body: body.clone() };
                     self.push(listener, WOKEN, Completion::News(news));
                 }
             }

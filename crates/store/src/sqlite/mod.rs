@@ -106,6 +106,10 @@ impl Store for SqliteStore {
         }
     }
 
+    fn process(&self) -> Option<u64> {
+        self.shared.queue.process(self.member)
+    }
+
     fn is_elsewhere(&self, actor: &ActorId) -> bool {
         self.shared.queue.is_elsewhere(self.member, actor)
     }

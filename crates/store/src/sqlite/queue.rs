@@ -149,6 +149,10 @@ impl Queue {
         self.leave(state);
     }
 
+    pub(super) fn process(&self, member: Member) -> Option<u64> {
+        self.state().house.process(member)
+    }
+
     pub(super) fn is_elsewhere(&self, member: Member, actor: &ActorId) -> bool {
         self.state().house.is_elsewhere(member, actor)
     }

@@ -147,8 +147,8 @@ fn a_call_of_an_actor_whose_owner_leaves_is_told_to_the_next_and_not_before_it_h
     b.store.share(WOKEN, call(&x, "one"));
     a.store.close();
     let news = b.news();
-    assert!(matches!(&news[..], [News::Wanted(wanted), News::Left] if *wanted == x), "{news:?}");
-    assert!(matches!(&c.news()[..], [News::Left]));
+    assert!(matches!(&news[..], [News::Wanted(wanted), News::Left, News::Died(_)] if *wanted == x), "{news:?}");
+    assert!(matches!(&c.news()[..], [News::Left, News::Died(_)]));
     c.submit(Request::Open { actor: x.clone(), scopes: Scopes::Open });
     c.store.flush();
     let done = c.drained();

@@ -103,6 +103,16 @@ export const CODES: Readonly<
       effect: "Nothing was broadcast, and nobody listens.",
       todo: "Declare it in `events`, or use one of those that the message lists.",
     },
+    connection_closed: {
+      meaning: "A call was made through a connection that has ended: closed by either side, or lost with a process.",
+      effect: "Nothing has happened.",
+      todo: "Connect again; `connection.closed` says why it ended. Calls through a handle that is not connected need none.",
+    },
+    too_many_connections: {
+      meaning: "An actor has as many open connections as it may have.",
+      effect: "Nobody was connected.",
+      todo: "Spread the clients over several actors, or close connections that are not used.",
+    },
     actor_not_found: {
       meaning: "The actor does not exist, and its type declares `input`, so that a call does not make one.",
       effect: "Nothing has happened.",

@@ -3,7 +3,7 @@ import { PawlError } from "../errors.ts";
 import { type Inspection, readSeen } from "../inspection.ts";
 import { randomKey } from "../loaded/random-key.ts";
 import * as say from "../messages.ts";
-import { noteOf, released, suspectsIn } from "../poison/guard.ts";
+import { notesOf, released, suspectsIn } from "../poison/guard.ts";
 import { Pump, type PumpedActor, type PumpListener } from "../pump.ts";
 import type { Looker } from "../runtime/admin.ts";
 import { type ActorCall, callTimeout } from "../runtime/call.ts";
@@ -44,8 +44,8 @@ export async function withStore<R>(
 export class OpenStore implements Looker, PumpListener {
   readonly opened: Promise<void>;
   readonly #pump: Pump;
-  readonly #note: string;
-  #marks: Uint8Array | undefined;
+  readonly #notes: string;
+  #marks: ReadonlyMap<string, Uint8Array> = new Map();
   #ready: () => void = ignored;
   #failed: (error: unknown) => void = ignored;
   readonly #answers = new Map<string, { resolve(reply: unknown): void; reject(error: unknown): void }>();
@@ -56,7 +56,7 @@ export class OpenStore implements Looker, PumpListener {
       this.#failed = reject;
     });
     this.opened.catch(ignored);
-    this.#note = noteOf(namespace);
+    this.#notes = notesOf(namespace);
     // A shared store is looked into as it is opened.
     const isFile = store.startsWith("sqlite:");
     const options = { url: store, namespace, lockPatience: LOCK_PATIENCE_MS, ...(looks && isFile ? { looks } : {}) };
@@ -91,20 +91,21 @@ export class OpenStore implements Looker, PumpListener {
 
   /** As the last process has left it, or the one that has the store has it now. */
   suspectsOf(name: string): ReadonlyMap<string, number> {
-    return suspectsIn(this.#marks, name);
+    const all = Array.from(this.#marks.values(), (row) => [...suspectsIn(row, name)]);
+    return new Map(all.flat());
   }
 
   /** Lets go of what is quarantined of an actor; whether there was anything. */
   async release(name: string): Promise<boolean> {
-    const row = released(this.#marks, name);
-    if (row === undefined) return false;
-    await this.#pump.look((ticket) => this.#pump.input.note(ticket, [[this.#note, row]]));
-    return true;
+    const rows = Array.from(this.#marks, ([note, row]) => [note, released(row, name)] as const);
+    const changed = rows.filter(([, row]) => row !== undefined);
+    if (changed.length > 0) await this.#pump.look((ticket) => this.#pump.input.note(ticket, changed));
+    return changed.length > 0;
   }
 
   async #readMarks(): Promise<void> {
-    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, this.#note));
-    if (found.kind === "notes") this.#marks = found.notes.get(this.#note);
+    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, this.#notes));
+    if (found.kind === "notes") this.#marks = found.notes;
   }
 
   async seen(name: string): Promise<Inspection> {

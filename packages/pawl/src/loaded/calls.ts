@@ -3,21 +3,23 @@
  *
  * One law: an answer leaves when the engine says that what it rests on is durable, and not before.
  */
-import { Attempt, callUser, encodeGiven, noteRerun } from "../attempt.ts";
-import type { CallersContext } from "../callers-context.ts";
+import { Attempt, callUser, encodeGiven, isThenable, noteRerun } from "../attempt.ts";
+import { CallersContext } from "../callers-context.ts";
 import type { PawlError } from "../errors.ts";
 import { type FailureRecord, toError, toRecord } from "../failure.ts";
 import * as say from "../messages.ts";
-import { type CallKey, ofAction } from "../runtime/call.ts";
+import { type CallKey, ofAction, onlyCall } from "../runtime/call.ts";
 import { packed } from "../runtime/reply.ts";
 import { watched } from "../stall.ts";
 import type { ActionContext, Types } from "../types.ts";
-import { decode } from "../values/index.ts";
+import { decode, encode } from "../values/index.ts";
 import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
 
 /** As it is when this is loaded: a test that puts a fake one in its place must not stop an action. */
 const { setImmediate } = globalThis;
+
+const NO_ARGUMENTS = encode([]);
 
 /** Something that a caller waits for. */
 export interface Call {
@@ -40,6 +42,10 @@ interface Action {
   readonly callersContext: CallersContext;
   /** The call of another process that it is. */
   readonly called: string | undefined;
+  /** The connection that it came through. */
+  readonly connection: string | undefined;
+  /** What is run in the place of an action of the definition. */
+  readonly body: ((attempt: Attempt) => unknown) | undefined;
   /** What it is part of. */
   readonly trace: string | undefined;
   attempt: Attempt | undefined;
@@ -83,8 +89,8 @@ export class Calls {
   }
 
   /** Runs an action until it is answered. `called`: as that call of another process, which is told what `packed` makes of it. */
-  act(asked: Omit<Action, "attempt">): Promise<unknown> {
-    const action: Action = { ...asked, attempt: undefined };
+  act(asked: Omit<Action, "attempt" | "body">): Promise<unknown> {
+    const action: Action = { ...asked, body: undefined, attempt: undefined };
     if (action.key.keep === 0) return this.#act(action);
     const kept = keptAs(action);
     const known = this.#kept.get(kept) ?? this.#remembered(kept);
@@ -92,6 +98,25 @@ export class Calls {
     const acted = this.#act(action).finally(() => this.#kept.delete(kept));
     this.#kept.set(kept, acted);
     return acted;
+  }
+
+  /** Runs `body` as an action of this name, which came through a connection, if any. Resolves to nothing. */
+  run(name: string, connection: string | undefined, body: (attempt: Attempt) => unknown): Promise<unknown> {
+    const [key, callersContext] = [onlyCall(), new CallersContext()];
+    return this.#act({
+      name,
+      args: NO_ARGUMENTS,
+      key,
+      callersContext,
+      called: undefined,
+      connection,
+      trace: undefined,
+      body: (attempt) => {
+        const result = body(attempt);
+        return isThenable(result) ? Promise.resolve(result).then(nothing) : undefined;
+      },
+      attempt: undefined,
+    });
   }
 
   /** What a call under the same key has returned, some time ago. */
@@ -115,6 +140,7 @@ export class Calls {
   #runAction(id: number, call: Call, action: Action): void {
     const attempt = new Attempt(this.#owner, 1, () => this.#keyOf(action));
     action.attempt = attempt;
+    attempt.caller = action.connection;
     attempt.what = action.name;
     const run = this.#owner.definition.actions?.[action.name] as unknown as (
       c: ActionContext<Types>,
@@ -157,7 +183,8 @@ export class Calls {
       this.#owner.pump.input.actionThrew(this.#owner.handle, id, failure, pin);
       this.#owner.pump.schedule();
     };
-    const own = () => run(attempt.context, ...args);
+    const own = () =>
+      action.body === undefined ? run(attempt.context as ActionContext<Types>, ...args) : action.body(attempt);
     const { telemetry } = this.#owner;
     // Innermost: what it does is part of it, not of what its caller does.
     const traced = telemetry === undefined ? own : attempt.traced(telemetry, "action", action.name, own, action.trace);
@@ -262,4 +289,8 @@ export class Calls {
 
 function attemptOf(call: Call): Attempt | undefined {
   return call.action?.attempt ?? call.attempt;
+}
+
+function nothing(): undefined {
+  return undefined;
 }

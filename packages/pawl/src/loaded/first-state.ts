@@ -70,15 +70,20 @@ function firstState(owner: RunOwner, definition: AnyDefinition): unknown {
 }
 
 export function mirrorAt(owner: RunOwner, head: number): Mirror {
+  return cellMirror(owner, STATE, head, `c.`, `the state of ${owner.name}`);
+}
+
+/** The mirror of any cell. `of` and `what` name it for people, before the name of a part and by itself. */
+export function cellMirror(owner: RunOwner, cell: string, head: number, of: string, what: string): Mirror {
   const { engine } = owner.pump;
   const source = {
-    read: () => engine.readCell(owner.handle, STATE, NO_VIEW),
-    readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(owner.handle, STATE, viewOf(pin, delta)),
-    floor: () => engine.cellFloor(owner.handle, STATE),
+    read: () => engine.readCell(owner.handle, cell, NO_VIEW),
+    readAt: (pin: number, delta: Uint8Array | undefined) => engine.readCell(owner.handle, cell, viewOf(pin, delta)),
+    floor: () => engine.cellFloor(owner.handle, cell),
   };
   return new Mirror(source, head, {
-    stale: (what, why) => say.unusable(`c.${what}`, owner.name, why),
-    refused: (error) => say.notStorable(`something was put into the state of ${owner.name}`, error, undefined),
+    stale: (part, why) => say.unusable(`${of}${part}`, owner.name, why),
+    refused: (error) => say.notStorable(`something was put into ${what}`, error, undefined),
     maxValueBytes: owner.limits.valueBytes,
   });
 }

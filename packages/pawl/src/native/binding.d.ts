@@ -30,6 +30,10 @@ export declare class Engine {
   stepKeyIn(handle: number, scope: number, name: string): string | null
   /** The newest change that wrote a cell of a loaded actor; none if there is no such cell. */
   cellHead(handle: number, cell: string): number | null
+  /** The names of the cells that a loaded actor has beside its state, in order. */
+  furtherCells(handle: number): Array<string>
+  /** The number by which other processes on the store know this one; none if there can be none. */
+  process(): number | null
   /**
    * What an attempt that is still running has read or written and another change has written since its pin, for people;
    * none: it may still commit. `touched` is what a settle call carries for one cell.

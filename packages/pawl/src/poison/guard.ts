@@ -6,6 +6,7 @@
  * suspect that was alone with a death three times is quarantined, by name, until somebody releases it. Its settling, and a clean
  * end, clear it; a death with several at work says nothing of any.
  */
+import { threadId } from "node:worker_threads";
 import type { Attempt } from "../attempt.ts";
 import type { Logger } from "../log.ts";
 import { decode, encode } from "../values/index.ts";
@@ -22,11 +23,15 @@ export interface Notes {
 
 export interface GuardOptions {
   readonly notes: Notes;
+  readonly store: string;
   readonly namespace: string;
   readonly log: Logger;
   now(): number;
   after(ms: number, run: () => void): () => void;
 }
+
+/** The places of the runtimes of this thread that are open, by store and namespace: of two that share a store, each has a note. */
+const places = new Map<string, Set<number>>();
 
 /** For so long nothing else must have begun or ended before a suspect does. */
 const QUIET_MS = 250;
@@ -51,16 +56,31 @@ export class Guard implements Gate {
   #written: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #isClosed = false;
+  readonly #note: string;
+  readonly #leave: () => void;
 
   constructor(options: GuardOptions) {
     this.#options = options;
+    const { store, namespace } = options;
+    const taken = places.get(`${store} ${namespace}`) ?? new Set();
+    places.set(`${store} ${namespace}`, taken);
+    let place = 0;
+    while (taken.has(place)) place += 1;
+    taken.add(place);
+    this.#leave = () => taken.delete(place);
+    this.#note = noteOf(namespace, threadId, place);
+  }
+
+  /** Its process is taken for dead. For tests. */
+  abandon(): void {
+    this.#isClosed = true;
+    this.#leave();
   }
 
   /** Reads what an earlier process has left, and notes that one is at work. */
   async open(): Promise<void> {
-    const { notes, namespace, now, log } = this.#options;
-    const name = noteOf(namespace);
-    const row = readRow((await notes.read(name)).get(name));
+    const { notes, now, log } = this.#options;
+    const row = readRow((await notes.read(this.#note)).get(this.#note));
     if (row?.running === true) {
       const { working, suspects } = row.marks;
       const [only, ...others] = working;
@@ -191,10 +211,11 @@ export class Guard implements Gate {
   /** The process ends well: nobody is under suspicion for it. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#leave();
     this.#quiet?.();
     await this.#written.catch(() => {});
     const marks = { ...noMarks(), suspects: quarantinedOf(this.#marks) };
-    await this.#options.notes.write(noteOf(this.#options.namespace), writeRow({ running: false, marks }));
+    await this.#options.notes.write(this.#note, writeRow({ running: false, marks }));
   }
 
   /** Writes the marks as they are when it comes to that. */
@@ -203,8 +224,7 @@ export class Guard implements Gate {
       .catch(() => {})
       .then(() => {
         this.#next = undefined;
-        const { notes, namespace } = this.#options;
-        return notes.write(noteOf(namespace), writeRow({ running: true, marks: this.#marks }));
+        return this.#options.notes.write(this.#note, writeRow({ running: true, marks: this.#marks }));
       });
     this.#written = this.#next;
     return this.#next;
@@ -217,8 +237,14 @@ interface Row {
   readonly marks: Marks;
 }
 
-export function noteOf(namespace: string): string {
-  return `poison/${namespace}`;
+/** The threads of a process have the same numbers each time. */
+function noteOf(namespace: string, thread: number, place: number): string {
+  return `${notesOf(namespace)}${thread}.${place}`;
+}
+
+/** What the names of the notes begin with. */
+export function notesOf(namespace: string): string {
+  return `poison/${namespace}/`;
 }
 
 /** Takes what is quarantined of an actor out of a row that no process has. None: there was nothing. */

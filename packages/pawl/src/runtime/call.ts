@@ -15,12 +15,17 @@ export interface CallKey {
   readonly always: boolean;
 }
 
+/** An action that is asked for. */
+export type ActionCall = Extract<ActorCall, { readonly kind: "action" }>;
+
 export type ActorCall =
   | {
       readonly kind: "action";
       readonly name: string;
       readonly args: Uint8Array;
       readonly key: CallKey;
+      /** The connection that it comes through. */
+      readonly connection?: string;
       /** What it is part of, as `telemetry/carried.ts` has it. */
       readonly trace?: string;
     }
@@ -49,7 +54,10 @@ export type ActorCall =
   | { readonly kind: "retry" }
   | { readonly kind: "replay"; readonly from: ReplayFrom }
   | { readonly kind: "state_at"; readonly entry: string }
-  | { readonly kind: "inspect" };
+  | { readonly kind: "inspect" }
+  /** A client in `process` connects. */
+  | { readonly kind: "connect"; readonly id: string; readonly process: string; readonly params: Uint8Array }
+  | { readonly kind: "disconnect"; readonly id: string };
 
 /** The message that was asked: none, until it is durable. Whoever has its id waits for its answer and sends none. */
 export interface Asked {

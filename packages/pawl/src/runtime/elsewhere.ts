@@ -195,7 +195,7 @@ async function replyOf(actor: LoadedActor, id: string, call: ActorCall): Promise
           throw say.unknownMember("action", call.name, actor.type, Object.keys(actions));
         // What is remembered under its key is the reply, whoever asks again.
         if (call.key.keep > 0) return packedValue(await actor.call(call));
-        const failure = await actor.actFor(id, call.name, call.args, call.key, call.trace);
+        const failure = await actor.actFor(id, call);
         return failure === undefined ? undefined : packed({ failure });
       }
       case "send":

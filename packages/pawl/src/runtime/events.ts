@@ -3,9 +3,10 @@
  *
  * Owns the listeners and the numbers of events. One law: a listener that throws keeps nobody from hearing.
  */
-import type { EventRecord, Source } from "../broadcasts.ts";
+import type { Source } from "../broadcasts.ts";
 import type { EventMeta } from "../types.ts";
 import { decode } from "../values/index.ts";
+import type { Delivery } from "./clients.ts";
 
 type Listener = (payload: unknown, meta: EventMeta) => void;
 
@@ -19,12 +20,9 @@ interface Channel {
 
 export class Events {
   readonly #channels = new Map<string, Channel>();
-  /** Told when the first comes who listens to an actor, and when the last goes. */
-  changed: ((actor: string, listens: boolean) => void) | undefined;
 
   /** Calls `call` for every event of this name, with a copy of its own. Returns what ends that. */
   on(actor: string, event: string, call: Listener): () => void {
-    if (!this.#channels.has(actor)) this.changed?.(actor, true);
     const channel = this.#channel(actor);
     const listener = { call };
     const listeners = channel.listeners.get(event) ?? new Set();
@@ -33,36 +31,29 @@ export class Events {
     return () => {
       if (!listeners.delete(listener)) return;
       channel.count -= 1;
-      if (channel.count > 0 || this.#channels.get(actor) !== channel) return;
-      this.#channels.delete(actor);
-      this.changed?.(actor, false);
+      if (channel.count === 0 && this.#channels.get(actor) === channel) this.#channels.delete(actor);
     };
   }
 
-  /** The actors to which somebody listens. */
-  get actors(): Iterable<string> {
-    return this.#channels.keys();
-  }
-
   /** Hands an event to whoever listens; `failed` is told of those who throw. */
-  emit(
-    actor: string,
-    { event, payload }: EventRecord,
-    source: Source | undefined,
-    at: number,
-    failed: (error: unknown) => void,
-  ): void {
+  emit(actor: string, { event, payload, meta }: Delivery, failed: (error: unknown) => void): void {
     const channel = this.#channels.get(actor);
     if (channel === undefined) return;
     channel.seq += 1;
-    const meta = { seq: channel.seq, at, ...tags(source) };
+    const numbered = { seq: channel.seq, ...meta };
     for (const { call } of [...(channel.listeners.get(event) ?? [])]) {
       try {
-        call(decode(payload), meta);
+        call(decode(payload), numbered);
       } catch (error) {
         failed(error);
       }
     }
+  }
+
+  /** So much of what an actor said has not arrived. */
+  skip(actor: string, lost: number): void {
+    const channel = this.#channels.get(actor);
+    if (channel !== undefined) channel.seq += lost;
   }
 
   #channel(actor: string): Channel {
@@ -75,7 +66,8 @@ export class Events {
   }
 }
 
-function tags(source: Source | undefined): Pick<EventMeta, "step" | "attempt"> {
+/** What a live event is tagged with. */
+export function tags(source: Source | undefined): Pick<EventMeta, "step" | "attempt"> {
   if (source === undefined) return {};
   return source.step === undefined ? { attempt: source.attempt } : { step: source.step, attempt: source.attempt };
 }

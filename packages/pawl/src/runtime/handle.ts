@@ -6,12 +6,15 @@ import { milliseconds } from "../duration.ts";
 import type { Inspection } from "../inspection.ts";
 import type { Limits, LoadedActor } from "../loaded.ts";
 import * as say from "../messages.ts";
+import type { Closed, Switchboard } from "../peers.ts";
 import { checked, checkedArgs, messageKind } from "../schema.ts";
 import { delayOf, SEND_OPTIONS, type SendOptions } from "../sends.ts";
 import type { Actor, EventMeta } from "../types.ts";
 import type { RowRecord } from "../wire.ts";
 import { actionsProxy } from "./actions.ts";
 import { type ActorCall, type Asked, boundedBy, CALL_TIMEOUT_MS, callersKey, onlyCall } from "./call.ts";
+import type { Client } from "./clients.ts";
+import { connect } from "./connect.ts";
 import type { Events } from "./events.ts";
 import type { CallOptions, Handle } from "./types.ts";
 
@@ -42,6 +45,13 @@ export interface HandleHost {
   /** Someone who waits for a result keeps the process alive; `close` does not wait for it. */
   waiting<R>(run: () => Promise<R>): Promise<R>;
   after(ms: number, run: () => void): () => void;
+  readonly switchboard: Switchboard;
+  /** A client that is about to connect. */
+  dial(id: string, name: string): Client;
+  /** Ends a connection from the client's end; its actor is told. Resolves when that is durable there. */
+  endClient(id: string, why: Closed): Promise<void>;
+  /** Listens to an actor, wherever it is. Returns what ends that. */
+  listen(name: string, event: string, listener: (payload: unknown, meta: EventMeta) => void): () => void;
 }
 
 const CALL_OPTIONS = ["timeout", "signal", "idempotencyKey"];
@@ -51,7 +61,13 @@ interface KeyedSendOptions extends SendOptions {
   readonly idempotencyKey?: string;
 }
 
-export function handleIn(host: HandleHost, actor: Actor | string, key: string, options: CallOptions): Handle<Actor> {
+export function handleIn(
+  host: HandleHost,
+  actor: Actor | string,
+  key: string,
+  options: CallOptions,
+  client?: Client,
+): Handle<Actor> {
   const { type, definition } = host.find(actor, key);
   const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
   const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
@@ -66,7 +82,9 @@ export function handleIn(host: HandleHost, actor: Actor | string, key: string, o
     const encode = (given: readonly unknown[]) =>
       encodeGiven(given, `${what} was given arguments`, host.limits.valueBytes);
     const encoded = await checkedArgs((actions as Readonly<Record<string, unknown>>)[name], args, what, encode);
-    const call = working({ kind: "action", name, args: encoded, key: keyOf() ?? onlyCall() });
+    if (client?.isOver === true) throw say.connectionClosed(`${type}/${key}`);
+    const through = client === undefined ? {} : { connection: client.id };
+    const call = working({ kind: "action", name, args: encoded, key: keyOf() ?? onlyCall(), ...through });
     return bounded(`action "${name}"`, call, timeout ?? CALL_TIMEOUT_MS);
   };
   const encodeBody = (name: string, body: unknown): Uint8Array | Promise<Uint8Array> => {
@@ -112,7 +130,14 @@ expected  true or false, and text`);
     const events = eventsOf(definition);
     if (!events.has(event)) throw say.unknownMember("event", String(event), type, [...events.keys()]);
     if (typeof listener !== "function") throw say.noFunction(`the listener of event "${event}"`, listener);
-    return host.events.on(`${type}/${key}`, event, listener);
+    return client === undefined ? host.listen(`${type}/${key}`, event, listener) : client.on(event, listener);
+  };
+  const dial = async (...params: unknown[]) => {
+    const ask = (what: string, call: () => ActorCall) =>
+      bounded(what, () => host.working(() => host.call(type, key, call())), timeout ?? CALL_TIMEOUT_MS);
+    const dialled = await connect({ host, type, key, definition, ask }, params);
+    void host.waiting(() => dialled.closed).catch(() => {});
+    return handleIn(host, actor, key, options, dialled);
   };
   const result = async (own: CallOptions = {}) => {
     refuseUnknown(own, RESULT_OPTIONS, "result");
@@ -125,7 +150,7 @@ expected  true or false, and text`);
     actions: actionsProxy(act),
     with: (next: CallOptions) => {
       refuseUnknown(next, CALL_OPTIONS, "with");
-      return handleIn(host, actor, key, { ...options, ...next });
+      return handleIn(host, actor, key, { ...options, ...next }, client);
     },
     send,
     ask,
@@ -133,5 +158,13 @@ expected  true or false, and text`);
     destroy,
     on,
     result,
+    connect: dial,
+    ...(client === undefined ? {} : connected(host, client)),
   } as unknown as Handle<Actor>;
+}
+
+/** What a handle has beside, once it is connected. */
+function connected(host: HandleHost, client: Client): object {
+  const close = () => host.endClient(client.id, "client");
+  return { connectionId: client.id, closed: client.closed, close, [Symbol.asyncDispose]: close };
 }

@@ -4,6 +4,7 @@ import type { Duration } from "../duration.ts";
 import type { EntryRecord, MessageRecord } from "../inspection.ts";
 import type { Limits } from "../loaded.ts";
 import type { Logger } from "../log.ts";
+import type { Closed } from "../peers.ts";
 import type {
   Actor,
   Asks,
@@ -215,6 +216,14 @@ export interface Handle<D extends Actor> {
     listener: (payload: OutOf<TypesOf<D>["events"][K]>, meta: EventMeta) => void,
   ): () => void;
   /**
+   * Connects to the actor: resolves when `connection.open` has committed, and rejects with what that threw. Calls of the handle
+   * that it gives come through the connection, and `on` hears what the actor tells it alone, too. It lives until either side
+   * closes it, the actor is destroyed, or the process that called this is gone; not until the actor sleeps, moves or is restarted.
+   */
+  connect(
+    ...params: [TypesOf<D>["dialled"]] extends [void] ? [] : [params: TypesOf<D>["dialled"]]
+  ): Promise<Connected<D>>;
+  /**
    * Ends the workflow between two commits: no user code sees an exception, and no `finally` runs; what steps did is undone by
    * their `rollback` handlers, unless `compensate` is false. Resolves when that it has been cancelled is durable.
    */
@@ -226,6 +235,16 @@ export interface Handle<D extends Actor> {
   destroy(): Promise<void>;
   /** The workflow's output. Rejects with `workflow_failed` if it has failed, with `history_diverged` while it is parked. */
   result(options?: WaitOptions): Promise<OutputOf<D>>;
+}
+
+/** One actor, through a connection. */
+export interface Connected<D extends Actor> extends Handle<D>, AsyncDisposable {
+  /** 32 hex digits: the `id` of the connection, as the actor sees it. */
+  readonly connectionId: string;
+  /** Resolves when the connection has ended, with why: by `close()`, by the actor, with it, or because a process was lost. */
+  readonly closed: Promise<Closed>;
+  /** Ends the connection. Nothing is heard after the call; resolves when `connection.close` has committed. */
+  close(): Promise<void>;
 }
 
 /** What only tests set. */

@@ -18,6 +18,7 @@ const ADD = 6;
 const RENAME = 7;
 const BYTES = 8;
 const REBUILD = 9;
+const END = 10;
 
 const KEY_SEGMENT = 0;
 const INDEX_SEGMENT = 1;
@@ -166,6 +167,11 @@ export class Delta {
       out.varint(order.length);
       for (const index of order) out.varint(index);
     });
+  }
+
+  /** The cell is no more. Nothing may follow. */
+  end(): void {
+    this.#op(END, undefined);
   }
 
   #op(code: number, node: StateNode | undefined, slot?: Slot, body?: (out: ByteWriter) => void): void {

@@ -103,6 +103,13 @@ export class Draft {
     this.#touch().replaceRoot(stored, Number.MAX_SAFE_INTEGER);
   }
 
+  /** The cell is no more, if this is committed. Nothing may be read or written after it. */
+  end(): void {
+    const tree = this.#touch();
+    tree.flush();
+    tree.delta.end();
+  }
+
   /** A plain, detached copy read back from the native handle, own writes included. Counts as reading everything. */
   raw(): unknown {
     const tree = this.#touch();

@@ -306,6 +306,12 @@ export class InputWriter {
     this.#bytes(body);
   }
 
+  /** Wants to hear when another process dies. */
+  heed(process: number): void {
+    this.#record(92, 0);
+    this.out.varint(process);
+  }
+
   actionThrew(handle: number, call: number, failure: FailureRecord, pin: number | undefined): void {
     this.#record(13, handle);
     this.out.varint(call);

@@ -77,13 +77,18 @@ function dispatchOne(reader: OutputReader, sink: EngineSink): void {
     return sink.write(handle, actor, calls, after);
   }
   if (kind >= 68 && kind <= 71) return dispatchShared(kind, reader, sink);
+  if (kind === 94) {
+    const died = Array.from({ length: handle }, () => String(reader.number()));
+    return sink.died(died);
+  }
+  if (kind === 95) return sink.lapsed();
   if (kind === 110) {
     const [name, listens] = [reader.text(), reader.flag()];
     return sink.listened(name, listens);
   }
   if (kind === 111) {
     const [name, body] = [reader.text(), reader.bytes()];
-    return sink.event(name, body);
+    return sink.event(name, String(handle), body);
   }
   if (kind === 60) {
     const gone = reader.flag();

@@ -131,8 +131,12 @@ export interface EngineSink {
   outcome(name: string, outcome: RunOutcome | undefined): void;
   /** Whether somebody in another thread listens to what the actor broadcasts. */
   listened(name: string, listens: boolean): void;
-  /** What an actor of another thread has broadcast. */
-  event(name: string, body: Uint8Array): void;
+  /** What an actor of another process, or thread, has broadcast; `writer` says which. */
+  event(name: string, writer: string, body: Uint8Array): void;
+  /** Other processes, or threads, that are no more. */
+  died(processes: readonly string[]): void;
+  /** Others may have taken this process for dead. */
+  lapsed(): void;
   /** A receiver threw, which none should: the others still get theirs. */
   defect(error: unknown): void;
   /** The rows of an embedding host's actor are wanted. */

@@ -24,6 +24,7 @@ export const WHOLE_PROGRAMS: readonly (readonly [page: string, programs: number]
   ["docs/from-restate.md", 1],
   ["docs/from-dbos.md", 1],
   ["docs/from-rivetkit.md", 1],
+  ["docs/connections.md", 1],
 ];
 
 /** Pages whose programs need more than a folder, and the tests that run them. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actor, createRuntime, type Definition, type Types, type } from "../../src/index.ts";
+import { actor, createRuntime, type Definition, type NoConnectionState, type Types, type } from "../../src/index.ts";
 import { everyRejectionIsTaken, World } from "./harness.ts";
 import { refusal, type Wording } from "./refusal.ts";
 
@@ -14,6 +14,9 @@ type AnyDefinition = Definition<
   unknown,
   Record<string, never>,
   Record<string, never>,
+  void,
+  void,
+  NoConnectionState,
   Record<string, never>,
   unknown,
   Types

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actor, Loop, type PawlError, type, type WorkflowContext } from "../../src/index.ts";
+import { actor, Loop, type NoConnectionState, type PawlError, type, type WorkflowContext } from "../../src/index.ts";
 import { everyRejectionIsTaken, gate, KINDS, turns, World } from "./harness.ts";
 import { refusal, says, type Wording } from "./refusal.ts";
 
@@ -15,6 +15,9 @@ type Ctx = WorkflowContext<{
   vars: undefined;
   messages: typeof messages;
   events: object;
+  dialled: void;
+  params: void;
+  connection: NoConnectionState;
 }>;
 /** The context as JavaScript sees it. */
 type Untyped = { readonly [name: string]: (...args: unknown[]) => Promise<unknown> } & {

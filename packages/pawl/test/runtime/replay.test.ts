@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { actor, Loop, type PawlError, RAW_STATE, type, type WorkflowContext } from "../../src/index.ts";
+import {
+  actor,
+  Loop,
+  type NoConnectionState,
+  type PawlError,
+  RAW_STATE,
+  type,
+  type WorkflowContext,
+} from "../../src/index.ts";
 import { batches, COUNTING, crash, gate, KINDS, quiet, turns, unhandled, until, World, watch } from "./harness.ts";
 import { says } from "./refusal.ts";
 
@@ -131,6 +139,9 @@ type Ctx = WorkflowContext<{
   vars: undefined;
   messages: typeof messages;
   events: object;
+  dialled: void;
+  params: void;
+  connection: NoConnectionState;
 }>;
 
 /** An order whose workflow's middle differs from version to version; `ran` says which bodies ran. */

@@ -8,6 +8,8 @@ import { anyRoot, anyStep, PlainSide, run, type Side, type Step } from "./progra
 import { readThrough } from "./read-through.ts";
 
 const RUNS = Number(process.env["PAWL_STATE_PROGRAMS"] ?? 200);
+/** A slow machine takes a tenth of a second for one. */
+const TIMEOUT_MS = 60_000 + RUNS * 1_000;
 
 class StateSide implements Side {
   readonly held: unknown[] = [];
@@ -33,7 +35,7 @@ function compare(step: Step, draft: Draft, state: Side, plain: Side): void {
 }
 
 describe("random programs on drafts over a cell that is written from the specification alone", {
-  timeout: 3_600_000,
+  timeout: TIMEOUT_MS,
 }, () => {
   test("a program on the state and on a plain value read equal after every operation, and RAW_STATE is equal", () => {
     fc.assert(

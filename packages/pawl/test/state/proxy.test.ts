@@ -53,6 +53,7 @@ describe("a proxy of the state looks like the plain value", () => {
     assert.deepEqual(state, sample());
     assert.deepStrictEqual(state, sample());
     expect(inspect(state, { depth: 9 })).toBe(inspect(sample(), { depth: 9 }));
+    expect(structuredClone(raw(state))).toEqual(sample());
     expect(inspect(state.list)).toBe(inspect([3, 1, 2]));
     const seen: string[] = [];
     for (const key in state) seen.push(key);

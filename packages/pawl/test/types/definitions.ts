@@ -4,6 +4,9 @@ import {
   type ActionContext,
   type Actor,
   actor,
+  type Closed,
+  type Connected,
+  type Connection,
   createRuntime,
   type ErrorEvent,
   type Failure,
@@ -158,13 +161,49 @@ const parcel = actor("parcel", {
   },
 });
 
+/** Whoever connects gives `grams` as the schema lets them in; the state of a connection follows from them. */
+const scale = actor("scale", {
+  events: { weighed: grams },
+  state: () => ({ total: 0 }),
+  connection: {
+    params: grams,
+    state: (params) => {
+      expectTypeOf(params).toEqualTypeOf<number>();
+      return { grams: params, seen: [] as string[] };
+    },
+    open: (c) => {
+      expectTypeOf(c.connection.params).toEqualTypeOf<number>();
+      expectTypeOf(c.connection.state).toEqualTypeOf<{ grams: number; seen: string[] }>();
+      expectTypeOf(c.connection[RAW_STATE]()).toEqualTypeOf<{ grams: number; seen: string[] }>();
+      expectTypeOf(c.state).toEqualTypeOf<{ total: number }>();
+      c.connection.send("weighed", "5");
+    },
+    close: (c) => void c.connection.state.seen.push("gone"),
+  },
+  actions: {
+    weigh: (c) => {
+      expectTypeOf(c.connection).toEqualTypeOf<Connection<TypesOf<typeof scale>> | undefined>();
+      for (const connection of c.connections) expectTypeOf(connection.state.grams).toEqualTypeOf<number>();
+      c.broadcast("weighed", "5", { except: c.connection });
+    },
+  },
+});
+
+const stateless = actor("stateless", {
+  connection: { open: (c) => expectTypeOf(c.connection[RAW_STATE]()).toEqualTypeOf<undefined>() },
+  actions: { look: (c) => expectTypeOf(c.connection?.params).toEqualTypeOf<void | undefined>() },
+});
+
 /** A helper in another file is typed by the actor. */
 export function empty(c: ActionContext<TypesOf<typeof order>>): void {
   c.state.items.length = 0;
 }
 
 export async function callers(item: Item): Promise<void> {
-  const runtime = createRuntime({ actors: [order, bare, twoState, parcel], store: "sqlite:./orders.db" });
+  const runtime = createRuntime({
+    actors: [order, bare, twoState, parcel, scale, stateless],
+    store: "sqlite:./orders.db",
+  });
   const handle = await runtime.create(order, "order-42", { items: [] });
   expectTypeOf(handle).toEqualTypeOf<Handle<typeof order>>();
   expectTypeOf(await handle.actions.total()).toEqualTypeOf<number>();
@@ -181,8 +220,14 @@ export async function callers(item: Item): Promise<void> {
   await runtime.create(parcel, "1", "500");
   await runtime.get(parcel, "1").send("weigh", "500");
   expectTypeOf(await runtime.get(parcel, "1").result()).toEqualTypeOf<number>();
-  const actors: readonly Actor[] = [order, bare, twoState, parcel];
+  const connected = await runtime.get(scale, "1").connect("5");
+  expectTypeOf(connected).toEqualTypeOf<Connected<typeof scale>>();
+  expectTypeOf(connected.actions.weigh).toEqualTypeOf<() => Promise<void>>();
+  connected.on("weighed", (weight) => expectTypeOf(weight).toEqualTypeOf<number>());
+  expectTypeOf(await connected.closed).toEqualTypeOf<Closed>();
+  expectTypeOf(runtime.get(stateless, "1").connect).toEqualTypeOf<() => Promise<Connected<typeof stateless>>>();
+  const actors: readonly Actor[] = [order, bare, twoState, parcel, scale];
   await createRuntime({ actors, store: "memory:" }).close({ grace: "5s" });
 }
 
-export { bare, order, parcel };
+export { bare, order, parcel, scale, stateless };

@@ -1,8 +1,8 @@
 /** What the compiler must refuse. Nothing here runs; `types.test.ts` compiles it, and a mistake that is accepted fails it. */
 import { actor, createRuntime, Loop, RAW_STATE, type } from "../../src/index.ts";
-import { bare, order, parcel } from "./definitions.ts";
+import { bare, order, parcel, scale } from "./definitions.ts";
 
-const runtime = createRuntime({ actors: [order, bare, parcel], store: "memory:" });
+const runtime = createRuntime({ actors: [order, bare, parcel, scale], store: "memory:" });
 const handle = runtime.get(order, "1");
 
 export const calls = [
@@ -32,6 +32,12 @@ export const calls = [
   () => handle.send("approve", { by: 5 }),
   // @ts-expect-error: the schema's input is a text
   () => runtime.get(parcel, "1").send("weigh", 500),
+  // @ts-expect-error: the schema's input is a text
+  () => runtime.get(scale, "1").connect(5),
+  // @ts-expect-error: declared, so they must be given
+  () => runtime.get(scale, "1").connect(),
+  // @ts-expect-error: takes none
+  () => runtime.get(bare, "1").connect("5"),
   // @ts-expect-error: not a unit
   () => handle.with({ timeout: "5 minutes" }),
   // @ts-expect-error: no such option
@@ -53,6 +59,8 @@ export const definitions = [
   () => actor("a", { steps: { timeout: "soon" } }),
   // @ts-expect-error: migrates to another shape than the state's
   () => actor("a", { version: 2, migrate: () => ({ total: 0 }), state: () => ({ count: 0 }) }),
+  // @ts-expect-error: no such member
+  () => actor("a", { connection: { opens: () => {} } }),
   // @ts-expect-error: an actor without `input` has none
   () => actor("a", { state: (input) => ({ count: input.count }) }),
 ];

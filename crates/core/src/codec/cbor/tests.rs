@@ -139,6 +139,7 @@ fn well_formed_values_are_measured() {
     ] {
         assert_eq!(validate(&unhex(bytes)).unwrap(), depth, "{bytes}");
         assert_eq!(skip(&unhex(&format!("{bytes}aa")), 0).unwrap() * 2, bytes.replace(' ', "").len(), "{bytes}");
+        assert_eq!(skip_valid(&unhex(&format!("{bytes}aa")), 0).unwrap() * 2, bytes.replace(' ', "").len(), "{bytes}");
     }
 }
 

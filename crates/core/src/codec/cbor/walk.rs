@@ -84,6 +84,26 @@ pub fn skip(input: &[u8], at: usize) -> Result<usize, CodecError> {
     walk(input, at).map(|(end, _)| end)
 }
 
+/// The same for a value that has been read before: several times faster, as long as no length in it is indefinite.
+pub fn skip_valid(input: &[u8], at: usize) -> Result<usize, CodecError> {
+    let mut end = at;
+    let mut left: u64 = 1;
+    while left > 0 {
+        let head = Head::read(input, end)?;
+        let Some(argument) = head.argument else { return skip(input, at) };
+        end = head.end;
+        left -= 1;
+        match head.major {
+            2 | 3 => end += bytes_at(input, end, argument, "a string")?.len(),
+            4 => left += argument,
+            5 => left += argument * 2,
+            6 => left += 1,
+            _ => {}
+        }
+    }
+    Ok(end)
+}
+
 fn walk(input: &[u8], start: usize) -> Result<(usize, usize), CodecError> {
     let mut open: Vec<Frame> = Vec::new();
     let mut depth = 0;

@@ -114,10 +114,10 @@ export const arrays: Record<string, (at: unknown[], step: Step, side: Side) => u
     at.join(),
   ],
   "reverse a copy": (at) => at.slice().reverse().length,
-  "push what was popped": (at) => {
+  "push what was popped": (at, _, side) => {
     const last = at.pop();
     if (isBag(last)) last["popped"] = true;
-    if (last !== undefined) at.push(last);
+    if (last !== undefined) at.push(given(side, last));
   },
   "push the first again": (at, _, side) => at.length > 0 && at.push(given(side, at[0])),
   "unshift nothing": (at) => [at.unshift(), at.push()],
