@@ -7,6 +7,12 @@
 
 mod read;
 mod write;
+mod write_inspection;
+mod write_trouble;
+mod write_work;
+mod writer;
 
 pub use read::{Reader, Said, WireError, read_inputs};
-pub use write::{write_answer, write_history, write_inspection, write_turn, write_work};
+pub use write::write_turn;
+pub use write_inspection::{write_answer, write_history, write_inspection};
+pub use write_work::write_work;

@@ -1,18 +1,15 @@
 //! Outputs, to the adapter.
 
-use pawl_core::answers;
-use pawl_core::failure::{Failure, FailureKind, Terminal};
-use pawl_core::history::{Divergence, Listed, Mismatch, Operation, Recorded};
-use pawl_core::inbox::Message;
 use pawl_core::output::{
-    AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Misuse, Output as ActorOutput, Refusal,
-    RunOutcome, Status, Told, Value, Verdict,
+    AbortReason, Attempt, BranchValue, FailedPart, FailureEvent, Halt, Output as ActorOutput, RunOutcome, Told, Value,
+    Verdict,
 };
 use pawl_core::past::Was;
-use pawl_core::{Actor, Trouble};
-use pawl_embed::{Call, Work};
-use pawl_host::{Answer, Facts, Handle, Output, Problem, Turn};
-use pawl_store::{ActorRow, Code, StoreError};
+use pawl_host::{Answer, Facts, Handle, Output, Turn};
+use pawl_store::ActorRow;
+
+use super::write_inspection::write_inspection;
+use super::writer::Writer;
 
 /// Appends everything that a turn says: the next deadline (NaN: none), how much the store is doing, whether a pulse is wanted,
 /// then the records.
@@ -27,64 +24,6 @@ pub fn write_turn(turn: &Turn, out: &mut Vec<u8>) {
     }
     turn.others.iter().for_each(|output| writer.output(output));
 }
-
-/// Appends what is to be done with drivers.
-pub fn write_work(work: &[Work], out: &mut Vec<u8>) {
-    let mut writer = Writer(out);
-    work.iter().for_each(|work| writer.work(work));
-}
-
-/// Appends a history as its rows hold it: a count and that many names; a count and that many entries, each with its record and
-/// an optional one of metadata.
-pub fn write_history(names: &[&str], history: &[Listed<'_>], out: &mut Vec<u8>) {
-    let mut writer = Writer(out);
-    writer.number(names.len() as u64);
-    names.iter().for_each(|name| writer.text(name));
-    writer.number(history.len() as u64);
-    for Listed { recorded, .. } in history {
-        writer.bytes(&recorded.entry.encode());
-        writer.optional(recorded.metadata.as_ref(), |w, metadata| w.bytes(&metadata.encode()));
-    }
-}
-
-/// Appends what whoever asked a message is told.
-pub fn write_answer(answer: &answers::Answer, out: &mut Vec<u8>) {
-    Writer(out).answer(answer);
-}
-
-/// Appends an actor's history and inbox: a count and that many entries, a count and that many messages; how many attempts had to
-/// run again; the time of the newest change or message; its status; its alarm (NaN: none); how its run has ended, if it has; the
-/// version of the code that parked it (empty: none).
-pub fn write_inspection(actor: &Actor, out: &mut Vec<u8>) {
-    let mut writer = Writer(out);
-    let (history, inbox) = (actor.entries(), actor.inbox());
-    writer.number(history.len() as u64);
-    history.iter().for_each(|entry| writer.entry(entry));
-    writer.number(inbox.len() as u64);
-    inbox.iter().for_each(|message| writer.message((message, actor.trouble(&message.key))));
-    writer.number(actor.conflicts());
-    writer.time(actor.newest() as f64);
-    let standing = actor.standing();
-    writer.text(core_word(standing.status));
-    writer.time(standing.alarm.map_or(f64::NAN, |alarm| alarm as f64));
-    writer.optional(actor.outcome(), Writer::outcome);
-    writer.text(actor.parked_by().unwrap_or_default());
-}
-
-fn core_word(status: Status) -> &'static str {
-    match status {
-        Status::None => "none",
-        Status::Running => "running",
-        Status::Waiting => "waiting",
-        Status::Completed => "completed",
-        Status::Failed => "failed",
-        Status::Parked => "parked",
-        Status::RollingBack => "rolling_back",
-        Status::Cancelled => "cancelled",
-    }
-}
-
-struct Writer<'a>(&'a mut Vec<u8>);
 
 impl Writer<'_> {
     fn output(&mut self, output: &Output) {
@@ -214,91 +153,6 @@ impl Writer<'_> {
     fn was(&mut self, was: &Was) {
         self.number(was.version.into());
         self.optional(was.value.as_ref(), |w, value| w.bytes(value));
-    }
-
-    fn problem(&mut self, problem: &Problem) {
-        match problem {
-            Problem::Store(error) => self.store_error(error),
-            Problem::Damaged { actor, error } => {
-                let (code, advice) = match error.is_newer() {
-                    true => (Code::RecordNewer, "open it with the version of Pawl that wrote it"),
-                    false => (Code::RecordCorrupt, "keep a copy of the store, and check it: npx pawl doctor"),
-                };
-                let message = format!(
-                    "what is stored of {actor} cannot be read; it is left as it is.\n  found     {error}\n  do        \
-                     {advice}"
-                );
-                self.error(code.word(), &message, false, false, &[]);
-            }
-        }
-    }
-
-    fn work(&mut self, work: &Work) {
-        match work {
-            Work::Load { ticket, actor } => {
-                self.record(40, *ticket);
-                self.text(&actor.name);
-            }
-            Work::Write { ticket, actor, calls, after } => {
-                self.record(41, *ticket);
-                self.text(&actor.name);
-                self.calls(calls);
-                self.calls(after);
-            }
-        }
-    }
-
-    fn calls(&mut self, calls: &[Call]) {
-        self.number(calls.len() as u64);
-        calls.iter().for_each(|call| self.call(call));
-    }
-
-    fn call(&mut self, call: &Call) {
-        match call {
-            Call::Set { key, value } => {
-                self.byte(0);
-                self.bytes(key);
-                self.bytes(value);
-            }
-            Call::Batch(writes) => {
-                self.byte(1);
-                self.number(writes.len() as u64);
-                for (key, value) in writes {
-                    self.bytes(key);
-                    self.bytes(value);
-                }
-            }
-            Call::Delete { key } => {
-                self.byte(2);
-                self.bytes(key);
-            }
-            Call::DeletePrefix { prefix } => {
-                self.byte(3);
-                self.bytes(prefix);
-            }
-            Call::DeleteRange { start, end } => {
-                self.byte(4);
-                self.bytes(start);
-                self.bytes(end);
-            }
-            Call::SetAlarm { at } => {
-                self.byte(5);
-                self.time(*at as f64);
-            }
-            Call::ClearAlarm => self.byte(6),
-            Call::AddMessage { id, name, body, sent_at } => {
-                self.byte(7);
-                self.text(id);
-                self.text(name);
-                self.bytes(body);
-                self.time(*sent_at as f64);
-            }
-            Call::CompleteMessage { id, response } => {
-                self.byte(8);
-                self.text(id);
-                self.optional(response.as_ref(), |w, response| w.bytes(response));
-            }
-        }
     }
 
     fn actor_output(&mut self, handle: Handle, output: &ActorOutput) {
@@ -509,51 +363,6 @@ impl Writer<'_> {
         self.byte(told.replaying.into());
     }
 
-    fn entry(&mut self, entry: &Listed<'_>) {
-        let Recorded { entry: record, metadata, failure, commit, .. } = entry.recorded;
-        self.text(&record.id);
-        self.text(&entry.path);
-        self.text(entry.kind());
-        self.text(entry.status());
-        self.number(metadata.as_ref().map_or(0, |metadata| metadata.attempts.into()));
-        self.time(metadata.as_ref().map_or(f64::NAN, |metadata| metadata.created_at_ms as f64));
-        self.number(*commit);
-        self.optional(entry.output(), |w, output| w.bytes(output));
-        self.optional(entry.iteration(), |w, (iteration, state)| {
-            w.number(iteration.into());
-            w.bytes(state);
-        });
-        self.optional(entry.deadline_ms(), |w, deadline| w.time(deadline as f64));
-        self.optional(failure.as_ref(), |w, failed| {
-            let (terminal, failure) = &**failed;
-            w.optional(terminal.as_ref(), |w, terminal| w.terminal(*terminal));
-            w.failure(failure);
-        });
-    }
-
-    fn message(&mut self, (message, trouble): (&Message, Option<&Trouble>)) {
-        self.text(&message.id());
-        self.text(&message.name);
-        self.bytes(&message.body);
-        self.time(message.sent_at as f64);
-        self.optional(trouble.filter(|trouble| trouble.aside), |w, trouble| w.failure(&trouble.failure));
-    }
-
-    /// A byte 0: nothing; 1 and a value; 2 and a failure.
-    fn answer(&mut self, answer: &answers::Answer) {
-        match answer {
-            Ok(None) => self.byte(0),
-            Ok(Some(value)) => {
-                self.byte(1);
-                self.bytes(value);
-            }
-            Err(failure) => {
-                self.byte(2);
-                self.failure(failure);
-            }
-        }
-    }
-
     fn verdict(&mut self, attempt: Attempt, verdict: &Verdict) {
         match attempt {
             Attempt::Step { op, attempt } => {
@@ -646,34 +455,7 @@ impl Writer<'_> {
         self.failure(&event.failure);
     }
 
-    fn refusal(&mut self, reason: &Refusal) {
-        let (kind, text) = match reason {
-            Refusal::Exists => (0, ""),
-            Refusal::RunEnded => (1, ""),
-            Refusal::InboxFull => (2, ""),
-            Refusal::Busy => (3, ""),
-            Refusal::Broken(why) => (4, why.as_str()),
-            Refusal::Lost => (5, ""),
-            Refusal::Nothing(why) => (6, *why),
-            Refusal::Destroyed => (7, ""),
-        };
-        self.byte(kind);
-        self.text(text);
-    }
-
-    fn misuse(&mut self, misuse: &Misuse) {
-        let (kind, name) = match misuse {
-            Misuse::EntryInProgress { pending } => (0, pending.as_str()),
-            Misuse::EntryPending { pending } => (1, pending.as_str()),
-            Misuse::DuplicateName { name } => (2, name.as_str()),
-            Misuse::TooManyOperations => (3, ""),
-            Misuse::NotCompletable { message_id } => (4, message_id.as_str()),
-        };
-        self.byte(kind);
-        self.text(name);
-    }
-
-    fn outcome(&mut self, outcome: &RunOutcome) {
+    pub(super) fn outcome(&mut self, outcome: &RunOutcome) {
         match outcome {
             RunOutcome::Completed(output) => {
                 self.byte(0);
@@ -690,61 +472,6 @@ impl Writer<'_> {
         }
     }
 
-    fn terminal(&mut self, terminal: Terminal) {
-        self.byte(match terminal {
-            Terminal::Exhausted => 0,
-            Terminal::Critical => 1,
-            Terminal::Rollback => 2,
-            Terminal::Timeout => 3,
-        });
-    }
-
-    fn failure(&mut self, failure: &Failure) {
-        self.byte(match failure.kind {
-            FailureKind::Error => 0,
-            FailureKind::Critical => 1,
-            FailureKind::Rollback => 2,
-            FailureKind::Timeout => 3,
-        });
-        self.text(&failure.name);
-        self.text(&failure.message);
-        self.optional(failure.stack.as_ref(), |w, stack| w.text(stack));
-        self.optional(failure.fields.as_ref(), |w, fields| w.bytes(fields));
-    }
-
-    fn divergence(&mut self, divergence: &Divergence) {
-        self.text(&divergence.scope);
-        self.operations(&divergence.recorded);
-        self.operations(&divergence.code);
-        match &divergence.mismatch {
-            Mismatch::NewBeforeRecorded(code) => {
-                self.byte(0);
-                self.operation(code);
-            }
-            Mismatch::OtherKind { recorded, code } => {
-                self.byte(1);
-                self.operation(recorded);
-                self.operation(code);
-            }
-            Mismatch::EndsBeforeRecorded => self.byte(2),
-            Mismatch::NoHandler(operation) => {
-                self.byte(3);
-                self.operation(operation);
-            }
-        }
-    }
-
-    fn operations(&mut self, operations: &[Operation]) {
-        self.number(operations.len() as u64);
-        operations.iter().for_each(|operation| self.operation(operation));
-    }
-
-    fn operation(&mut self, operation: &Operation) {
-        self.text(operation.kind);
-        self.text(&operation.name);
-        self.text(operation.status);
-    }
-
     fn facts(&mut self, facts: &Facts) {
         self.byte(facts.exists.into());
         self.byte(facts.destroyed.into());
@@ -757,73 +484,9 @@ impl Writer<'_> {
         self.number(facts.seq);
     }
 
-    fn with_error(&mut self, kind: u8, handle: Handle, error: &StoreError) {
-        self.record(kind, handle);
-        self.store_error(error);
-    }
-
-    fn store_error(&mut self, error: &StoreError) {
-        let unknown = error.code == Code::OutcomeUnknown;
-        self.error(error.code.word(), &error.message, error.retryable, unknown, &error.data);
-    }
-
-    fn with_problem(&mut self, kind: u8, handle: Handle, problem: &Problem) {
-        self.record(kind, handle);
-        self.problem(problem);
-    }
-
     fn row(&mut self, row: &ActorRow) {
         self.text(row.status.word());
         self.time(row.alarm.map_or(f64::NAN, |alarm| alarm as f64));
         self.number(row.state_version.into());
-    }
-
-    fn error(&mut self, code: &str, message: &str, retryable: bool, unknown: bool, data: &[(&'static str, String)]) {
-        self.text(code);
-        self.text(message);
-        self.byte(retryable.into());
-        self.byte(unknown.into());
-        self.number(data.len() as u64);
-        for (name, value) in data {
-            self.text(name);
-            self.text(value);
-        }
-    }
-
-    fn record(&mut self, kind: u8, handle: Handle) {
-        self.byte(kind);
-        self.number(handle);
-    }
-
-    fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
-    }
-
-    fn number(&mut self, mut value: u64) {
-        while value > 0x7f {
-            self.byte(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.byte(value as u8);
-    }
-
-    fn time(&mut self, ms: f64) {
-        self.0.extend_from_slice(&ms.to_be_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn optional<T>(&mut self, item: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.byte(item.is_some().into());
-        if let Some(item) = item {
-            write(self, item);
-        }
     }
 }
