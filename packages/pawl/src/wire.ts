@@ -7,6 +7,7 @@
  */
 export * from "./wire/input.ts";
 export * from "./wire/output.ts";
+export * from "./wire/output-reader.ts";
 export * from "./wire/records.ts";
 export * from "./wire/sinks.ts";
 export * from "./wire/touched.ts";
