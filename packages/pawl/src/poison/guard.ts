@@ -87,8 +87,10 @@ export class Guard implements Gate {
       const isAlone = only !== undefined && others.length === 0 && suspects.has(only);
       this.#marks = afterDeath(row.marks, now(), isAlone ? only : undefined);
       this.#marksUntil = now() + SUSPICIOUS_MS;
-      log.warn(
-        { suspects: [...this.#marks.suspects.keys()].map(titleOf) },
+      const named = [...this.#marks.suspects.keys()].map(titleOf);
+      // To be killed is how many processes end: that is only worth a line once somebody is suspected of it.
+      log[named.length === 0 ? "debug" : "warn"](
+        { suspects: named },
         "the process before this one did not end well: attempts are marked before they begin",
       );
     } else if (row !== undefined) this.#marks = { ...noMarks(), suspects: quarantinedOf(row.marks) };

@@ -43,7 +43,7 @@ describe("actor() refuses", () => {
   const DEFINITIONS: Record<string, [Untyped, Wording]> = {
     "no definition": [null, { found: /no definition/, expected: /an object/ }],
     "an unknown member": [{ stat: () => ({}) }, { found: /`stat`/, expected: /state/ }],
-    "a member of a later version": [{ schedules: {} }, { found: /`schedules`/, expected: /input, messages/ }],
+    "a member of a later version": [{ http: {} }, { found: /`http`/, expected: /input, messages/ }],
     "a workflow that is no function": [
       { workflow: {} },
       { found: /`workflow` that is an object/, expected: /a function/ },
