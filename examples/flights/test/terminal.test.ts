@@ -1,6 +1,10 @@
 import { PassThrough } from "node:stream";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { display } from "../src/terminal.ts";
+
+// A terminal that calls itself dumb gets plain lines, and so does a machine without one.
+beforeAll(() => void vi.stubEnv("TERM", "xterm"));
+afterAll(() => void vi.unstubAllEnvs());
 
 function shown(isTTY: boolean): string {
   const out = Object.assign(new PassThrough().setEncoding("utf8"), { isTTY });

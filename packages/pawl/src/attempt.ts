@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { refuseUnknown } from "./actor.ts";
 import { type Audience, type Broadcaster, Broadcasts } from "./broadcasts.ts";
-import { AttemptConnections, type HeldConnections, isConnection } from "./connections.ts";
+import { AttemptConnections, CLOSE_HOOK, type HeldConnections, isConnection } from "./connections.ts";
 import type { Limits } from "./loaded/types.ts";
 import { type Logger, withFields } from "./log.ts";
 import * as say from "./messages.ts";
@@ -394,6 +394,11 @@ export class Attempt {
     return this.#connections;
   }
 
+  /** The connection that ends with this attempt: it hears no broadcast of its own leaving. */
+  get leaving(): string | undefined {
+    return this.what === CLOSE_HOOK ? this.caller : undefined;
+  }
+
   broadcast(event: unknown, payload: unknown, audience?: Audience): void {
     this.mustRun(audience?.to === undefined ? "c.broadcast" : "connection.send");
     const { events, peers } = this.owner;
@@ -675,7 +680,8 @@ class Context {
       throw badArgument(`c.broadcast was given somebody to leave out.
   found     ${shown(except)}
   expected  a connection: c.connection, or one of c.connections`);
-    this.#attempt.broadcast(event, payload, except === undefined ? undefined : { except: except.id });
+    const left = except?.id ?? this.#attempt.leaving;
+    this.#attempt.broadcast(event, payload, left === undefined ? undefined : { except: left });
   }
 
   get connection(): unknown {

@@ -59,6 +59,9 @@ export function connectionOf(cell: string): string | undefined {
 
 const CELLS = "connection/";
 
+/** What attempts at the hook that ends a connection are called. */
+export const CLOSE_HOOK = "connection.close";
+
 /** One of them, as user code holds it. */
 export interface AttemptConnection {
   readonly id: string;

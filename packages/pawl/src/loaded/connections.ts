@@ -7,6 +7,7 @@
 import type { Attempt } from "../attempt.ts";
 import { encodeGiven, isThenable } from "../attempt.ts";
 import {
+  CLOSE_HOOK,
   type ConnectionCell,
   cellOf,
   connectionOf,
@@ -213,13 +214,13 @@ export class Connections implements HeldConnections {
 
   async #endWith({ id }: Held, close: Hook): Promise<void> {
     try {
-      await this.#calls.run("connection.close", id, (attempt) =>
+      await this.#calls.run(CLOSE_HOOK, id, (attempt) =>
         after(callHook(close, attempt), () => attempt.connections.end(id)),
       );
     } catch (error) {
       if (!isOfAction(error)) throw error;
       this.#owner.log.error({ actor: this.#owner.name, err: error }, "`connection.close` threw; the connection ends");
-      await this.#calls.run("connection.close", id, (attempt) => attempt.connections.end(id));
+      await this.#calls.run(CLOSE_HOOK, id, (attempt) => attempt.connections.end(id));
     }
   }
 
@@ -238,7 +239,7 @@ export class Connections implements HeldConnections {
         for (const { id } of some) attempt.connections.end(id);
       };
       try {
-        await this.#calls.run("connection.close", undefined, end);
+        await this.#calls.run(CLOSE_HOOK, undefined, end);
         for (const { buried } of some) buried.resolve();
       } catch (error) {
         for (const { buried } of some) buried.reject(error);
