@@ -4,18 +4,10 @@
  *
  * Owns names and attributes of spans and instruments. One law: nothing that users' values hold is in them.
  */
-import type {
-  Context,
-  Counter,
-  Histogram,
-  Link,
-  ObservableResult,
-  Span,
-  SpanContext,
-  Tracer,
-} from "@opentelemetry/api";
+import type { Counter, Histogram, ObservableResult, SpanContext, Tracer } from "@opentelemetry/api";
 import { PawlError } from "../errors.ts";
 import { type Api, registeredApi } from "./api.ts";
+import type { Context, Link, Span } from "./shapes.ts";
 
 /** What an attempt is one of. */
 export type AttemptKind = "step" | "action" | "receive" | "schedule" | "undo";
