@@ -67,7 +67,7 @@ export function locationsEqual(a: Location, b: Location): boolean {
 }
 
 export function isLoopIterationMarker(segment: PathSegment): segment is LoopIterationMarker {
-  return typeof segment === "object";
+  return typeof segment === "object" && segment !== null && "loop" in segment;
 }
 
 function segmentsEqual(a: PathSegment, b: PathSegment | undefined): boolean {
