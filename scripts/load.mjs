@@ -35,7 +35,7 @@ const { values, positionals } = parseArgs({
   options: { with: { type: "string", default: process.execPath } },
 });
 const packed = resolve(positionals[0] ?? "target/npm");
-const target = spawnSync(values.with, ["-p", "`${process.platform}-${process.arch}`"], {
+const target = spawnSync(values.with, ["-p", 'process.platform + "-" + process.arch'], {
   encoding: "utf8",
 }).stdout.trim();
 const folder = mkdtempSync(join(tmpdir(), "pawl-load-"));
