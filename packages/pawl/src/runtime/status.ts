@@ -2,7 +2,7 @@
 import { type Failure, toFailure } from "../failure.ts";
 import type { EntryRecord, Inspection } from "../inspection.ts";
 import { isQuarantined, noMarks } from "../poison/marks.ts";
-import { kindOf, labelOf } from "../poison/names.ts";
+import { isOfRun, labelOf } from "../poison/names.ts";
 import type { RowRecord } from "../wire.ts";
 
 /** Where an actor's workflow stands. `none`: it has none. */
@@ -117,7 +117,7 @@ type Suspects = ReadonlyMap<string, number>;
 /** Whether its workflow does not go on. */
 function isHeld(suspects: Suspects): boolean {
   const marks = { ...noMarks(), suspects: new Map(suspects) };
-  return [...suspects.keys()].some((name) => ["step", "undo"].includes(kindOf(name)) && isQuarantined(marks, name));
+  return [...suspects.keys()].some((name) => isOfRun(name) && isQuarantined(marks, name));
 }
 
 function waits({ history, standing }: Inspection): Wait[] {
