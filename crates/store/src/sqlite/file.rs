@@ -368,13 +368,14 @@ fn is_empty(db: &Connection, place: &Place) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Makes the tables, in the file itself: it has no log yet.
+/// Makes the tables, in the file itself: it has no log yet. All in one transaction, for whoever is killed amid it must leave a
+/// file that is empty or whole. An immediate one would fix how the file is laid out, and by itself that setting is written at once.
 fn create(db: &Connection) -> Result<(), SqlError> {
     // In seconds; not a thing of SQLite's, which has no functions of time here.
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     db.execute_batch(&format!(
-        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = EXTRA;
-         BEGIN IMMEDIATE;
+        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = EXTRA;
+         BEGIN; PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          {}
          INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', {made_at}),
@@ -454,6 +455,21 @@ mod tests {
         file.close();
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["x.db"], "a closed store is one file");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_made_in_one_transaction_so_that_it_is_empty_or_whole_whenever_its_maker_is_killed() {
+        let folder = std::env::temp_dir().join(format!("pawl-made-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("x.db");
+        make(&path).unwrap();
+        let db = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        create(&db).unwrap();
+        let transactions = u32::from_be_bytes(fs::read(&path).unwrap()[24..28].try_into().unwrap());
+        assert_eq!(transactions, 1, "the file change counter of SQLite's header");
+        let vacuum: i32 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+        assert_eq!(vacuum, 2, "incremental");
         fs::remove_dir_all(folder).unwrap();
     }
 

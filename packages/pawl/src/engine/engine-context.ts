@@ -59,6 +59,7 @@ const sends = new WeakMap<ScopeContext, Map<string, number>>();
 /** Messages whose completion is durable. */
 const recorded = new WeakMap<ScopeContext, Set<string>>();
 
+/** The `ctx` of a workflow; see `WorkflowContextInterface`. Made by `runWorkflow` only: exported so that it can be named. */
 export class EngineContext {
   readonly #context: ScopeContext;
   readonly #run: EngineRun;
@@ -75,18 +76,22 @@ export class EngineContext {
     return withRounds(pump.engine.scopePath(handle, scope) ?? "");
   }
 
+  /** As in `WorkflowContextInterface`. */
   get workflowId(): string {
     return this.#run.workflowId;
   }
 
+  /** As in `WorkflowContextInterface`. */
   get abortSignal(): AbortSignal {
     return this.#context.abortSignal;
   }
 
+  /** As in `WorkflowContextInterface`. */
   isEvicted(): boolean {
     return this.#run.isEvicted();
   }
 
+  /** As in `WorkflowContextInterface`. */
   readonly queue: WorkflowQueue = {
     next: async <T>(name: string, options?: WorkflowQueueNextOptions) => {
       const read = (messages: unknown): unknown => {
@@ -103,17 +108,20 @@ export class EngineContext {
     send: (name, body) => this.#send(name, body),
   };
 
+  /** As in `WorkflowContextInterface`. */
   step(first: string | StepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
     const config = typeof first === "string" ? { name: first, run: run ?? missing("Step") } : first;
     return this.#step(config, undefined);
   }
 
+  /** As in `WorkflowContextInterface`. */
   tryStep(first: string | TryStepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
     const config: TryStepConfig<unknown> =
       typeof first === "string" ? { name: first, run: run ?? missing("Step") } : first;
     return this.#step(config, config.catch ?? ["critical", "timeout", "exhausted"]);
   }
 
+  /** As in `WorkflowContextInterface`. */
   try(first: string | TryBlockConfig<unknown>, run?: WorkflowCallback): Promise<unknown> {
     const config: TryBlockConfig<unknown> =
       typeof first === "string" ? { name: first, run: run ?? missing("Try") } : first;
@@ -138,6 +146,7 @@ export class EngineContext {
     );
   }
 
+  /** As in `WorkflowContextInterface`. */
   loop(first: string | LoopConfig<unknown, unknown>, run?: LoopOperation["body"]): Promise<unknown> {
     const config = (typeof first === "string" ? { name: first, run: run ?? missing("Loop") } : first) as LoopConfig<
       unknown,
@@ -177,6 +186,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   sleep(name: string, durationMs: number): Promise<unknown> {
     return this.#wait(name, (op) => {
       const ms = finite(durationMs, `sleep("${name}")`, "milliseconds");
@@ -184,6 +194,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   sleepUntil(name: string, timestampMs: number): Promise<unknown> {
     return this.#wait(name, (op) => {
       const at = finite(timestampMs, `sleepUntil("${name}")`, "milliseconds since 1970");
@@ -191,6 +202,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   rollbackCheckpoint(name: string): Promise<unknown> {
     const done = this.#mark("rollback", name, (op) =>
       this.#input.checkpoint(this.#owner.handle, this.#context.scope, op, name),
@@ -199,21 +211,25 @@ export class EngineContext {
     return done;
   }
 
+  /** As in `WorkflowContextInterface`. */
   join(name: string, branches: Readonly<Record<string, BranchConfig<unknown>>>): Promise<unknown> {
     const entries = Object.entries(branches).map(([branch, { run }]) => ({ name: branch, run }));
     return this.#fork("join", name, entries);
   }
 
+  /** As in `WorkflowContextInterface`. */
   race(name: string, branches: readonly Branch[]): Promise<unknown> {
     return this.#fork("race", name, branches);
   }
 
+  /** As in `WorkflowContextInterface`. */
   removed(name: string, originalType: EntryKindType): Promise<unknown> {
     return this.#mark("removed", name, (op) =>
       this.#input.removed(this.#owner.handle, this.#context.scope, op, name, originalType),
     );
   }
 
+  /** As in `WorkflowContextInterface`. */
   getVersion(name: string, latest: number): Promise<unknown> {
     if (!Number.isInteger(latest) || latest < 1)
       return Promise.reject(new Error(`getVersion("${name}", ${latest}): latest must be an integer >= 1`));
