@@ -25,7 +25,7 @@ import { Events } from "./runtime/events.ts";
 import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions } from "./runtime/options.ts";
+import { checkLimits, checkOptions, lifetimesOf } from "./runtime/options.ts";
 import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
@@ -470,13 +470,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   #engineOptions(): EngineOptions {
-    const {
-      store,
-      namespace = "default",
-      codeVersion,
-      stallLimit,
-      retention: { deltas, deltaBytes } = {},
-    } = this.#options;
+    const { store, namespace = "default", codeVersion, stallLimit, retention = {} } = this.#options;
+    const { deltas, deltaBytes } = retention;
     const { lockPatience, seed, fault } = this.#hooks;
     const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
@@ -485,6 +480,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       inboxMessages,
       pendingOperations,
       stateBytes,
+      ...lifetimesOf(retention),
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(codeVersion === undefined ? {} : { codeVersion }),
