@@ -27,6 +27,10 @@ const SQLITE_OLDEST: i32 = 3_053_000;
 const PAGE_BYTES: usize = 4096;
 /// A log of so many pages that are not in the file yet is moved there between two groups: 8 MiB.
 const LOG_PAGES: i64 = 2048;
+/// Pages that are free are given back to the system, so many at a time (4 MiB), while they are more than that and more than this
+/// part of the file: fewer are soon used again.
+const SHRINK_PAGES: i64 = 1024;
+const FREE_PART: i64 = 4;
 /// How long SQLite itself tries for a lock, each time it is asked.
 const BUSY: Duration = Duration::from_millis(100);
 /// How many actors' seqs are kept; each is one lookup away in the file.
@@ -222,6 +226,26 @@ impl File {
         Ok(())
     }
 
+    /// Gives a slice of the free pages back, if there are many. Says whether there may be more.
+    pub(super) fn shrink(&mut self) -> Result<bool, StoreError> {
+        let number = |pragma: &str| self.db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let shrink = || {
+            let (free, all) = (number("freelist_count")?, number("page_count")?);
+            let is_much = free > SHRINK_PAGES.max(all / FREE_PART);
+            if is_much {
+                // Each step gives one page back.
+                let mut pages = self.db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+                let mut pages = pages.query([])?;
+                while pages.next()?.is_some() {}
+            }
+            Ok(is_much)
+        };
+        match shrink() {
+            Err(error) if trouble::kind(&error) == trouble::Kind::Busy => Ok(false),
+            shrunk => shrunk.map_err(|error| trouble::describe(&self.place.shown, &error)),
+        }
+    }
+
     /// `None`: someone else is at it.
     fn move_log(&mut self, how: &str) -> Result<Option<Log>, StoreError> {
         let moved = self.db.prepare_cached(&format!("PRAGMA wal_checkpoint({how})")).and_then(|mut statement| {
@@ -325,7 +349,7 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, SqlE
     ] {
         db.set_limit(limit, value)?;
     }
-    db.set_prepared_statement_cache_capacity(32);
+    db.set_prepared_statement_cache_capacity(40);
     Ok(db)
 }
 
@@ -344,13 +368,14 @@ fn is_empty(db: &Connection, place: &Place) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Makes the tables, in the file itself: it has no log yet.
+/// Makes the tables, in the file itself: it has no log yet. All in one transaction, for whoever is killed amid it must leave a
+/// file that is empty or whole. An immediate one would fix how the file is laid out, and by itself that setting is written at once.
 fn create(db: &Connection) -> Result<(), SqlError> {
     // In seconds; not a thing of SQLite's, which has no functions of time here.
     let made_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     db.execute_batch(&format!(
-        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = EXTRA;
-         BEGIN IMMEDIATE;
+        "PRAGMA page_size = {PAGE_BYTES}; PRAGMA synchronous = EXTRA;
+         BEGIN; PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          {}
          INSERT INTO meta VALUES ('epoch', 0), ('store_id', randomblob(16)), ('made_at', {made_at}),
@@ -430,6 +455,21 @@ mod tests {
         file.close();
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["x.db"], "a closed store is one file");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_made_in_one_transaction_so_that_it_is_empty_or_whole_whenever_its_maker_is_killed() {
+        let folder = std::env::temp_dir().join(format!("pawl-made-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("x.db");
+        make(&path).unwrap();
+        let db = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        create(&db).unwrap();
+        let transactions = u32::from_be_bytes(fs::read(&path).unwrap()[24..28].try_into().unwrap());
+        assert_eq!(transactions, 1, "the file change counter of SQLite's header");
+        let vacuum: i32 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+        assert_eq!(vacuum, 2, "incremental");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -70,6 +70,7 @@ const sends = new WeakMap<ScopeContext, Map<string, number>>();
 /** Messages whose completion is durable. */
 const recorded = new WeakMap<ScopeContext, Set<string>>();
 
+/** The `ctx` of a workflow; see `WorkflowContextInterface`. Made by `runWorkflow` only: exported so that it can be named. */
 export class EngineContext {
   readonly #context: ScopeContext;
   readonly #run: EngineRun;
@@ -87,18 +88,22 @@ export class EngineContext {
     return withRounds(pump.engine.scopePath(handle, scope) ?? "");
   }
 
+  /** As in `WorkflowContextInterface`. */
   get workflowId(): string {
     return this.#run.workflowId;
   }
 
+  /** As in `WorkflowContextInterface`. */
   get abortSignal(): AbortSignal {
     return this.#context.abortSignal;
   }
 
+  /** As in `WorkflowContextInterface`. */
   isEvicted(): boolean {
     return this.#run.isEvicted();
   }
 
+  /** As in `WorkflowContextInterface`. */
   readonly queue: WorkflowQueue = {
     next: async <T>(name: string, options?: WorkflowQueueNextOptions) => {
       const read = (messages: unknown): unknown => {
@@ -115,15 +120,18 @@ export class EngineContext {
     send: (name, body) => this.#send(name, body),
   };
 
+  /** As in `WorkflowContextInterface`. */
   step(first: string | StepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
     return this.#step(configOf("Step", first, run), undefined);
   }
 
+  /** As in `WorkflowContextInterface`. */
   tryStep(first: string | TryStepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
     const config = configOf<TryStepConfig<unknown>>("Step", first, run);
     return this.#step(config, caughtKinds(config.name, config.catch, STEP_FAILURES));
   }
 
+  /** As in `WorkflowContextInterface`. */
   try(first: string | TryBlockConfig<unknown>, run?: WorkflowCallback): Promise<unknown> {
     const config = configOf<TryBlockConfig<unknown>>("Try", first, run);
     const kinds = caughtKinds(config.name, config.catch, BLOCK_FAILURES);
@@ -147,6 +155,7 @@ export class EngineContext {
     );
   }
 
+  /** As in `WorkflowContextInterface`. */
   loop(first: string | LoopConfig<unknown, unknown>, run?: LoopOperation["body"]): Promise<unknown> {
     const config = configOf("Loop", first as LoopConfig<unknown, unknown>, run);
     return this.#enter("loop", config.name, (name) => {
@@ -183,6 +192,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   sleep(name: string, durationMs: number): Promise<unknown> {
     return this.#wait(name, (op) => {
       const ms = finite(durationMs, `sleep("${name}")`, "milliseconds");
@@ -190,6 +200,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   sleepUntil(name: string, timestampMs: number): Promise<unknown> {
     return this.#wait(name, (op) => {
       const at = finite(timestampMs, `sleepUntil("${name}")`, "milliseconds since 1970");
@@ -197,6 +208,7 @@ export class EngineContext {
     });
   }
 
+  /** As in `WorkflowContextInterface`. */
   rollbackCheckpoint(name: string): Promise<unknown> {
     const done = this.#mark("rollback", name, (op) =>
       this.#input.checkpoint(this.#owner.handle, this.#context.scope, op, name),
@@ -205,20 +217,24 @@ export class EngineContext {
     return done;
   }
 
+  /** As in `WorkflowContextInterface`. */
   join(name: string, branches: Readonly<Record<string, BranchConfig<unknown>>>): Promise<unknown> {
     return this.#fork("join", name, branchesByName(name, branches));
   }
 
+  /** As in `WorkflowContextInterface`. */
   race(name: string, branches: readonly Branch[]): Promise<unknown> {
     return this.#fork("race", name, branchesInOrder(name, branches));
   }
 
+  /** As in `WorkflowContextInterface`. */
   removed(name: string, originalType: EntryKindType): Promise<unknown> {
     return this.#mark("removed", name, (op) =>
       this.#input.removed(this.#owner.handle, this.#context.scope, op, name, originalType),
     );
   }
 
+  /** As in `WorkflowContextInterface`. */
   getVersion(name: string, latest: number): Promise<unknown> {
     if (!Number.isInteger(latest) || latest < 1)
       return Promise.reject(new Error(`getVersion("${name}", ${latest}): latest must be an integer >= 1`));
