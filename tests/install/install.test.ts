@@ -104,7 +104,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
       writeFileSync(join(folder, entry), `${load}\n${source}`);
       const name = `out/bundle.${format === "esm" ? "mjs" : "cjs"}`;
       const others = PLATFORMS.filter((platform) => platform !== target).map((platform) => `@pawl/native-${platform}`);
-      await build({
+      const { warnings } = await build({
         absWorkingDir: folder,
         entryPoints: [entry],
         outfile: name,
@@ -115,6 +115,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
         external: ["#native/*", ...others],
         ...(format === "esm" ? { banner: { js: REQUIRE } } : {}),
       });
+      expect(warnings).toEqual([]);
       // Nothing of the packages is left to fall back on.
       rmSync(join(folder, "node_modules"), { recursive: true });
       await killedAndResumed(folder, name);
