@@ -64,8 +64,11 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     await killedAndResumed(await installed("npm"), "main.cjs", CJS);
   }, 120_000);
 
-  test("with pnpm", async () => {
-    await killedAndResumed(await installed("pnpm"), "main.mjs", ESM);
+  test.each([
+    ["an ES module", "main.mjs", ESM],
+    ["CommonJS", "main.cjs", CJS],
+  ])("with pnpm, as %s", async (_, name, program) => {
+    await killedAndResumed(await installed("pnpm"), name, program);
   }, 120_000);
 
   test("in a worker thread", async () => {
