@@ -67,9 +67,13 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
   test.each([
     ["an ES module", "main.mjs", ESM],
     ["CommonJS", "main.cjs", CJS],
-  ])("with pnpm, as %s", async (_, name, program) => {
-    await killedAndResumed(await installed("pnpm"), name, program);
-  }, 120_000);
+  ])(
+    "with pnpm, as %s",
+    async (_, name, program) => {
+      await killedAndResumed(await installed("pnpm"), name, program);
+    },
+    120_000,
+  );
 
   test("in a worker thread", async () => {
     await killedAndResumed(await installed("npm"), "main.mjs", THREADED);
