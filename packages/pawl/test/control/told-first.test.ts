@@ -32,7 +32,7 @@ async function seen(url: string, flow: Flow, messages: readonly number[] = []): 
   const handle = await runtime.create(definition, "1");
   for (const message of messages) await handle.send("go", message);
   const result = await handle.result().then(
-    (value) => ({ value }),
+    (value) => ({ value: withoutTimes(value) }),
     (error: Error & { code?: string }) => ({ error: error.code, name: error.name }),
   );
   const shown = await runtime.admin.show("job", "1");
