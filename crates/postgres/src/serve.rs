@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pawl_store::{
-    ActorId, Batch, Call, Change, Compaction, Completion, News, OpenOptions, Outcome, Scopes, Sharing, Stats, Status,
-    StoreError, StoreInfo, Ticket, check,
+    ActorId, Batch, Call, Change, Compaction, Completion, Forget, News, OpenOptions, Outcome, Scopes, Sharing, Stats,
+    Status, StoreError, StoreInfo, Ticket, check,
 };
 use tokio::sync::Notify;
 use tokio_postgres::Error as PgError;
@@ -30,7 +30,7 @@ use crate::open::Claim;
 use crate::queue::{End, Group, Last, Next, Queue, Unit};
 use crate::trouble::{self, Kind};
 use crate::url::Place;
-use crate::{events, messages, open, past, queue, schema, share};
+use crate::{events, forget, messages, open, past, queue, schema, share};
 
 /// Between two tries to connect: from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -209,6 +209,7 @@ impl Server {
             Some((ticket, Last::Compact(piece))) => {
                 answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
             }
+            Some((ticket, Last::Forget(forget))) => answers.push((ticket, self.forget(&forget).await)),
         }
         self.queue.finish(answers, self.stats);
     }
@@ -547,6 +548,30 @@ impl Server {
                 Ok(Err(error)) => return Completion::Failed(error),
                 Err(error) if self.may_try_again(&error, started) => {}
                 Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn forget(&mut self, of: &Forget) -> Completion {
+        let started = Instant::now();
+        loop {
+            let mark = self.number().cast_signed();
+            let forgotten = match self.session().await {
+                Ok(session) => forget::forget(&session.client, of, mark).await,
+                Err(error) => return Completion::Committed(Outcome::No(error)),
+            };
+            match forgotten {
+                Ok(Ok(done)) => return Completion::Forgot { done },
+                Ok(Err(refusal)) => return Completion::Committed(Outcome::No(refusal)),
+                Err((false, error)) if self.may_try_again(&error, started) => {}
+                Err((in_doubt, error)) => {
+                    let said = trouble::describe(&self.place.shown, &error);
+                    if !in_doubt || trouble::is_certain(&error) {
+                        return Completion::Committed(Outcome::No(said));
+                    }
+                    self.session = None;
+                    return Completion::Committed(Outcome::Unknown(said.into_unknown()));
+                }
             }
         }
     }

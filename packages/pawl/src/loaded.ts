@@ -390,11 +390,17 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return this.create(undefined, "keep");
   }
 
-  /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
+  /**
+   * Loads the actor, which has work: one that a message waits for is made, if its type needs no input. The work of one that is over
+   * is to go.
+   */
   async wake(): Promise<void> {
     const { exists } = await this.load();
     const isGone = this.#facts?.destroyed === true;
-    if (!exists && !isGone && this.definition.input === undefined) await this.exist();
+    const isAwaited = this.pump.engine.waiting(this.name) > 0;
+    if (!exists && !isGone && isAwaited && this.definition.input === undefined) return this.exist();
+    const isOver = isGone || (this.#outcome !== undefined && this.schedules.size === 0);
+    if (isOver && this.idleSince !== undefined) this.retire();
   }
 
   /** No new operation starts; what runs may end. */

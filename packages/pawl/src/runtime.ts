@@ -25,7 +25,7 @@ import { Events } from "./runtime/events.ts";
 import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions } from "./runtime/options.ts";
+import { checkLimits, checkOptions, lifetimesOf } from "./runtime/options.ts";
 import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
@@ -322,13 +322,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const found = this.#definitions.get(type);
     if (found === undefined || (typeof actor !== "string" && found.actor !== actor)) {
       if (typeof actor !== "string") definitionOf(actor);
-      throw new PawlError(
-        "unknown_actor",
-        `this runtime has no actor ${JSON.stringify(type)}.
-  found     ${JSON.stringify(type)}
-  expected  ${[...this.#definitions.keys()].join(", ") || "none: `actors` is empty"}
-  do        add it: createRuntime({ actors: [...], ... })`,
-      );
+      throw say.unknownActor(type, [...this.#definitions.keys()]);
     }
     if (typeof key !== "string" || key === "" || !isShortText(key))
       throw say.badArgument(
@@ -481,13 +475,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   #engineOptions(): EngineOptions {
-    const {
-      store,
-      namespace = "default",
-      codeVersion,
-      stallLimit,
-      retention: { deltas, deltaBytes } = {},
-    } = this.#options;
+    const { store, namespace = "default", codeVersion, stallLimit, retention = {} } = this.#options;
+    const { deltas, deltaBytes } = retention;
     const { lockPatience, seed, fault } = this.#hooks;
     const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
@@ -496,6 +485,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       inboxMessages,
       pendingOperations,
       stateBytes,
+      ...lifetimesOf(retention),
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(codeVersion === undefined ? {} : { codeVersion }),
