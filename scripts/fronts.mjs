@@ -1,6 +1,7 @@
 // Puts small files before what tsdown has built in packages/pawl/dist: an ESM front for each CommonJS entry, so that `import` and
-// `require` share one core; and an entry for each platform, for programs that carry one addon in their bundle.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+// `require` share one core; and an entry for each platform, for programs that carry one addon in their bundle. Gives each comment in
+// the declarations a line of its own: TypeScript takes one that follows something in its line for a part of that.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ROOT } from "./processes.mjs";
@@ -11,6 +12,8 @@ const { exports, napi } = JSON.parse(readFileSync(join(folder, "package.json"), 
 
 for (const target of Object.values(exports)) if (target?.require !== undefined) writeFront(target);
 for (const triple of napi.targets) writePlatform(platformOf(triple));
+for (const file of readdirSync(join(folder, "dist"), { recursive: true }))
+  if (file.endsWith(".d.cts")) separateComments(join(folder, "dist", file));
 
 function writeFront(target) {
   const core = target.require.default;
@@ -19,6 +22,11 @@ function writeFront(target) {
   const values = names.length > 0 ? `export const { ${names.join(", ")} } = core;\n` : "";
   writeFileSync(join(folder, target.import.default), `import core from "${specifier}";\n${values}`);
   writeFileSync(join(folder, target.import.types), `export * from "${specifier}";\n`);
+}
+
+function separateComments(file) {
+  const declarations = readFileSync(file, "utf8");
+  writeFileSync(file, declarations.replaceAll(/([;{]) (\/\*\*)/g, "$1\n$2"));
 }
 
 /** The addon's file is named in full, so that a bundler sees it and can carry it along. */

@@ -1,7 +1,7 @@
 // Installs what was packed into an empty folder, and has it run a durable workflow that is killed between two steps and goes on in
 // the next process. It needs nothing but Node and npm, so that it runs on any machine; what the packages are is read from FOLDER.
 //
-//   node scripts/load.mjs FOLDER [--with PROGRAM]     PROGRAM (this Node) runs the workflow
+//   node scripts/load.mjs FOLDER [--with PROGRAM]     PROGRAM (this Node) runs the workflow; it may be made for another processor
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,12 +35,15 @@ const { values, positionals } = parseArgs({
   options: { with: { type: "string", default: process.execPath } },
 });
 const packed = resolve(positionals[0] ?? "target/npm");
+const target = spawnSync(values.with, ["-p", 'process.platform + "-" + process.arch'], {
+  encoding: "utf8",
+}).stdout.trim();
 const folder = mkdtempSync(join(tmpdir(), "pawl-load-"));
 try {
   install();
   expect("killed", await run([], (output) => output.includes("committed")), "committed\n");
   expect("resumed", await run(["resume"], () => false), "finished first second\n");
-  console.log(`load: ${process.platform}-${process.arch}, Node ${process.version}: killed and resumed`);
+  console.log(`load: ${target}, with ${values.with}: killed and resumed`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -48,9 +51,7 @@ try {
 /** The package and the platform's own, from their tarballs; the others are optional, and are not there. */
 function install() {
   const { tarballs } = JSON.parse(readFileSync(join(packed, "manifest.json"), "utf8"));
-  const own = Object.entries(tarballs).filter(
-    ([name]) => name === "pawl" || name.includes(`${process.platform}-${process.arch}`),
-  );
+  const own = Object.entries(tarballs).filter(([name]) => name === "pawl" || name.includes(target));
   writeFileSync(join(folder, "package.json"), `{ "name": "consumer", "private": true }`);
   const files = own.map(([, file]) => join(packed, file));
   const npm = spawnSync(

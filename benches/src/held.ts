@@ -19,6 +19,8 @@ export const SHAPES = {
   byId: "the objects in an object, by number",
   numbers: "numbers in a Map, by text",
   set: "texts in a Set",
+  mixed: "short texts in a Set, in no order",
+  ids: "numbers in a Set",
 } as const;
 
 /** Bytes: of the encoded value, and what the system counts for the process beyond what it had before. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CJS, ENTRIES, ESM, THREADED, TYPESCRIPT } from "./program.ts";
 import { type Registry, serve } from "./registry.ts";
@@ -181,6 +182,15 @@ describe("the quick start, typed in from its page", () => {
     expect([code, output]).toEqual([0, expect.stringContaining("1 passed")]);
   }, 120_000);
 });
+
+test("the README's example, typed in, prints what it says, however often it is run", async () => {
+  const [program = ""] = blocks(readFileSync(join(ROOT, "README.md"), "utf8"));
+  const folder = await installed("npm");
+  const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+  writeFileSync(join(folder, "order.mjs"), ts.transpileModule(program, { compilerOptions: options }).outputText);
+  for (let time = 0; time < 2; time++)
+    expect(await run("node", ["order.mjs"], folder)).toEqual({ code: 0, output: "charged 4, approved by ann\n" });
+}, 120_000);
 
 test("without optional dependencies, the error says what is missing and what to do", async () => {
   const folder = await installed("npm", ["--omit=optional"]);

@@ -1,11 +1,11 @@
 /**
  * Does something, and ends by itself: node ends.mjs STORE WHAT. Says what it has done; its last word is "done".
  *
- * WHAT: result (waits for a workflow), calls (awaits calls, then is done), unawaited (does not even await them), exit (calls
- * process.exit instead), sleeping (leaves a workflow asleep for an hour), closed (starts a runtime, and closes it), read
- * (says what is stored).
+ * WHAT: result (waits for a workflow), impatient (waits for one that sleeps for an hour, and for an answer that nobody gives, but
+ * not for long), calls (awaits calls, then is done), unawaited (does not even await them), exit (calls process.exit instead),
+ * sleeping (leaves a workflow asleep for an hour), closed (starts a runtime, and closes it), read (says what is stored).
  */
-import { actor, createRuntime } from "pawl";
+import { actor, ask, createRuntime, type } from "pawl";
 import { say } from "./say.mjs";
 
 const [store, what] = process.argv.slice(2);
@@ -36,6 +36,7 @@ const worker = actor("worker", {
 });
 
 const sleeper = actor("sleeper", {
+  messages: { question: ask(type(), type()) },
   state: () => ({ awake: 0 }),
   actions: { awake: (c) => c.state.awake },
   workflow: async (ctx) => {
@@ -52,6 +53,11 @@ const { actions } = runtime.get(counter, "one");
 
 const deeds = {
   result: async () => say({ result: await runtime.get(worker, "one").result() }),
+  impatient: async () => {
+    const handle = await runtime.create(sleeper, "one");
+    const waits = [handle.result({ timeout: 50 }), handle.ask("question", 1, { timeout: 50 })];
+    for (const wait of waits) say(await wait.catch(({ code }) => code));
+  },
   calls: async () => {
     for (let i = 0; i < 10; i++) await actions.add(1);
   },

@@ -22,6 +22,10 @@ test("a script that awaits a result lives until it is there, through sleeps and 
   expect(await ends("result.db", "result")).toEqual([{ result: 2 }, "done"]);
 });
 
+test("a script that has waited long enough for a result, and for an answer, ends without them", async () => {
+  expect(await ends("impatient.db", "impatient")).toEqual(["call_timeout", "call_timeout", "done"]);
+});
+
 test("a script whose calls are answered ends by itself, and what it did is stored", async () => {
   expect(await ends("calls.db", "calls")).toEqual(["done"]);
   expect(await ends("calls.db", "read")).toEqual([{ n: 10, awake: 0 }, "done"]);

@@ -52,6 +52,10 @@ enum Shape {
     Numbers,
     /// Texts in a Set.
     Set,
+    /// The same, in an order that is not theirs.
+    Mixed,
+    /// Numbers in a Set.
+    Ids,
     /// The same objects in an object, by name.
     Object,
     /// The same by number.
@@ -65,6 +69,8 @@ impl Shape {
             "map" => Shape::Map,
             "numbers" => Shape::Numbers,
             "set" => Shape::Set,
+            "mixed" => Shape::Mixed,
+            "ids" => Shape::Ids,
             "object" => Shape::Object,
             "byId" => Shape::ById,
             other => panic!("no shape is called {other}"),
@@ -79,6 +85,8 @@ impl Shape {
             Shape::ById => 73,
             Shape::Numbers => 16,
             Shape::Set => 11,
+            Shape::Mixed => 9,
+            Shape::Ids => 5,
         }
     }
 
@@ -89,7 +97,7 @@ impl Shape {
         match self {
             Shape::Things => out.array(count),
             Shape::Map | Shape::Numbers => out.map(count),
-            Shape::Set => out.set(count),
+            Shape::Set | Shape::Mixed | Shape::Ids => out.set(count),
             Shape::Object | Shape::ById => out.object(count),
         };
         for i in 0..count {
@@ -98,12 +106,14 @@ impl Shape {
                 Shape::ById => {
                     out.key(i.to_string().as_bytes());
                 }
+                Shape::Mixed => drop(out.text(&scattered(i))),
+                Shape::Ids => drop(out.uint(i as u64)),
                 _ => {
                     out.text(&format!("key {i}"));
                 }
             }
             match self {
-                Shape::Set => {}
+                Shape::Set | Shape::Mixed | Shape::Ids => {}
                 Shape::Numbers => {
                     out.uint(i as u64);
                 }
@@ -124,13 +134,25 @@ impl Shape {
             Shape::Object => vec![Op { path: all.key(format!("key {i}")).key("count"), action: value() }],
             Shape::ById => vec![Op { path: all.key(i.to_string()).key("count"), action: value() }],
             Shape::Numbers => vec![Op { path: named, action: value() }],
-            Shape::Set => vec![
-                Op { path: named, action: Action::Delete },
-                Op { path: all.entry(text(&format!("new {i}")), 0), action: Action::Add },
-            ],
+            Shape::Set => moved(&all, text(&format!("key {i}")), text(&format!("new {i}"))),
+            Shape::Mixed => moved(&all, text(&scattered(i)), text(&format!("new {i}"))),
+            Shape::Ids => moved(&all, number(i), number(count + turn)),
         })
         .unwrap()
     }
+}
+
+/// A member goes, and another one comes.
+fn moved(set: &Path, from: Bytes, to: Bytes) -> Vec<Op> {
+    vec![
+        Op { path: set.clone().entry(from, 0), action: Action::Delete },
+        Op { path: set.clone().entry(to, 0), action: Action::Add },
+    ]
+}
+
+/// Eight letters that are no counter's.
+fn scattered(i: usize) -> String {
+    format!("{:08x}", (i as u32).wrapping_mul(0x9e37_79b1))
 }
 
 fn thing(out: &mut Writer, id: usize) {

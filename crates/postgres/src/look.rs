@@ -3,7 +3,7 @@
 //! One law: **whatever is found is handed on before it is noted as known**, so that what is lost on the way is found again.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,10 @@ const HALTED: &str = "SELECT a.namespace, a.id FROM unnest(CAST($1 AS TEXT[]), C
                       JOIN {s}.actor a ON a.namespace = v.namespace AND a.id = v.id \
                       WHERE a.status IN ('completed', 'failed', 'cancelled', 'parked')";
 
+/// Processes whose leases have run out, and not long ago. Asked last: whatever was found to be without an owner is so because of one of
+/// these, or of one that has been told.
+const LAPSED: &str = "SELECT id FROM {s}.process WHERE expires <= now() AND expires > now() - INTERVAL '1 hour'";
+
 /// Runs that other code has parked and nobody has, in order of id.
 const PARKED: &str = "SELECT a.namespace, a.id FROM {s}.actor a WHERE a.status = 'parked' \
                       AND a.code IS DISTINCT FROM $1 AND (a.namespace, a.id) > ($2, $3) AND {orphan} \
@@ -65,6 +69,9 @@ pub(crate) struct Look<'a> {
     known: Statement,
     replied: Statement,
     halted: Statement,
+    lapsed: Statement,
+    /// Those of which it has been told that their leases have run out.
+    told_lapsed: HashSet<i64>,
     ears: Ears,
     parked: Statement,
     offers: Offers,
@@ -93,6 +100,8 @@ impl<'a> Look<'a> {
             known: client.prepare(&text(KNOWN)).await?,
             replied: client.prepare(&text(REPLIED)).await?,
             halted: client.prepare(&text(HALTED)).await?,
+            lapsed: client.prepare(&text(LAPSED)).await?,
+            told_lapsed: HashSet::new(),
             ears: Ears::prepare(client, schema, process).await?,
             parked: client.prepare(&text(PARKED)).await?,
             offers: Offers { code, after: None, made: HashMap::new() },
@@ -109,11 +118,14 @@ impl<'a> Look<'a> {
         }
         let us = self.process;
         let (one, two): ([Param<'_>; 1], [Param<'_>; 2]) = ([&us], [&us, &again]);
-        let (alarmed, receivers, called) = tokio::try_join!(
+        let (alarmed, receivers, called, lapsed) = tokio::try_join!(
             client.query(&self.alarmed, &[]),
             client.query(&self.receivers, &one),
             client.query(&self.called, &two),
+            client.query(&self.lapsed, &[]),
         )?;
+        // Before anything is taken over: what the dead were at must be known by then.
+        self.lapsed(&lapsed);
         let mut due: Vec<Due> = alarmed.iter().map(alarmed_actor).collect();
         let (ours, orphans): (Vec<&Row>, Vec<&Row>) = called.iter().partition(|row| row.get::<_, bool>(4));
         let receivers = receivers.iter().filter(|row| !row.get::<_, bool>(2) || self.offers.make(&id(row), row.get(3)));
@@ -128,6 +140,16 @@ impl<'a> Look<'a> {
         self.halts(client).await?;
         let more = self.ears.listen(client, self.queue).await?;
         Ok(more || !orphans.is_empty())
+    }
+
+    /// Tells once of processes that nobody has heard of for as long as their leases. One that comes round may be told of again.
+    fn lapsed(&mut self, rows: &[Row]) {
+        let lapsed: HashSet<i64> = rows.iter().map(|row| row.get(0)).filter(|id| *id != self.process).collect();
+        let new: Vec<u64> = lapsed.difference(&self.told_lapsed).map(|id| id.cast_unsigned()).collect();
+        self.told_lapsed = lapsed;
+        if !new.is_empty() {
+            self.queue.tell(Completion::News(News::Died(new)));
+        }
     }
 
     /// Runs that this code may be able to go on with.

@@ -65,7 +65,8 @@ pub enum News {
     /// Our lease had run out, and holds again: these actors have another owner by now, or none.
     Taken(Vec<ActorId>),
     Arrived(Vec<InboxRow>),
-    /// Other processes that have no lease any more, or environments of this process that are gone.
+    /// Other processes that have no lease any more, or environments of this process that are gone. Told before anything that is
+    /// found without an owner because of it, whether or not somebody heeds them.
     Died(Vec<u64>),
     /// Our lease had run out: others may have taken this process for dead.
     Lapsed,

@@ -38,6 +38,7 @@ export class PawlError extends Error {
     head(this, `PawlError [${code}]`);
   }
 
+  /** So that `instanceof` knows errors of other copies and bundles of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return isBranded(this, value) ?? Function.prototype[Symbol.hasInstance].call(this, value);
   }

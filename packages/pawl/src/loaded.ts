@@ -390,11 +390,17 @@ export class LoadedActor implements PumpedActor, RunOwner {
     return this.create(undefined, "keep");
   }
 
-  /** Loads the actor, which has work: one that a message waits for is made, if its type needs no input. */
+  /**
+   * Loads the actor, which has work: one that a message waits for is made, if its type needs no input. The work of one that is over
+   * is to go.
+   */
   async wake(): Promise<void> {
     const { exists } = await this.load();
     const isGone = this.#facts?.destroyed === true;
-    if (!exists && !isGone && this.definition.input === undefined) await this.exist();
+    const isAwaited = this.pump.engine.waiting(this.name) > 0;
+    if (!exists && !isGone && isAwaited && this.definition.input === undefined) return this.exist();
+    const isOver = isGone || (this.#outcome !== undefined && this.schedules.size === 0);
+    if (isOver && this.idleSince !== undefined) this.retire();
   }
 
   /** No new operation starts; what runs may end. */
@@ -505,11 +511,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#opened.promise.then(before.resolve, before.reject);
     const error = say.lost(this.name, problem);
     this.#stopRun(error);
-    this.#calls.failUnsubmitted(error);
+    // A definite no is one for everything that came after it, too; otherwise what is stored says which calls have happened.
+    if (problem.unknown) this.#calls.failUnsubmitted(error);
+    else this.#calls.failAll(error);
+  }
+
+  /** Why a write failed, while the actor is being read back. */
+  get trouble(): string | undefined {
+    return this.#problem?.message;
   }
 
   reopened(facts: Facts): void {
     this.#calls.failAll(say.lost(this.name, this.#problem));
+    this.#problem = undefined;
     this.opened(facts);
   }
 

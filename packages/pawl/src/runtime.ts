@@ -11,7 +11,11 @@ import { consoleLogger, type Logger } from "./log.ts";
 import * as say from "./messages.ts";
 import type { EngineOptions } from "./native/binding.d.ts";
 import type { Closed, Peers } from "./peers.ts";
-import { Guard, type Notes } from "./poison/guard.ts";
+import { Guard } from "./poison/guard.ts";
+import type { Ledger, Notes } from "./poison/ledger.ts";
+import { labelOf } from "./poison/names.ts";
+import { OwnLedger } from "./poison/own-ledger.ts";
+import { SharedLedger } from "./poison/shared-ledger.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
@@ -21,7 +25,7 @@ import { Events } from "./runtime/events.ts";
 import { Exchange, type ExchangeHost } from "./runtime/exchange.ts";
 import { type HandleHost, handleIn } from "./runtime/handle.ts";
 import { type Opening, opening } from "./runtime/opening.ts";
-import { checkLimits, checkOptions } from "./runtime/options.ts";
+import { checkLimits, checkOptions, lifetimesOf } from "./runtime/options.ts";
 import { watchForStalls } from "./runtime/stall-watch.ts";
 import { isMemoryShort, Sweeper } from "./runtime/sweeper.ts";
 import type { Admin, CallOptions, Handle, Hooks, Runtime, RuntimeOptions } from "./runtime/types.ts";
@@ -111,6 +115,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   #pump: Pump | undefined;
   #opening: Opening | undefined;
   #guard: Guard | undefined;
+  /** How many actors are loaded whose attempts are not marked before they begin. */
+  #unmarked = 0;
   #resuming: Opening | undefined;
   #nextHandle = 1;
   #holdsProcess = false;
@@ -316,13 +322,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const found = this.#definitions.get(type);
     if (found === undefined || (typeof actor !== "string" && found.actor !== actor)) {
       if (typeof actor !== "string") definitionOf(actor);
-      throw new PawlError(
-        "unknown_actor",
-        `this runtime has no actor ${JSON.stringify(type)}.
-  found     ${JSON.stringify(type)}
-  expected  ${[...this.#definitions.keys()].join(", ") || "none: `actors` is empty"}
-  do        add it: createRuntime({ actors: [...], ... })`,
-      );
+      throw say.unknownActor(type, [...this.#definitions.keys()]);
     }
     if (typeof key !== "string" || key === "" || !isShortText(key))
       throw say.badArgument(
@@ -339,7 +339,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       CALL_TIMEOUT_MS,
       signal,
       (ms, run) => this.after(ms, run),
+      () => this.troubleOf(`${type}/${key}`),
     );
+  }
+
+  troubleOf(name: string): string | undefined {
+    return this.#loaded.get(name)?.trouble;
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
@@ -391,10 +396,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   died(processes: readonly string[]): void {
+    this.#guard?.died();
     for (const loaded of this.#loaded.values()) for (const process of processes) loaded.connections.died(process);
   }
 
   lapsed(): void {
+    this.#guard?.lapsed();
     this.switchboard.lapsed();
   }
 
@@ -405,6 +412,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   async actor(type: string, key: string): Promise<LoadedActor> {
     if (this.#hasClosed) throw say.runtimeClosed();
     if (this.#opening === undefined || !this.#opening.done) await this.#open();
+    if (this.#guard?.looking !== undefined) await this.#guard.looking;
     if (this.#hasClosed) throw say.runtimeClosed();
     return this.#load(type, key);
   }
@@ -433,9 +441,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       file: fileOf(this.#options.store),
       guard: this.#guard,
       forget: () => {
-        if (this.#loaded.get(name) === loaded) this.#loaded.delete(name);
+        if (this.#loaded.get(name) !== loaded) return;
+        this.#loaded.delete(name);
+        if (loaded.guarded === undefined) this.#unmarked -= 1;
       },
     });
+    if (loaded.guarded === undefined) this.#unmarked += 1;
     this.#loaded.set(name, loaded);
     this.#sweeper?.note();
     return loaded;
@@ -464,13 +475,8 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   #engineOptions(): EngineOptions {
-    const {
-      store,
-      namespace = "default",
-      codeVersion,
-      stallLimit,
-      retention: { deltas, deltaBytes } = {},
-    } = this.#options;
+    const { store, namespace = "default", codeVersion, stallLimit, retention = {} } = this.#options;
+    const { deltas, deltaBytes } = retention;
     const { lockPatience, seed, fault } = this.#hooks;
     const { inboxMessages, pendingOperations, stateBytes } = this.limits;
     return {
@@ -479,6 +485,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       inboxMessages,
       pendingOperations,
       stateBytes,
+      ...lifetimesOf(retention),
       ...(lockPatience === undefined ? {} : { lockPatience }),
       ...(stallLimit === undefined ? {} : { stallLimit: milliseconds(stallLimit, "stallLimit") }),
       ...(codeVersion === undefined ? {} : { codeVersion }),
@@ -493,14 +500,16 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const opening = this.#opening;
     if (opening?.done !== false || this.#guard !== undefined) return;
     if (!this.#guards) return this.#opened();
-    const { namespace = "default" } = this.#options;
     const guard = new Guard({
-      notes: this.#notes(),
-      store: this.#options.store,
-      namespace,
+      ledger: this.#ledger(),
       log: this.log,
       now: () => this.now(),
       after: (ms, run) => this.after(ms, run),
+      released: (actor) => this.#loaded.get(actor)?.guarded?.released(),
+      quarantined: (actor) => {
+        const error = this.held(actor);
+        if (error !== undefined) this.#elsewhere.held(actor, error);
+      },
     });
     this.#guard = guard;
     guard.open().then(
@@ -509,9 +518,17 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     );
   }
 
-  /** Whether the store outlives the process, and is its own. */
+  /** Whether the store outlives the process. */
   get #guards(): boolean {
-    return this.#hooks.guards ?? this.#options.store.startsWith("sqlite:");
+    return this.#hooks.guards ?? !this.#options.store.startsWith("memory:");
+  }
+
+  #ledger(): Ledger {
+    const { store, namespace = "default" } = this.#options;
+    const [notes, now] = [this.#notes(), () => this.now()];
+    const process = store.startsWith("postgres") ? this.#pump?.engine.process() : undefined;
+    if (process == null) return new OwnLedger({ notes, store, namespace, now });
+    return new SharedLedger({ notes, namespace, now, process: `${process}`, hasUnmarked: () => this.#unmarked > 0 });
   }
 
   #notes(): Notes {
@@ -520,10 +537,10 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
         const found = await this.#pump?.look((ticket) => this.#pump?.input.notes(ticket, prefix));
         return found?.kind === "notes" ? found.notes : new Map();
       },
-      write: async (name, body) => {
+      write: async (rows) => {
         for (;;) {
           try {
-            return void (await this.#pump?.look((ticket) => this.#pump?.input.note(ticket, [[name, body]])));
+            return void (await this.#pump?.look((ticket) => this.#pump?.input.note(ticket, rows)));
           } catch (error) {
             if (this.#closing !== undefined || this.#opening?.done !== true) throw error;
             // A store that has failed reopens itself.
@@ -542,6 +559,11 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       this.#loaded.get(name)?.guarded?.released();
       return was;
     });
+  }
+
+  held(name: string): PawlError | undefined {
+    const held = this.#guard?.holds(name);
+    return held === undefined ? undefined : say.quarantined(labelOf(held), name);
   }
 
   suspectsOf(name: string): ReadonlyMap<string, number> {
@@ -584,7 +606,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const slash = name.indexOf("/");
     const type = name.slice(0, slash);
     if (this.#definitions.has(type)) {
-      if (!this.#resumed.has(name)) this.#resume(type, name.slice(slash + 1), RELOAD_MS);
+      if (this.#resumed.has(name)) return;
+      const resume = () => this.#resume(type, name.slice(slash + 1), RELOAD_MS);
+      const looking = this.#guard?.looking;
+      if (looking === undefined) return resume();
+      this.#resumed.add(name);
+      void looking.then(resume);
     } else if (!this.#strangers.has(type)) {
       this.#strangers.add(type);
       this.log.warn({ type }, `actors of type "${type}" have work, but this runtime does not know the type`);
@@ -637,7 +664,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       namespace,
       definitions: new Map([...this.#definitions].map(([type, { definition }]) => [type, definition])),
       notes: (prefix) => this.working(() => read(prefix)),
-      note: (name, body) => this.working(() => write(name, body)),
+      note: (name, body) => this.working(() => write([[name, body]])),
       names: async (after, limit) => (await this.listed(after, limit)).map(({ name }) => name),
       load: async (type, key) => {
         try {

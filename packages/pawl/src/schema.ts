@@ -5,10 +5,15 @@ import type { Ask, Live } from "./types.ts";
 
 /** The part of Standard Schema (version 1, <https://standardschema.dev>) that Pawl uses. Its licence invites the copy. */
 export interface StandardSchemaV1<In = unknown, Out = In> {
+  /** What the specification puts under this name. */
   readonly "~standard": {
+    /** Of the specification. */
     readonly version: 1;
+    /** The library that made the schema. */
     readonly vendor: string;
+    /** Gives the value that is let in, or the issues for which it is not. */
     readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
+    /** For the compiler only: what goes in, and what comes out. */
     readonly types?: { readonly input: In; readonly output: Out } | undefined;
   };
 }

@@ -52,11 +52,13 @@ export interface Bag<I, G, S, V, M, E = {}, P = void, D = P, CS = NoConnectionSt
 
 /** The state of connections that declare none. */
 export interface NoConnectionState {
+  /** What the compiler shows where such a state is used. There is no value. */
   readonly "connections of this actor declare no state: give `connection` a `state` member": never;
 }
 
 /** The state of an actor that declares none. */
 export interface NoState {
+  /** What the compiler shows where such a state is used. There is no value. */
   readonly "this actor declares no state: give actor() a `state` member, before `actions` and `workflow`": never;
 }
 
@@ -67,7 +69,15 @@ export declare const TYPES: unique symbol;
 export interface Actor<out N extends string = string, out T extends Types = Types, out A = unknown, out O = unknown> {
   /** The type under which actors of this definition are stored. */
   readonly name: N;
-  readonly [TYPES]: { bag: T; actions: A; output: O };
+  /** For the compiler only: what `TypesOf`, `Calls` and `OutputOf` read. There is no value. */
+  readonly [TYPES]: {
+    /** The types of what it declares. */
+    bag: T;
+    /** Its `actions`, as they are written. */
+    actions: A;
+    /** What its workflow returns. */
+    output: O;
+  };
 }
 
 /** The names of messages, events or actions. */
@@ -190,7 +200,17 @@ export interface ErrorEvent {
 }
 
 /** What `tryStep`, `try` and `mapSettled` give. */
-export type Tried<R> = { ok: true; value: R } | { ok: false; failure: Failed };
+export type Tried<R> =
+  | {
+      ok: true;
+      /** What it returned. */
+      value: R;
+    }
+  | {
+      ok: false;
+      /** What has failed for good, and with what. */
+      failure: Failed;
+    };
 
 /** Whose failure it was. `error`: of code that is part of no entry. */
 export interface Failed {
@@ -282,8 +302,16 @@ type TimedOut<W> = W extends { timeout: Duration } ? undefined : never;
 
 /** How a loop goes on: with the next round's state, or not, with a value. */
 export type LoopNext<L, R> =
-  | { readonly continue: true; readonly state: L }
-  | { readonly break: true; readonly value: R };
+  | {
+      readonly continue: true;
+      /** What the next round is given. */
+      readonly state: L;
+    }
+  | {
+      readonly break: true;
+      /** What the loop resolves to. */
+      readonly value: R;
+    };
 
 /** The branches of a join or a race, by name. */
 export type Branches<T extends Types> = Record<string, (ctx: WorkflowContext<T>) => Promise<unknown>>;

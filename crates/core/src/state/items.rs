@@ -60,7 +60,7 @@ impl Items {
         let mut children = cbor::children(value)?;
         let mut held = 0..0;
         let mut count = 0;
-        while let Some(span) = children.next_span()? {
+        while let Some(span) = children.next_known()? {
             if count == CHUNK_ITEMS || (count > 0 && span.end - held.start > CHUNK_BYTES) {
                 items.push_packed(&value[held.clone()], count);
                 count = 0;

@@ -39,20 +39,25 @@ impl Object {
         let codec = |error| Unreadable::Codec(StateError::from(error));
         let mut children = cbor::children(value).map_err(codec)?;
         let mut object = Object { null_prototype, indices: None, names: Keyed::new(true) };
+        object.names.expect(children.len_hint() / 2, value.len());
         let mut indices = Vec::new();
-        while let Some(key) = children.next_span().map_err(codec)? {
-            let held = children.next_span().map_err(codec)?.map_or(Bytes::new(), |held| value.slice(held));
-            let key = cbor::key(&value.slice(key)).map_err(codec)?.ok_or(Unreadable::Key)?;
+        while let Some(span) = children.next_known().map_err(codec)? {
+            let held = children.next_known().map_err(codec)?.unwrap_or(0..0);
+            if is_plain_name(&value[span.clone()]) {
+                object.names.load(&value[span], value, held);
+                continue;
+            }
+            let key = cbor::key(&value.slice(span)).map_err(codec)?.ok_or(Unreadable::Key)?;
             match array_index(&key) {
                 Some(index) => indices.push((index, held)),
-                None => object.names.load(&encoded(&key), held),
+                None => object.names.load(&encoded(&key), value, held),
             }
         }
         if !indices.is_sorted_by_key(|(index, _)| *index) {
             indices.sort_by_key(|(index, _)| *index);
         }
         for (index, held) in indices {
-            object.indices().load(&encoded(index.to_string().as_bytes()), held);
+            object.indices().load(&encoded(index.to_string().as_bytes()), value, held);
         }
         let twice = object.parts_mut().find_map(|part| part.finish(true));
         match twice {
@@ -181,6 +186,11 @@ impl Object {
         let index = array_index(key)?;
         self.indices.as_ref()?.search(|other| array_index(&decoded(other)).is_some_and(|other| other < index))
     }
+}
+
+/// Whether a key is encoded as [`encoded`] does it, and is no index: a short text that begins with a letter.
+fn is_plain_name(key: &[u8]) -> bool {
+    matches!(key, [0x61..=0x77, b'A'..=b'Z' | b'a'..=b'z', ..])
 }
 
 fn encoded(key: &[u8]) -> Bytes {

@@ -3,7 +3,8 @@ import { PawlError } from "../errors.ts";
 import { type Inspection, readSeen } from "../inspection.ts";
 import { randomKey } from "../loaded/random-key.ts";
 import * as say from "../messages.ts";
-import { notesOf, released, suspectsIn } from "../poison/guard.ts";
+import { notesOf } from "../poison/ledger.ts";
+import { released, suspectsIn } from "../poison/left.ts";
 import { Pump, type PumpedActor, type PumpListener } from "../pump.ts";
 import type { Looker } from "../runtime/admin.ts";
 import { type ActorCall, callTimeout } from "../runtime/call.ts";
@@ -44,7 +45,7 @@ export async function withStore<R>(
 export class OpenStore implements Looker, PumpListener {
   readonly opened: Promise<void>;
   readonly #pump: Pump;
-  readonly #notes: string;
+  readonly #namespace: string;
   #marks: ReadonlyMap<string, Uint8Array> = new Map();
   #ready: () => void = ignored;
   #failed: (error: unknown) => void = ignored;
@@ -56,7 +57,7 @@ export class OpenStore implements Looker, PumpListener {
       this.#failed = reject;
     });
     this.opened.catch(ignored);
-    this.#notes = notesOf(namespace);
+    this.#namespace = namespace;
     // A shared store is looked into as it is opened.
     const isFile = store.startsWith("sqlite:");
     const options = { url: store, namespace, lockPatience: LOCK_PATIENCE_MS, ...(looks && isFile ? { looks } : {}) };
@@ -91,20 +92,18 @@ export class OpenStore implements Looker, PumpListener {
 
   /** As the last process has left it, or the one that has the store has it now. */
   suspectsOf(name: string): ReadonlyMap<string, number> {
-    const all = Array.from(this.#marks.values(), (row) => [...suspectsIn(row, name)]);
-    return new Map(all.flat());
+    return suspectsIn(this.#namespace, this.#marks, name);
   }
 
   /** Lets go of what is quarantined of an actor; whether there was anything. */
   async release(name: string): Promise<boolean> {
-    const rows = Array.from(this.#marks, ([note, row]) => [note, released(row, name)] as const);
-    const changed = rows.filter(([, row]) => row !== undefined);
-    if (changed.length > 0) await this.#pump.look((ticket) => this.#pump.input.note(ticket, changed));
-    return changed.length > 0;
+    const rows = released(this.#namespace, this.#marks, name);
+    if (rows.length > 0) await this.#pump.look((ticket) => this.#pump.input.note(ticket, rows));
+    return rows.length > 0;
   }
 
   async #readMarks(): Promise<void> {
-    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, this.#notes));
+    const found = await this.#pump.look((ticket) => this.#pump.input.notes(ticket, notesOf(this.#namespace)));
     if (found.kind === "notes") this.#marks = found.notes;
   }
 

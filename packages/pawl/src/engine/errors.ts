@@ -30,7 +30,9 @@ export class RollbackCheckpointError extends Error {
 
 /** Ends a run until `deadline`, in epoch milliseconds, or until one of the messages is there. */
 export class SleepError extends Error {
+  /** Epoch milliseconds. */
   readonly deadline: number;
+  /** The messages that end it sooner. */
   readonly messageNames: string[] | undefined;
 
   constructor(deadline: number, messageNames?: string[]) {
@@ -45,6 +47,7 @@ export class SleepError extends Error {
 
 /** Ends a run until one of the messages is there; no names mean any. */
 export class MessageWaitError extends Error {
+  /** The messages any of which ends it; none: any at all. */
   readonly messageNames: string[];
 
   constructor(messageNames: string[]) {
@@ -80,6 +83,7 @@ export class HistoryDivergedError extends Error {
 
 /** A step has used up its retries. */
 export class StepExhaustedError extends Error {
+  /** The step's own name. */
   readonly stepName: string;
   /** Text of the last failure. */
   readonly lastError: string | undefined;
@@ -94,9 +98,13 @@ export class StepExhaustedError extends Error {
 
 /** A step failed and is tried again at `retryAt`, in epoch milliseconds. */
 export class StepFailedError extends Error {
+  /** The step's own name. */
   readonly stepName: string;
+  /** What its body threw. */
   readonly originalError: unknown;
+  /** How many there were so far. */
   readonly attempts: number;
+  /** When the next one is due, in epoch milliseconds. */
   readonly retryAt: number;
 
   constructor(stepName: string, originalError: unknown, attempts: number, retryAt: number) {
@@ -125,6 +133,7 @@ export class StepTimeoutError extends Error {
 
 /** Branches of a join failed; the errors by branch name. */
 export class JoinError extends Error {
+  /** What the branches that failed threw, by their names. */
   readonly errors: Record<string, Error>;
 
   constructor(errors: Record<string, Error>) {
@@ -136,6 +145,7 @@ export class JoinError extends Error {
 
 /** All branches of a race failed. */
 export class RaceError extends Error {
+  /** What each branch threw, as text. */
   readonly errors: Array<{ name: string; error: string }>;
 
   constructor(message: string, errors: Array<{ name: string; error: string }>) {

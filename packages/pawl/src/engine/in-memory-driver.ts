@@ -1,7 +1,4 @@
-/**
- * A host in memory, for tests. Every operation on rows and alarms takes `latency`; methods may be overridden, or replaced
- * on the instance.
- */
+/** A host in memory, for tests. */
 import { compareKeys, keyStartsWith, keyToHex } from "./key-bytes.ts";
 import { after, MemoryMessages, pollForMessages } from "./memory-messages.ts";
 import type { EngineDriver, KVEntry, KVWrite, WorkflowMessageDriver } from "./types.ts";
@@ -11,6 +8,10 @@ interface WaitingMessageDriver extends WorkflowMessageDriver {
   waitForMessages(messageNames: string[], abortSignal: AbortSignal): Promise<void>;
 }
 
+/**
+ * A driver whose rows, alarms and messages live as long as it does. Every operation on rows and alarms takes `latency`; methods may
+ * be overridden, or replaced on the instance.
+ */
 export class InMemoryDriver implements EngineDriver {
   /** Milliseconds that each operation takes; with 0, still one turn of the timer. */
   latency = 10;

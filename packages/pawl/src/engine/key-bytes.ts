@@ -10,6 +10,7 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b);
 }
 
+/** Whether the first bytes of `key` are those of `prefix`. */
 export function keyStartsWith(key: Uint8Array, prefix: Uint8Array): boolean {
   return prefix.length <= key.length && prefix.every((byte, i) => key[i] === byte);
 }

@@ -16,9 +16,13 @@ const METADATA = 4;
 const U32_MAX = 0xffff_ffff;
 
 // Not from a constant: a driver is given keys that are its own to keep.
+/** The key of the run's state, a `WorkflowState`. */
 export const stateKey = (): Uint8Array => packTuple([RUN, 1]);
+/** The key of what the workflow returned. */
 export const outputKey = (): Uint8Array => packTuple([RUN, 2]);
+/** The key of what ended the workflow, a `WorkflowError`. */
 export const errorKey = (): Uint8Array => packTuple([RUN, 3]);
+/** The key of the workflow's input. */
 export const inputKey = (): Uint8Array => packTuple([RUN, 4]);
 /** Prefix of the name registry. */
 export const namesPrefix = (): Uint8Array => packTuple([NAMES]);
@@ -27,6 +31,7 @@ export const historyRootPrefix = (): Uint8Array => packTuple([HISTORY]);
 /** Prefix of all metadata. */
 export const metadataPrefix = (): Uint8Array => packTuple([METADATA]);
 
+/** The key of a name, by its index in the registry. */
 export function nameKey(index: number): Uint8Array {
   return packTuple([NAMES, index]);
 }
@@ -36,6 +41,7 @@ export function historyKey(location: Location): Uint8Array {
   return packTuple([HISTORY, ...location.map(elementOf)]);
 }
 
+/** The key of an entry's metadata, by its id. */
 export function metadataKey(entryId: string): Uint8Array {
   return packTuple([METADATA, entryId]);
 }

@@ -48,6 +48,7 @@ export function appendLoopIteration(
   return [...location, { loop: registerName(storage, loopName), iteration }];
 }
 
+/** The place of the workflow itself, above all entries. */
 export function emptyLocation(): Location {
   return [];
 }
@@ -62,12 +63,14 @@ export function isLocationPrefix(prefix: Location, location: Location): boolean 
   return prefix.length <= location.length && prefix.every((segment, i) => segmentsEqual(segment, location[i]));
 }
 
+/** Whether both are the same place. */
 export function locationsEqual(a: Location, b: Location): boolean {
   return a.length === b.length && isLocationPrefix(a, b);
 }
 
+/** Whether this part of a place is an iteration of a loop, and not a name. */
 export function isLoopIterationMarker(segment: PathSegment): segment is LoopIterationMarker {
-  return typeof segment === "object";
+  return typeof segment === "object" && segment !== null && "loop" in segment;
 }
 
 function segmentsEqual(a: PathSegment, b: PathSegment | undefined): boolean {

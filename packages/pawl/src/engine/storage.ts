@@ -35,10 +35,12 @@ export function createEntry(location: Location, kind: EntryKind): Entry {
   return { id: generateId(), location, kind, dirty: true };
 }
 
+/** The entry at this place, if there is one. */
 export function getEntry(storage: Storage, location: Location): Entry | undefined {
   return storage.history.entries.get(locationToKey(storage, location));
 }
 
+/** Puts an entry at its place; the next flush writes it if it is `dirty`. */
 export function setEntry(storage: Storage, location: Location, entry: Entry): void {
   storage.history.entries.set(locationToKey(storage, location), entry);
 }

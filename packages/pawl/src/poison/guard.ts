@@ -4,34 +4,26 @@
  * After an end that was no clean one, every attempt is marked before its body begins, in a row of the store's own; before that
  * nothing is. What was at work at a second such end within ten minutes is under suspicion: it runs last, and one at a time. A
  * suspect that was alone with a death three times is quarantined, by name, until somebody releases it. Its settling, and a clean
- * end, clear it; a death with several at work says nothing of any.
+ * end, clear it; a death with several at work says nothing of any. Where the marks are, and what a death makes of them, is the
+ * ledger's.
  */
-import { threadId } from "node:worker_threads";
 import type { Attempt } from "../attempt.ts";
 import type { Logger } from "../log.ts";
-import { decode, encode } from "../values/index.ts";
 import type { Gate } from "./guarded-bodies.ts";
-import { afterDeath, isQuarantined, type Marks, noMarks, SUSPICIOUS_MS } from "./marks.ts";
-import { actorOf, titleOf } from "./names.ts";
-
-/** Where marks are kept. */
-export interface Notes {
-  read(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
-  /** Resolves when it is durable. */
-  write(name: string, body: Uint8Array | undefined): Promise<void>;
-}
+import type { Ledger } from "./ledger.ts";
+import { isQuarantined, type Marks, quarantinedOf, SUSPICIOUS_MS } from "./marks.ts";
+import { actorOf, isOfRun, titleOf } from "./names.ts";
 
 export interface GuardOptions {
-  readonly notes: Notes;
-  readonly store: string;
-  readonly namespace: string;
+  readonly ledger: Ledger;
   readonly log: Logger;
   now(): number;
   after(ms: number, run: () => void): () => void;
+  /** Somebody has released what was under suspicion of an actor: in another process. */
+  released(actor: string): void;
+  /** An attempt is quarantined, as is found again and again. */
+  quarantined(actor: string): void;
 }
-
-/** The places of the runtimes of this thread that are open, by store and namespace: of two that share a store, each has a note. */
-const places = new Map<string, Set<number>>();
 
 /** For so long nothing else must have begun or ended before a suspect does. */
 const QUIET_MS = 250;
@@ -40,12 +32,11 @@ const PATIENCE_MS = 10_000;
 /** For so long nothing begins beside a suspect: twice as long for each further death of the last ten minutes. */
 const ALONE_MS = 2_000;
 const ALONE_MAX_MS = 60_000;
+/** How often it is looked what other processes have done to the marks that they share, while there are any. */
+const REFRESH_MS = 1_000;
 
 export class Guard implements Gate {
   readonly #options: GuardOptions;
-  #marks: Marks = noMarks();
-  /** Whether attempts are marked. */
-  #marksUntil = 0;
   /** The suspect that is at work, and whether others must not begin beside it. */
   #alone: { readonly name: string; isOver: boolean } | undefined;
   /** Since when a suspect waits. */
@@ -53,50 +44,94 @@ export class Guard implements Gate {
   readonly #suspects = new Map<string, () => void>();
   #others: (() => void)[] = [];
   #quiet: (() => void) | undefined;
-  #written: Promise<void> = Promise.resolve();
-  #next: Promise<void> | undefined;
   #isClosed = false;
-  readonly #note: string;
-  readonly #leave: () => void;
+  #isRefreshing = false;
+  /** A death is being looked into: whoever takes over from the dead waits for it. */
+  #looking: Promise<void> | undefined;
 
   constructor(options: GuardOptions) {
     this.#options = options;
-    const { store, namespace } = options;
-    const taken = places.get(`${store} ${namespace}`) ?? new Set();
-    places.set(`${store} ${namespace}`, taken);
-    let place = 0;
-    while (taken.has(place)) place += 1;
-    taken.add(place);
-    this.#leave = () => taken.delete(place);
-    this.#note = noteOf(namespace, threadId, place);
+  }
+
+  get #marks(): Marks {
+    return this.#options.ledger.marks;
   }
 
   /** Its process is taken for dead. For tests. */
   abandon(): void {
     this.#isClosed = true;
-    this.#leave();
+    this.#options.ledger.abandon();
   }
 
   /** Reads what an earlier process has left, and notes that one is at work. */
   async open(): Promise<void> {
-    const { notes, now, log } = this.#options;
-    const row = readRow((await notes.read(this.#note)).get(this.#note));
-    if (row?.running === true) {
-      const { working, suspects } = row.marks;
-      const [only, ...others] = working;
-      const isAlone = only !== undefined && others.length === 0 && suspects.has(only);
-      this.#marks = afterDeath(row.marks, now(), isAlone ? only : undefined);
-      this.#marksUntil = now() + SUSPICIOUS_MS;
-      const named = [...this.#marks.suspects.keys()].map(titleOf);
-      // To be killed is how many processes end: that is only worth a line once somebody is suspected of it.
-      log[named.length === 0 ? "debug" : "warn"](
-        { suspects: named },
-        "the process before this one did not end well: attempts are marked before they begin",
-      );
-    } else if (row !== undefined) this.#marks = { ...noMarks(), suspects: quarantinedOf(row.marks) };
+    const { ledger, log } = this.#options;
+    if (await ledger.open()) this.#tellOfDeath();
     for (const [suspect] of quarantinedOf(this.#marks))
       log.error({ attempt: titleOf(suspect) }, "an attempt is quarantined: it has taken its process down three times");
-    await this.#write();
+    this.#keepFresh();
+  }
+
+  #tellOfDeath(): void {
+    const named = [...this.#marks.suspects.keys()].map(titleOf);
+    // To be killed is how many processes end: that is only worth a line once somebody is suspected of it.
+    this.#options.log[named.length === 0 ? "debug" : "warn"](
+      { suspects: named },
+      "a process did not end well: attempts are marked before they begin",
+    );
+  }
+
+  /** A death is being looked into: what is loaded afterwards is guarded as it says. */
+  get looking(): Promise<void> | undefined {
+    return this.#looking;
+  }
+
+  /** Other processes that share the marks have died, or have not been heard of for the time of a lease. */
+  died(): void {
+    if (this.#options.ledger.refresh !== undefined) this.#lookInto(() => this.#refresh());
+  }
+
+  /** This one had not been heard of, and others may have taken it for dead. */
+  lapsed(): void {
+    const { ledger } = this.#options;
+    if (ledger.revive !== undefined) this.#lookInto(async () => ledger.revive?.());
+  }
+
+  #lookInto(look: () => Promise<void>): void {
+    if (this.#isClosed) return;
+    const failed = (err: unknown) =>
+      this.#options.log.error({ err }, "what a process that died has left could not be looked into");
+    const looking: Promise<void> = look()
+      .catch(failed)
+      .then(() => {
+        if (this.#looking === looking) this.#looking = undefined;
+        this.#keepFresh();
+      });
+    this.#looking = looking;
+  }
+
+  async #refresh(): Promise<void> {
+    const { ledger, released, quarantined } = this.#options;
+    if (ledger.refresh === undefined || this.#isClosed) return;
+    const before = [...this.#marks.suspects.keys()];
+    if (await ledger.refresh()) this.#tellOfDeath();
+    const gone = before.filter((name) => !this.#marks.suspects.has(name));
+    for (const actor of new Set(gone.map(actorOf))) released(actor);
+    for (const name of quarantinedOf(this.#marks).keys()) quarantined(actorOf(name));
+  }
+
+  /** As long as there are marks that others may change, they are looked at. */
+  #keepFresh(): void {
+    if (this.#options.ledger.refresh === undefined || this.#isRefreshing || this.#isClosed || !this.isOn) return;
+    this.#isRefreshing = true;
+    this.#options.after(REFRESH_MS, () => {
+      this.#refresh()
+        .catch((err: unknown) => this.#options.log.debug({ err }, "the marks of other processes could not be read"))
+        .finally(() => {
+          this.#isRefreshing = false;
+          this.#keepFresh();
+        });
+    });
   }
 
   /** Whether attempts are marked before they begin, or some must not begin at all. */
@@ -106,6 +141,11 @@ export class Guard implements Gate {
 
   isQuarantined(name: string): boolean {
     return isQuarantined(this.#marks, name);
+  }
+
+  /** What is quarantined of the workflow of an actor: one attempt, if any. */
+  holds(actor: string): string | undefined {
+    return [...quarantinedOf(this.#marks).keys()].find((name) => actorOf(name) === actor && isOfRun(name));
   }
 
   /** The attempts of an actor that are under suspicion, or quarantined: how often each was alone with a death. */
@@ -133,7 +173,8 @@ export class Guard implements Gate {
 
   /** Marks count until ten minutes after the last death, or as long as there are suspects. */
   get #isMarking(): boolean {
-    if (this.#options.now() < this.#marksUntil) return true;
+    const last = this.#marks.deaths.at(-1);
+    if (last !== undefined && this.#options.now() - last < SUSPICIOUS_MS) return true;
     return [...this.#marks.suspects.keys()].some((name) => !this.isQuarantined(name));
   }
 
@@ -210,78 +251,17 @@ export class Guard implements Gate {
     return names.length > 0;
   }
 
-  /** The process ends well: nobody is under suspicion for it. */
+  /** The process ends well: nobody who was at work, or waited for it, is under suspicion for it. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#leave();
     this.#quiet?.();
-    await this.#written.catch(() => {});
-    const marks = { ...noMarks(), suspects: quarantinedOf(this.#marks) };
-    await this.#options.notes.write(this.#note, writeRow({ running: false, marks }));
+    const begun = [...this.#marks.working, ...this.#suspects.keys()];
+    await this.#options.ledger.close(new Set(begun.filter((name) => !this.isQuarantined(name))));
   }
 
-  /** Writes the marks as they are when it comes to that. */
   #write(): Promise<void> {
-    this.#next ??= this.#written
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined;
-        return this.#options.notes.write(this.#note, writeRow({ running: true, marks: this.#marks }));
-      });
-    this.#written = this.#next;
-    return this.#next;
+    return this.#options.ledger.write();
   }
-}
-
-/** A process: whether it has ended well is seen by the next one. */
-interface Row {
-  readonly running: boolean;
-  readonly marks: Marks;
-}
-
-/** The threads of a process have the same numbers each time. */
-function noteOf(namespace: string, thread: number, place: number): string {
-  return `${notesOf(namespace)}${thread}.${place}`;
-}
-
-/** What the names of the notes begin with. */
-export function notesOf(namespace: string): string {
-  return `poison/${namespace}/`;
-}
-
-/** Takes what is quarantined of an actor out of a row that no process has. None: there was nothing. */
-export function released(row: Uint8Array | undefined, actor: string): Uint8Array | undefined {
-  const read = readRow(row);
-  const names = [...(read?.marks.suspects.keys() ?? [])].filter((name) => actorOf(name) === actor);
-  for (const name of names) read?.marks.suspects.delete(name);
-  return read === undefined || names.length === 0 ? undefined : writeRow(read);
-}
-
-/** How often each suspect of an actor was alone with a death, as a row says. */
-export function suspectsIn(row: Uint8Array | undefined, actor: string): ReadonlyMap<string, number> {
-  const suspects = readRow(row)?.marks.suspects ?? new Map<string, number>();
-  return new Map([...suspects].filter(([name]) => actorOf(name) === actor));
-}
-
-const VERSION = 1;
-
-function writeRow({ running, marks: { working, suspects, deaths } }: Row): Uint8Array {
-  return encode({ version: VERSION, running, working: [...working], suspects: [...suspects], deaths });
-}
-
-function readRow(row: Uint8Array | undefined): Row | undefined {
-  if (row === undefined) return undefined;
-  const { running, working, suspects, deaths } = decode(row) as {
-    running: boolean;
-    working: string[];
-    suspects: [string, number][];
-    deaths: number[];
-  };
-  return { running, marks: { working: new Set(working), suspects: new Map(suspects), deaths } };
-}
-
-function quarantinedOf(marks: Marks): Map<string, number> {
-  return new Map([...marks.suspects].filter(([name]) => isQuarantined(marks, name)));
 }
 
 function never(): Promise<never> {

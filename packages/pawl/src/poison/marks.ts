@@ -10,7 +10,7 @@ export interface Marks {
   readonly working: Set<string>;
   /** How often each suspect was the only one at work when the process died. */
   readonly suspects: Map<string, number>;
-  /** When the process died, in milliseconds since the epoch: the deaths of the last ten minutes. */
+  /** When a process died, in milliseconds since the epoch, the newest last: the deaths of the last ten minutes. */
   deaths: number[];
 }
 
@@ -32,4 +32,8 @@ export function afterDeath({ working, suspects, deaths }: Marks, now: number, cu
 
 export function isQuarantined({ suspects }: Marks, name: string): boolean {
   return (suspects.get(name) ?? 0) >= MOST_DEATHS;
+}
+
+export function quarantinedOf(marks: Marks): Map<string, number> {
+  return new Map([...marks.suspects].filter(([name]) => isQuarantined(marks, name)));
 }

@@ -16,6 +16,11 @@ export function kindOf(name: string): Guarded {
   return parts(name)[1];
 }
 
+/** Whether an actor's workflow stands still without it. */
+export function isOfRun(name: string): boolean {
+  return kindOf(name) === "step" || kindOf(name) === "undo";
+}
+
 /** As people call it. */
 export function titleOf(name: string): string {
   const [actor, kind, path] = parts(name);

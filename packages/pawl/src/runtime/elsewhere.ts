@@ -34,6 +34,8 @@ export interface ElsewhereHost {
   find(type: string, key: string): { readonly definition: AnyDefinition };
   actor(type: string, key: string): Promise<LoadedActor>;
   working<R>(run: () => Promise<R>): Promise<R>;
+  /** Why the workflow of an actor does not go on, if something of it is quarantined. */
+  held(name: string): PawlError | undefined;
 }
 
 interface Waiter {
@@ -119,6 +121,8 @@ export class Elsewhere {
   }
 
   #watch(name: string): Promise<RunOutcome | undefined> {
+    const held = this.#host.held(name);
+    if (held !== undefined) return Promise.reject(held);
     return new Promise((resolve, reject) => {
       this.#watching.set(name, [...(this.#watching.get(name) ?? []), { resolve, reject }]);
       this.#host.pump?.input.watch(name);
@@ -143,6 +147,13 @@ export class Elsewhere {
     const watchers = this.#watching.get(name) ?? [];
     this.#watching.delete(name);
     for (const { resolve } of watchers) resolve(outcome);
+  }
+
+  /** The workflow of an actor does not go on until somebody releases it: nobody waits for that. */
+  held(name: string, error: PawlError): void {
+    const watchers = this.#watching.get(name) ?? [];
+    this.#watching.delete(name);
+    for (const { reject } of watchers) reject(error);
   }
 
   /** Fails whoever still waits. */

@@ -45,6 +45,8 @@ export interface HandleHost {
   /** Someone who waits for a result keeps the process alive; `close` does not wait for it. */
   waiting<R>(run: () => Promise<R>): Promise<R>;
   after(ms: number, run: () => void): () => void;
+  /** Why an actor that is loaded here cannot be written, and does not answer. */
+  troubleOf(name: string): string | undefined;
   readonly switchboard: Switchboard;
   /** A client that is about to connect. */
   dial(id: string, name: string): Client;
@@ -70,8 +72,25 @@ export function handleIn(
 ): Handle<Actor> {
   const { type, definition } = host.find(actor, key);
   const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
+  const after = (ms: number, run: () => void) => host.after(ms, run);
+  const trouble = () => host.troubleOf(`${type}/${key}`);
   const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
-    boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, (ms, run) => host.after(ms, run));
+    boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, after, trouble);
+  // Whoever has stopped waiting no longer keeps the process alive: what was waited for may take days.
+  const awaited = async (
+    what: string,
+    hold: HandleHost["waiting"],
+    call: ActorCall,
+    ms?: number,
+    own?: CallOptions,
+  ) => {
+    let leave = () => {};
+    const left = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    const wait = () => hold(() => Promise.race([host.call(type, key, call), left]));
+    return bounded(what, wait, ms, own).finally(leave);
+  };
   const keyOf = (own = options.idempotencyKey) => callersKey(own, host.keepKeys);
   keyOf();
   const working = (call: ActorCall) => () => host.working(() => host.call(type, key, call));
@@ -111,8 +130,8 @@ expected  one that is declared so:  messages: { ${name}: ask(body, reply) }; or 
     const kept = keyOf(own.idempotencyKey);
     const encoded = await encodeBody(name, body);
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of ask()");
-    const call = working({ kind: "ask", name, body: encoded, asked, key: kept });
-    return bounded(`message "${name}"`, call, ms ?? CALL_TIMEOUT_MS, own);
+    const call: ActorCall = { kind: "ask", name, body: encoded, asked, key: kept };
+    return awaited(`message "${name}"`, (run) => host.working(run), call, ms ?? CALL_TIMEOUT_MS, own);
   };
   const cancel = async (own: { compensate?: boolean; reason?: string } = {}): Promise<void> => {
     refuseUnknown(own, ["compensate", "reason"], "cancel");
@@ -142,7 +161,7 @@ expected  true or false, and text`);
   const result = async (own: CallOptions = {}) => {
     refuseUnknown(own, RESULT_OPTIONS, "result");
     const ms = own.timeout === undefined ? timeout : milliseconds(own.timeout, "the timeout of result()");
-    return bounded("the result", () => host.waiting(() => host.call(type, key, { kind: "result" })), ms, own);
+    return awaited("the result", (run) => host.waiting(run), { kind: "result" }, ms, own);
   };
   return {
     type,

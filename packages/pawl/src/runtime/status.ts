@@ -2,10 +2,10 @@
 import { type Failure, toFailure } from "../failure.ts";
 import type { EntryRecord, Inspection } from "../inspection.ts";
 import { isQuarantined, noMarks } from "../poison/marks.ts";
-import { kindOf, labelOf } from "../poison/names.ts";
+import { isOfRun, labelOf } from "../poison/names.ts";
 import type { RowRecord } from "../wire.ts";
 
-/** Where an actor's workflow stands. `none`: it has none. */
+/** Where an actor's workflow stands. `none`: it has none, or the actor was destroyed. */
 export type RunState =
   | "none"
   | "running"
@@ -17,12 +17,42 @@ export type RunState =
   | "parked"
   | "quarantined";
 
-/** What a workflow waits for. `names` of messages are empty where they are not recorded. Times are milliseconds since the epoch. */
+/** All of them. */
+export const RUN_STATES: readonly RunState[] = [
+  ...(["none", "running", "waiting", "rolling_back", "completed"] as const),
+  ...(["failed", "cancelled", "parked", "quarantined"] as const),
+];
+
+/** What a workflow waits for: a message, a timer, the body of a step that runs, or the next attempt at one that has failed. */
 export type Wait =
-  | { readonly kind: "message"; readonly names: readonly string[] }
-  | { readonly kind: "timer"; readonly name: string; readonly at: number }
-  | { readonly kind: "step"; readonly step: string; readonly since: number | undefined }
-  | { readonly kind: "retry"; readonly step: string; readonly attempt: number; readonly error: Failure };
+  | {
+      readonly kind: "message";
+      /** The messages any of which will do; empty where they are not recorded. */
+      readonly names: readonly string[];
+    }
+  | {
+      readonly kind: "timer";
+      /** The entry whose timer it is: a sleep, a step, a wait with a timeout. */
+      readonly name: string;
+      /** When it is due, in milliseconds since the epoch. */
+      readonly at: number;
+    }
+  | {
+      readonly kind: "step";
+      /** The step whose body runs. */
+      readonly step: string;
+      /** When this attempt began, in milliseconds since the epoch; `undefined` where that is not known. */
+      readonly since: number | undefined;
+    }
+  | {
+      readonly kind: "retry";
+      /** The step that is tried again. */
+      readonly step: string;
+      /** The attempt that has failed, from 1. */
+      readonly attempt: number;
+      /** What it failed with. */
+      readonly error: Failure;
+    };
 
 /** An actor in a few words. */
 export interface Status {
@@ -93,7 +123,7 @@ type Suspects = ReadonlyMap<string, number>;
 /** Whether its workflow does not go on. */
 function isHeld(suspects: Suspects): boolean {
   const marks = { ...noMarks(), suspects: new Map(suspects) };
-  return [...suspects.keys()].some((name) => ["step", "undo"].includes(kindOf(name)) && isQuarantined(marks, name));
+  return [...suspects.keys()].some((name) => isOfRun(name) && isQuarantined(marks, name));
 }
 
 function waits({ history, standing }: Inspection): Wait[] {

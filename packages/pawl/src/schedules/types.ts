@@ -23,7 +23,7 @@ export type Schedule<T extends Types> = (
    * it does not (`"skip"`), unless the last was less than a minute ago; or once for each (`"all"`). Default: `"once"`.
    */
   missed?: "once" | "skip" | "all";
-  /** An attempt as any other: its idempotency key is another one each time it is due, and the same when it is tried again. */
+  /** What it does when it is due. An attempt as any other: its idempotency key is another one each time it is due, and the same when it is tried again. */
   run: (c: AttemptContext<T>) => unknown;
 };
 

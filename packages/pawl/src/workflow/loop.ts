@@ -1,9 +1,12 @@
 /** What a loop's callback returns. */
 import type { LoopNext } from "../types.ts";
 
+/** What a round of `ctx.loop` returns: `Loop.continue(state)` for another round, `Loop.break(value)` for the end. */
 export const Loop: {
+  /** Another round, with this state; a loop without state needs not say so. */
   continue(): LoopNext<void, never>;
   continue<L>(state: L): LoopNext<L, never>;
+  /** The end of the loop, which resolves to this value. */
   break(): LoopNext<never, void>;
   break<R>(value: R): LoopNext<never, R>;
 } = {

@@ -1,7 +1,24 @@
 /** What the compiler knows of `pawl/testing`. Nothing here runs; `types.test.ts` compiles it. */
 import { expectTypeOf } from "vitest";
-import { type AttemptContext, actor, type Failure, type Handle, type TypesOf, type } from "../../src/index.ts";
-import { crashEverywhere, createTestRuntime, type HistoryEntry, type TestRuntime } from "../../src/testing/index.ts";
+import {
+  type AttemptContext,
+  actor,
+  type Failure,
+  type Handle,
+  type Logger,
+  type TypesOf,
+  type,
+} from "../../src/index.ts";
+import {
+  crashEverywhere,
+  createTestRuntime,
+  type HistoryEntry,
+  type InboxEntry,
+  type LogLine,
+  type Reached,
+  type TestOptions,
+  type TestRuntime,
+} from "../../src/testing/index.ts";
 
 const order = actor("order", {
   input: type<{ total: number }>(),
@@ -35,6 +52,13 @@ export async function covered(): Promise<void> {
   expectTypeOf(history).toEqualTypeOf<readonly HistoryEntry[]>();
   expectTypeOf(history[0]?.error).toEqualTypeOf<Failure | undefined>();
   expectTypeOf(await t.state("order", "1")).toEqualTypeOf<unknown>();
+  expectTypeOf(await t.inbox("order", "1")).toEqualTypeOf<readonly InboxEntry[]>();
+  expectTypeOf(t.logs).toEqualTypeOf<readonly LogLine[]>();
+  expectTypeOf<LogLine["level"]>().toEqualTypeOf<keyof Logger>();
+  expectTypeOf(t.until).parameter(2).toEqualTypeOf<Reached>();
+  expectTypeOf(createTestRuntime<readonly [typeof order]>)
+    .parameter(0)
+    .toEqualTypeOf<TestOptions<readonly [typeof order]>>();
   expectTypeOf(
     await crashEverywhere(
       () => ({ actors: [order] }),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::walk::{Head, chunk, not_text, skip};
+use super::walk::{Head, chunk, not_text, skip, skip_valid};
 use super::{TAG_HOLE, TAG_MAP, TAG_NULL_PROTOTYPE, TAG_SET, TAG_STRING};
 use crate::codec::{CodecError, wtf8};
 
@@ -85,6 +85,18 @@ impl Children<'_> {
 
     /// Where the next one is in the value.
     pub fn next_span(&mut self) -> Result<Option<Range<usize>>, CodecError> {
+        self.next_by(skip)
+    }
+
+    /// The same of a value that is known to be valid.
+    pub fn next_known(&mut self) -> Result<Option<Range<usize>>, CodecError> {
+        self.next_by(skip_valid)
+    }
+
+    fn next_by(
+        &mut self,
+        skip: impl Fn(&[u8], usize) -> Result<usize, CodecError>,
+    ) -> Result<Option<Range<usize>>, CodecError> {
         match &mut self.left {
             Some(0) => return Ok(None),
             Some(left) => *left -= 1,
@@ -114,7 +126,7 @@ pub fn items(values: &Bytes) -> impl Iterator<Item = Bytes> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at;
-        at = skip(values, start).ok().filter(|_| start < values.len())?;
+        at = skip_valid(values, start).ok().filter(|_| start < values.len())?;
         Some(values.slice(start..at))
     })
 }

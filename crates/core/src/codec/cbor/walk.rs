@@ -89,6 +89,18 @@ pub fn skip_valid(input: &[u8], at: usize) -> Result<usize, CodecError> {
     let mut end = at;
     let mut left: u64 = 1;
     while left > 0 {
+        // Short texts and numbers, as most are, are told by their first byte.
+        let short = match input.get(end) {
+            Some(0x00..=0x17 | 0x20..=0x37 | 0xf0..=0xf7) => 1,
+            Some(0x1a | 0x3a | 0xfa) => 5,
+            Some(0x1b | 0x3b | 0xfb) => 9,
+            Some(text @ 0x60..=0x77) => 1 + usize::from(text - 0x60),
+            _ => 0,
+        };
+        if short > 0 && short <= input.len() - end {
+            (end, left) = (end + short, left - 1);
+            continue;
+        }
         let head = Head::read(input, end)?;
         let Some(argument) = head.argument else { return skip(input, at) };
         end = head.end;

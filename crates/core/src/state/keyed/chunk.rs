@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{CHUNK_BYTES, CHUNK_ENTRIES};
 use crate::codec::cbor;
 
 #[derive(Debug, Clone)]
@@ -43,13 +42,9 @@ impl Chunk {
         &self.bytes
     }
 
-    /// Whether an entry of so many bytes may be added.
-    pub fn has_room(&self, size: usize) -> bool {
-        self.count == 0 || (self.bytes.len() + size <= CHUNK_BYTES && self.count < CHUNK_ENTRIES)
-    }
-
-    pub fn is_large(&self) -> bool {
-        self.count > 1 && (self.bytes.len() > 2 * CHUNK_BYTES || self.count > 2 * CHUNK_ENTRIES)
+    /// Whether so many bytes may be added, if it is to have no more than `most`.
+    pub fn has_room(&self, size: usize, most: usize) -> bool {
+        self.count == 0 || self.bytes.len() + size <= most
     }
 
     /// Where its entries are, in order. Without values, only keys are there.
@@ -73,6 +68,12 @@ impl Chunk {
 
     pub fn key(&self, span: &Span) -> &[u8] {
         &self.bytes[span.start..span.key_end]
+    }
+
+    /// Whether that is the key of an entry. Keys that are counted differ at their end.
+    pub fn has_key(&self, span: &Span, key: &[u8]) -> bool {
+        let held = self.key(span);
+        held.len() == key.len() && held.last() == key.last() && held == key
     }
 
     pub fn value(&self, span: &Span) -> &[u8] {

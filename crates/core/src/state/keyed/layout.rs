@@ -1,16 +1,19 @@
 //! Which entries are in which chunk, and in which chunk a key may be.
+//!
+//! As long as keys rise from each entry to the next, as those of counters and clocks do, a search by halves finds them, and there
+//! is no index. The first that does not rise has one made.
 
 use bytes::Bytes;
 
 use super::chunk::Chunk;
-use super::index::{Index, MOST_CHUNKS};
-use super::{CHUNK_BYTES, CHUNK_ENTRIES, FEW_CHUNKS, Keyed, SPACING, Spot};
+use super::index::{Index, NARROW_CHUNKS, WIDE_CHUNKS};
+use super::{CHUNK_BYTES, FEW_CHUNKS, Keyed, SMALL_ENTRY, SPACING, Spot};
 
 impl Keyed {
     /// The chunk that takes another entry of so many bytes behind all others.
     pub(super) fn last_chunk(&mut self, size: usize) -> u32 {
         let Some(last) = self.order.last().copied() else { return self.new_chunk(0) };
-        if self.chunk(last).has_room(size) {
+        if self.chunk(last).has_room(size, self.chunk_bytes) {
             return last;
         }
         self.chunks[last as usize].shrink();
@@ -25,13 +28,58 @@ impl Keyed {
 
     /// The chunks in which there may be entries with a key, in order, each once.
     pub(super) fn candidates(&self, key: &[u8]) -> Vec<u32> {
-        let Some(index) = &self.index else { return self.order.clone() };
+        let Some(index) = &self.index else {
+            return if self.rises { self.chunk_around(key).into_iter().collect() } else { self.order.clone() };
+        };
         let mut found: Vec<u32> = index.chunks(index.hash(key)).collect();
         if found.len() > 1 {
             found.sort_unstable_by_key(|id| self.chunk(*id).place);
             found.dedup();
         }
         found
+    }
+
+    /// Of keys that rise, the chunk in which one is, or would be; none if it is before all of them.
+    fn chunk_around(&self, key: &[u8]) -> Option<u32> {
+        let behind = self.order.partition_point(|id| self.first_key(*id) <= key);
+        self.order[..behind].last().copied()
+    }
+
+    fn first_key(&self, id: u32) -> &[u8] {
+        let chunk = self.chunk(id);
+        chunk.key(&chunk.span_at(0, 0, self.has_values))
+    }
+
+    /// Whether keys still rise with this one behind all others.
+    pub(super) fn rises_to(&self, key: &[u8]) -> bool {
+        self.order.last().and_then(|id| self.last_key(*id)).is_none_or(|last| last < key)
+    }
+
+    /// Whether keys still rise with this one at a spot, in the place of so many that are there.
+    pub(super) fn would_rise(&self, at: Spot, replaced: u32, key: &[u8]) -> bool {
+        let chunk = self.chunk(at.chunk);
+        let (mut before, mut behind) = (None, None);
+        for span in chunk.spans(self.has_values) {
+            match span.rank {
+                rank if rank < at.rank => before = Some(chunk.key(&span)),
+                rank if rank < at.rank + replaced => {}
+                _ => {
+                    behind = Some(chunk.key(&span));
+                    break;
+                }
+            }
+        }
+        if before.is_none() || behind.is_none() {
+            let position = self.position(at.chunk);
+            before = before.or_else(|| self.last_key(*self.order.get(position.checked_sub(1)?)?));
+            behind = behind.or_else(|| self.order.get(position + 1).map(|id| self.first_key(*id)));
+        }
+        before.is_none_or(|before| before < key) && behind.is_none_or(|behind| key < behind)
+    }
+
+    fn last_key(&self, id: u32) -> Option<&[u8]> {
+        let chunk = self.chunk(id);
+        chunk.spans(self.has_values).last().map(|span| chunk.key(&span))
     }
 
     /// An empty chunk at a position in the order.
@@ -48,7 +96,6 @@ impl Keyed {
                 self.chunks.len() as u32 - 1
             }
         };
-        assert!(id < MOST_CHUNKS, "memory holds fewer chunks than there are numbers for them");
         self.order.insert(at, id);
         id
     }
@@ -83,7 +130,7 @@ impl Keyed {
 
     /// Cuts a chunk in two if it has too much.
     pub(super) fn cut(&mut self, id: u32) {
-        if !self.chunk(id).is_large() {
+        if self.chunk(id).count < 2 || self.chunk(id).len() <= 2 * self.chunk_bytes {
             return;
         }
         let behind = self.new_chunk(self.position(id) + 1);
@@ -101,7 +148,7 @@ impl Keyed {
     /// Every entry of a chunk was in another one before.
     pub(super) fn moved(&mut self, id: u32, from: u32) {
         self.last = None;
-        let Some(index) = &mut self.index else { return };
+        let Some(index) = self.index.as_mut().filter(|index| !index.is_beyond(id)) else { return self.index_anew() };
         let chunk = &self.chunks[id as usize];
         for span in chunk.spans(self.has_values) {
             let hash = index.hash(chunk.key(&span));
@@ -119,9 +166,9 @@ impl Keyed {
         if self.chunk(id).count == 0 {
             self.order.remove(at);
             self.drop_chunk(id);
-        } else if self.chunk(id).len() < CHUNK_BYTES / 4 && at > 0 {
+        } else if self.chunk(id).len() < self.chunk_bytes / 4 && at > 0 {
             let before = self.order[at - 1];
-            if self.chunk(before).len() < CHUNK_BYTES / 2 && self.chunk(before).count < CHUNK_ENTRIES / 2 {
+            if self.chunk(before).len() < self.chunk_bytes / 2 {
                 return self.merge(before, at, spot);
             }
         }
@@ -163,15 +210,34 @@ impl Keyed {
         self.last = None;
     }
 
-    /// Makes the index anew, if there are enough chunks for one. A key that comes twice, if none may.
+    /// Makes an index that there has to be and is not, or that has no slots for the chunks that there are.
+    pub(super) fn index_anew(&mut self) {
+        if self.index.is_some() || (!self.rises && self.order.len() > FEW_CHUNKS) {
+            self.make_index(false);
+        }
+    }
+
+    /// As [`Keyed::make_index`], but chunks are as the index wants them: spots are others then.
+    pub(super) fn arrange(&mut self, unique: bool) -> Option<Bytes> {
+        if !self.rises && self.order.len() > FEW_CHUNKS {
+            self.index = None;
+            self.fit_chunks();
+        }
+        self.make_index(unique)
+    }
+
+    /// Makes the index anew, if keys do not rise and there are enough chunks for one. A key that comes twice, if none may.
     pub(super) fn make_index(&mut self, unique: bool) -> Option<Bytes> {
-        let is_grown = self.index.take().is_some();
+        self.index = None;
+        if self.rises {
+            return None;
+        }
         if self.order.len() <= FEW_CHUNKS {
             return if unique { self.twice_among_few() } else { None };
         }
-        let slots = 16 + self.len + if is_grown { self.len / 2 } else { self.len / 4 };
+        let slots = 16 + self.len + self.len / 5;
         // Where memory is differs from process to process: nobody can choose keys by it.
-        let mut index = Index::with_slots(slots, self.order.as_ptr() as u64);
+        let mut index = Index::with_slots(slots, self.chunks.len(), self.order.as_ptr() as u64);
         for id in &self.order {
             let chunk = self.chunk(*id);
             for span in chunk.spans(self.has_values) {
@@ -187,9 +253,40 @@ impl Keyed {
         None
     }
 
+    /// Makes chunks as large as the index wants them: of small entries so large that their numbers are short.
+    fn fit_chunks(&mut self) {
+        let bytes: usize = self.order.iter().map(|id| self.chunk(*id).len()).sum();
+        let (wanted, most) = chunk_bytes(bytes, self.len);
+        self.chunk_bytes = wanted;
+        if 3 * bytes >= 2 * self.chunk_bytes * self.order.len() && self.chunks.len() <= most {
+            return;
+        }
+        self.last = None;
+        let mut old = std::mem::take(&mut self.chunks);
+        let mut nodes = std::mem::take(&mut self.open);
+        self.free.clear();
+        self.opened.clear();
+        for from in std::mem::take(&mut self.order) {
+            let chunk = std::mem::replace(&mut old[from as usize], Chunk::new(0));
+            let to = self.last_chunk(chunk.len());
+            let before = self.chunk(to).count;
+            self.chunks[to as usize].append(&chunk);
+            for (rank, node) in nodes.remove(&from).into_iter().flatten() {
+                self.open.entry(to).or_default().push((before + rank, node));
+            }
+        }
+        self.opened = self.open.keys().copied().collect();
+        self.opened.make_contiguous().sort_unstable();
+        if let Some(last) = self.order.last() {
+            self.chunks[*last as usize].shrink();
+        }
+        self.chunks.shrink_to_fit();
+        self.order.shrink_to_fit();
+    }
+
     pub(super) fn count_in(&self, id: u32, key: &[u8]) -> usize {
         let chunk = self.chunk(id);
-        chunk.spans(self.has_values).filter(|span| chunk.key(span) == key).count()
+        chunk.spans(self.has_values).filter(|span| chunk.has_key(span, key)).count()
     }
 
     pub(super) fn twice_among_few(&self) -> Option<Bytes> {
@@ -201,4 +298,13 @@ impl Keyed {
         keys.sort_unstable();
         keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| Bytes::copy_from_slice(pair[0]))
     }
+}
+
+/// What chunks of so many entries are to be filled up to, if an index is to find them, and how many there may be.
+pub(super) fn chunk_bytes(bytes: usize, entries: usize) -> (usize, usize) {
+    let (least, most) = match bytes / entries < SMALL_ENTRY {
+        true => (2 * CHUNK_BYTES, NARROW_CHUNKS),
+        false => (CHUNK_BYTES, WIDE_CHUNKS),
+    };
+    (least.max(bytes / (most * 3 / 4)), most)
 }

@@ -10,20 +10,24 @@ mod layout;
 mod open;
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
 
 use self::chunk::Chunk;
 use self::index::Index;
+use self::layout::chunk_bytes;
 use self::open::write_entries;
 use super::items::take_from;
 use super::tree::Node;
 use crate::codec::cbor::{UNDEFINED, Writer};
 
-/// A chunk is filled up to so many bytes, unless they are of one entry, and cut in two when it has twice as many.
+/// A chunk is filled up to so many bytes, or more if the index wants it, unless they are of one entry, and cut in two when it
+/// has twice as many.
 const CHUNK_BYTES: usize = 1024;
-const CHUNK_ENTRIES: u32 = 128;
+/// Entries that are smaller than this on average have chunks of which there are few.
+const SMALL_ENTRY: usize = 24;
 /// Up to so many chunks are looked through, and have no index.
 const FEW_CHUNKS: usize = 2;
 /// So many values may be open, and one more for each `OPEN_SHARE` chunks that there are.
@@ -47,8 +51,17 @@ pub(super) struct Keyed {
     free: Vec<u32>,
     /// Numbers of chunks in the order of their entries, which is that of their places.
     order: Vec<u32>,
+    /// What a chunk is filled up to.
+    chunk_bytes: usize,
     len: usize,
+    /// Whether each key is greater, byte by byte, than the one before it.
+    rises: bool,
+    /// None while keys rise, and for a few chunks.
     index: Option<Index>,
+    /// The key that was loaded last; empty before and after.
+    loaded: Vec<u8>,
+    /// How many entries are to be loaded, and about how many bytes.
+    expected: (usize, usize),
     /// Values that are nodes: of each chunk that has some, with their ranks in it.
     open: HashMap<u32, Vec<(u32, Node)>, FxBuildHasher>,
     /// The same chunks, those opened first in front. Some are there that are packed, and some twice.
@@ -56,8 +69,8 @@ pub(super) struct Keyed {
     open_values: usize,
     /// How many bytes were copied out of the value that this was.
     copied: usize,
-    /// Where the key is that was looked for last.
-    last: Option<(Bytes, Spot)>,
+    /// Where the key is that was looked for last, if there is one.
+    last: Option<(Bytes, Option<Spot>)>,
 }
 
 /// Where an entry is, or would be.
@@ -76,8 +89,12 @@ impl Keyed {
             chunks: Vec::new(),
             free: Vec::new(),
             order: Vec::new(),
+            chunk_bytes: CHUNK_BYTES,
             len: 0,
+            rises: true,
             index: None,
+            loaded: Vec::new(),
+            expected: (0, 0),
             open: HashMap::default(),
             opened: VecDeque::new(),
             open_values: 0,
@@ -86,21 +103,33 @@ impl Keyed {
         }
     }
 
+    /// About so many entries, which take so many bytes, are about to be loaded.
+    pub fn expect(&mut self, entries: usize, bytes: usize) {
+        self.expected = (entries, bytes);
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds an entry behind the last one; both parts are CBOR. To be followed, once all are there, by [`Keyed::finish`].
-    pub fn load(&mut self, key: &[u8], value: Bytes) {
+    /// Adds an entry behind the last one; both parts are CBOR, the value is that part of `whole`. To be followed, once all are
+    /// there, by [`Keyed::finish`].
+    pub fn load(&mut self, key: &[u8], whole: &Bytes, value: Range<usize>) {
+        if self.rises && self.loaded.as_slice() >= key {
+            self.rises = false;
+            self.chunk_bytes = chunk_bytes(self.expected.1, self.expected.0.max(1)).0;
+        }
+        self.loaded.clear();
+        self.loaded.extend_from_slice(key);
         let is_large = value.len() > MOST_PACKED;
-        let held = if is_large { PLACE } else { &value };
+        let held = if is_large { PLACE } else { &whole[value.clone()] };
         let id = self.last_chunk(key.len() + held.len());
         let rank = self.chunk(id).count;
         self.chunks[id as usize].push(key, held);
         self.copied += key.len() + held.len();
         self.len += 1;
         if is_large {
-            self.put_open(id, rank, Node::Encoded(value));
+            self.put_open(id, rank, Node::Encoded(whole.slice(value)));
         }
     }
 
@@ -111,35 +140,42 @@ impl Keyed {
         }
         self.chunks.shrink_to_fit();
         self.order.shrink_to_fit();
-        self.make_index(unique)
+        self.loaded = Vec::new();
+        self.arrange(unique)
     }
 
     /// The spot of an entry; none if there are not so many twins.
     pub fn find(&mut self, key: &[u8], twin: u32) -> Option<Spot> {
         if let Some((_, spot)) = self.last.as_ref().filter(|(last, _)| twin == 0 && last == key) {
-            return Some(*spot);
+            return *spot;
         }
         let mut left = twin;
         for id in self.candidates(key) {
             for span in self.chunk(id).spans(self.has_values) {
-                if self.chunk(id).key(&span) != key {
+                if !self.chunk(id).has_key(&span, key) {
                     continue;
                 }
                 if left == 0 {
                     let spot = Spot { chunk: id, rank: span.rank, start: span.start };
                     if twin == 0 {
-                        self.last = Some((Bytes::copy_from_slice(key), spot));
+                        self.last = Some((Bytes::copy_from_slice(key), Some(spot)));
                     }
                     return Some(spot);
                 }
                 left -= 1;
             }
         }
+        if twin == 0 {
+            self.last = Some((Bytes::copy_from_slice(key), None));
+        }
         None
     }
 
     /// How many entries have this key; of those before a spot, if one is given.
-    pub fn twins(&self, key: &[u8], before: Option<Spot>) -> u32 {
+    pub fn twins(&mut self, key: &[u8], before: Option<Spot>) -> u32 {
+        if is_alone(key) {
+            return if before.is_some() { 0 } else { u32::from(self.find(key, 0).is_some()) };
+        }
         let mut count = 0;
         for id in self.candidates(key) {
             for span in self.chunk(id).spans(self.has_values) {
@@ -147,7 +183,7 @@ impl Keyed {
                     true => span.rank < spot.rank,
                     false => self.chunk(id).place < self.chunk(spot.chunk).place,
                 });
-                count += u32::from(is_before && self.chunk(id).key(&span) == key);
+                count += u32::from(is_before && self.chunk(id).has_key(&span, key));
             }
         }
         count
@@ -173,20 +209,34 @@ impl Keyed {
         let chunk = &mut self.chunks[spot.chunk as usize];
         chunk.set_value(&chunk.span_at(spot.rank, spot.start, self.has_values), value);
         // What stands behind it begins elsewhere now.
-        self.last.take_if(|(_, last)| last.chunk == spot.chunk && last.start > spot.start);
+        self.last.take_if(|(_, last)| last.is_some_and(|last| last.chunk == spot.chunk && last.start > spot.start));
     }
 
     /// Adds an entry behind the last one.
     pub fn push(&mut self, key: &[u8], node: Node) {
+        if self.rises && !self.rises_to(key) {
+            self.rises = false;
+            self.arrange(false);
+        } else if self.index.as_ref().is_some_and(Index::is_full) {
+            self.arrange(false);
+        }
         let id = self.last_chunk(key.len() + 1);
         let chunk = self.chunk(id);
-        self.insert(Spot { chunk: id, rank: chunk.count, start: chunk.len() }, key, node);
+        self.put(Spot { chunk: id, rank: chunk.count, start: chunk.len() }, key, node);
     }
 
     /// Adds an entry before the one at a spot, or behind the last one of its chunk.
     pub fn insert(&mut self, at: Spot, key: &[u8], node: Node) {
-        self.last = None;
+        if self.rises && !self.would_rise(at, 0, key) {
+            self.rises = false;
+            self.make_index(false);
+        }
         self.make_room();
+        self.put(at, key, node);
+    }
+
+    fn put(&mut self, at: Spot, key: &[u8], node: Node) {
+        self.last = None;
         for (rank, _) in self.open.get_mut(&at.chunk).into_iter().flatten() {
             *rank += u32::from(*rank >= at.rank);
         }
@@ -200,13 +250,11 @@ impl Keyed {
             self.put_open(at.chunk, at.rank, node);
         }
         self.len += 1;
-        if let Some(index) = &mut self.index {
-            index.add(index.hash(key), at.chunk);
+        match &mut self.index {
+            Some(index) if !index.is_beyond(at.chunk) => index.add(index.hash(key), at.chunk),
+            _ => self.index_anew(),
         }
         self.cut(at.chunk);
-        if self.index.is_none() && self.order.len() > FEW_CHUNKS {
-            self.make_index(false);
-        }
     }
 
     /// Takes an entry out. Returns its value, and the spot of what stood behind it; none if it was the last.
@@ -230,6 +278,10 @@ impl Keyed {
     /// Gives an entry another key in the same place. Returns its spot.
     pub fn rename(&mut self, at: Spot, key: &[u8]) -> Spot {
         self.last = None;
+        if self.rises && !self.would_rise(at, 1, key) {
+            self.rises = false;
+            self.make_index(false);
+        }
         self.make_room();
         let span = self.chunk(at.chunk).span_at(at.rank, at.start, self.has_values);
         let old = Bytes::copy_from_slice(self.chunk(at.chunk).key(&span));
@@ -310,6 +362,11 @@ impl Keyed {
     fn chunk(&self, id: u32) -> &Chunk {
         &self.chunks[id as usize]
     }
+}
+
+/// Whether a key has no twins: numbers and texts, which are equal if their bytes are.
+fn is_alone(key: &[u8]) -> bool {
+    matches!(key.first().map(|first| first >> 5), Some(0 | 1 | 3 | 7))
 }
 
 #[cfg(test)]

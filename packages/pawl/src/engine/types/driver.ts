@@ -62,7 +62,12 @@ export interface EngineDriver {
   /** A flush reaches `batch` as one call of any size, which is all or nothing. */
   readonly atomicBatch?: boolean;
   /** The most rows and bytes of one `batch`. Absent: none if `atomicBatch`, else 128 and 999,424. */
-  readonly limits?: { rows: number; bytes: number };
+  readonly limits?: {
+    /** The most rows. */
+    rows: number;
+    /** The most bytes of keys and values together. */
+    bytes: number;
+  };
   /** The value of a row; null if there is none. */
   get(key: Uint8Array): Promise<Uint8Array | null>;
   /** Writes a row. */

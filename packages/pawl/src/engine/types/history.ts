@@ -58,6 +58,7 @@ export interface RollbackCheckpointEntry {
   /** Its name. */
   name: string;
 }
+/** What is recorded of a branch of a join or a race. */
 export interface BranchStatus {
   /** How far it has come. */
   status: BranchStatusType;
@@ -85,6 +86,7 @@ export interface RemovedEntry {
   /** Its name, if it is known. */
   originalName?: string;
 }
+/** What is recorded of `getVersion`. */
 export interface VersionCheckEntry {
   /** The version that the run is pinned to here. */
   resolved: number;
@@ -94,7 +96,11 @@ export interface VersionCheckEntry {
 
 /** What an entry is, and what is recorded of it. */
 export type EntryKind =
-  | { type: "step"; data: StepEntry }
+  | {
+      type: "step";
+      /** What is recorded of an entry of this type. */
+      data: StepEntry;
+    }
   | { type: "loop"; data: LoopEntry }
   | { type: "sleep"; data: SleepEntry }
   | { type: "message"; data: MessageEntry }

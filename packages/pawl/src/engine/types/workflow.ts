@@ -83,9 +83,18 @@ export interface WorkflowRunErrorEvent {
 }
 /** What `onError` hears of: exactly one of the three. */
 export type WorkflowErrorEvent =
-  | { step: WorkflowStepErrorEvent }
-  | { rollback: WorkflowRollbackErrorEvent }
-  | { workflow: WorkflowRunErrorEvent };
+  | {
+      /** An attempt at a step has failed. */
+      step: WorkflowStepErrorEvent;
+    }
+  | {
+      /** A handler that undoes a step has failed. */
+      rollback: WorkflowRollbackErrorEvent;
+    }
+  | {
+      /** The workflow has failed. */
+      workflow: WorkflowRunErrorEvent;
+    };
 /** Called for each failure once it is stored. What it throws is logged, and changes nothing. */
 export type WorkflowErrorHandler = (event: WorkflowErrorEvent) => void | Promise<void>;
 
@@ -145,7 +154,17 @@ export interface TryStepFailure {
   error: WorkflowError;
 }
 /** What `tryStep` resolves to. */
-export type TryStepResult<T> = { ok: true; value: T } | { ok: false; failure: TryStepFailure };
+export type TryStepResult<T> =
+  | {
+      ok: true;
+      /** What the step returned. */
+      value: T;
+    }
+  | {
+      ok: false;
+      /** Why it is not tried again. */
+      failure: TryStepFailure;
+    };
 
 /** The failures in a block that `try` can return rather than throw. */
 export type TryBlockCatchKind = "step" | "join" | "race" | "rollback";
@@ -170,10 +189,30 @@ export interface TryBlockFailure {
   step?: TryStepFailure;
 }
 /** What `try` resolves to. */
-export type TryBlockResult<T> = { ok: true; value: T } | { ok: false; failure: TryBlockFailure };
+export type TryBlockResult<T> =
+  | {
+      ok: true;
+      /** What the block returned. */
+      value: T;
+    }
+  | {
+      ok: false;
+      /** What of it has failed. */
+      failure: TryBlockFailure;
+    };
 
 /** How a loop goes on: with the next iteration's state, or not, with a value. */
-export type LoopResult<S, T> = { continue: true; state: S } | { break: true; value: T };
+export type LoopResult<S, T> =
+  | {
+      continue: true;
+      /** What the next iteration is given. */
+      state: S;
+    }
+  | {
+      break: true;
+      /** What the loop resolves to. */
+      value: T;
+    };
 /** A loop without state may return nothing, which goes on. */
 export type LoopIterationResult<S, T> = Promise<LoopResult<S, T> | (S extends undefined ? undefined : never)>;
 /** A loop of which past iterations leave the history. */
@@ -188,11 +227,23 @@ export interface LoopConfig<S, T, C = unknown> {
   historyPruneInterval?: number;
   /** Past iterations that pruning keeps; default: the interval. */
   historySize?: number;
-  /** @deprecated Use historyPruneInterval. */
+  /**
+   * An old name of `historyPruneInterval`.
+   *
+   * @deprecated Use historyPruneInterval.
+   */
   commitInterval?: number;
-  /** @deprecated Use historyPruneInterval. */
+  /**
+   * An old name of `historyPruneInterval`.
+   *
+   * @deprecated Use historyPruneInterval.
+   */
   historyEvery?: number;
-  /** @deprecated Use historySize. */
+  /**
+   * An old name of `historySize`.
+   *
+   * @deprecated Use historySize.
+   */
   historyKeep?: number;
 }
 
