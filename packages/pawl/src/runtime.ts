@@ -339,7 +339,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       CALL_TIMEOUT_MS,
       signal,
       (ms, run) => this.after(ms, run),
+      () => this.troubleOf(`${type}/${key}`),
     );
+  }
+
+  troubleOf(name: string): string | undefined {
+    return this.#loaded.get(name)?.trouble;
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
