@@ -500,6 +500,18 @@ export class Attempt {
     }
   }
 
+  /** Whether it has done nothing but run: it has looked at no state, has written and sent nothing, and nobody follows it. */
+  get isBare(): boolean {
+    const looked = this.#draft ?? this.#drafts ?? this.#vars ?? this.#connections;
+    const did = this.#rows ?? this.#sends ?? this.#broadcasts ?? this.#afterCommit;
+    return looked === undefined && did === undefined && this.#trace === undefined && this.whenOver === undefined;
+  }
+
+  /** A bare one has ended well. */
+  pass(): void {
+    this.#phase = "succeeded";
+  }
+
   #succeed(): void {
     this.#phase = "succeeded";
     this.#connections?.passed();

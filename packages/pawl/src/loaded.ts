@@ -511,11 +511,19 @@ export class LoadedActor implements PumpedActor, RunOwner {
     this.#opened.promise.then(before.resolve, before.reject);
     const error = say.lost(this.name, problem);
     this.#stopRun(error);
-    this.#calls.failUnsubmitted(error);
+    // A definite no is one for everything that came after it, too; otherwise what is stored says which calls have happened.
+    if (problem.unknown) this.#calls.failUnsubmitted(error);
+    else this.#calls.failAll(error);
+  }
+
+  /** Why a write failed, while the actor is being read back. */
+  get trouble(): string | undefined {
+    return this.#problem?.message;
   }
 
   reopened(facts: Facts): void {
     this.#calls.failAll(say.lost(this.name, this.#problem));
+    this.#problem = undefined;
     this.opened(facts);
   }
 

@@ -323,13 +323,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const found = this.#definitions.get(type);
     if (found === undefined || (typeof actor !== "string" && found.actor !== actor)) {
       if (typeof actor !== "string") definitionOf(actor);
-      throw new PawlError(
-        "unknown_actor",
-        `this runtime has no actor ${JSON.stringify(type)}.
-  found     ${JSON.stringify(type)}
-  expected  ${[...this.#definitions.keys()].join(", ") || "none: `actors` is empty"}
-  do        add it: createRuntime({ actors: [...], ... })`,
-      );
+      throw say.unknownActor(type, [...this.#definitions.keys()]);
     }
     if (typeof key !== "string" || key === "" || !isShortText(key))
       throw say.badArgument(
@@ -346,7 +340,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
       CALL_TIMEOUT_MS,
       signal,
       (ms, run) => this.after(ms, run),
+      () => this.troubleOf(`${type}/${key}`),
     );
+  }
+
+  troubleOf(name: string): string | undefined {
+    return this.#loaded.get(name)?.trouble;
   }
 
   /** Asks something of an actor, wherever it is. Every call of every actor goes through here. */
