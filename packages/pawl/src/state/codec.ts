@@ -5,9 +5,9 @@
  */
 import type { ByteWriter } from "../values/bytes.ts";
 import { copy } from "../values/copy.ts";
-import { decode, readWhole } from "../values/decode.ts";
+import { decode, readPage, readWhole } from "../values/decode.ts";
 import { DEFAULT_MAX_DEPTH, encode, encodeInto as encodeTo } from "../values/encode.ts";
-import { Unread } from "../values/unread.ts";
+import { Unread, UnreadPage } from "../values/unread.ts";
 import { copyMemory } from "./memory.ts";
 
 /** What is stored already was accepted once, or was written by another program: only unreadable depth is refused. */
@@ -54,9 +54,16 @@ function copyArray(array: readonly unknown[]): unknown[] {
   const slots = array.slice(); // holes stay holes
   for (let i = 0; i < slots.length; i++) {
     const value = slots[i];
-    if (typeof value === "object" && value !== null) slots[i] = copyStored(value);
+    if (value instanceof UnreadPage) copyPage(slots, value);
+    else if (typeof value === "object" && value !== null) slots[i] = copyStored(value);
   }
   return slots;
+}
+
+function copyPage(slots: unknown[], page: UnreadPage): void {
+  readPage(page).forEach((value, i) => {
+    if (slots[page.first + i] === page) slots[page.first + i] = value;
+  });
 }
 
 function copySlots(slots: Slots): Slots {

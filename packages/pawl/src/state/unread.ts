@@ -4,8 +4,8 @@
  * Owns when they are read: at the first look at their slot, and then they stay. One law: a slot is read in the mirror's own
  * container, so that all drafts find the same value there.
  */
-import { decodeLeaving, readOn } from "../values/decode.ts";
-import { Unread } from "../values/unread.ts";
+import { decodeLeaving, readOn, readPage } from "../values/decode.ts";
+import { Unread, UnreadPage } from "../values/unread.ts";
 
 /** Containers of so many bytes are left until somebody asks for them. */
 export const LEAVE_FROM = 4096;
@@ -28,10 +28,21 @@ export function slotOf(object: Record<string, unknown>, key: string): unknown {
 /** An element of an array of the mirror. */
 export function elementOf(array: unknown[], index: number): unknown {
   const raw = array[index];
+  if (raw instanceof UnreadPage) {
+    fill(array, raw);
+    return array[index];
+  }
   if (!(raw instanceof Unread)) return raw;
   const value = readOn(raw);
   array[index] = value;
   return value;
+}
+
+/** Puts the elements of a page in its place; a slot that holds another value by now keeps it. */
+function fill(array: unknown[], page: UnreadPage): void {
+  readPage(page).forEach((value, i) => {
+    if (array[page.first + i] === page) array[page.first + i] = value;
+  });
 }
 
 /** The value of an entry of a Map of the mirror. */
@@ -45,6 +56,6 @@ export function entryOf(map: Map<unknown, unknown>, key: unknown): unknown {
 
 /** An array of the mirror of which there will be a copy: each element is read once, and is the same in both. */
 export function wholeArray(array: unknown[]): unknown[] {
-  for (let i = 0; i < array.length; i++) if (array[i] instanceof Unread) elementOf(array, i);
+  for (let i = 0; i < array.length; i++) elementOf(array, i);
   return array;
 }

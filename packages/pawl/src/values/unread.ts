@@ -21,12 +21,36 @@ export class Unread {
   }
 }
 
+/**
+ * Neighbours in a long array that were not read: each of their slots holds this one object. The slots are those from `first` on that
+ * still hold it.
+ */
+export class UnreadPage {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly first: number;
+  end: number;
+  count = 1;
+
+  constructor(bytes: Uint8Array, start: number, end: number, first: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.first = first;
+  }
+}
+
 /** Where the value at `start` ends; -1 if its length is not told beforehand, or goes beyond `end`. */
 export function endOf(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   for (let left = 1; left > 0; left--) {
     if (at >= end) return -1;
     const first = bytes[at++] as number;
+    if (first < 24) continue; // small numbers and short texts, as most are
+    if (first >= 0x60 && first < 0x78) {
+      at += first - 0x60;
+      continue;
+    }
     const info = first & 31;
     let argument = info;
     if (info > 27) return -1;
