@@ -5,7 +5,7 @@
  * own is changed in place. One law: operations are written before the view changes.
  */
 import type { ByteWriter } from "../values/bytes.ts";
-import { Unread, UnreadPage } from "../values/unread.ts";
+import { Unread } from "../values/unread.ts";
 import { ArrayPatch } from "./array-patch.ts";
 import { arrayIndex, overwrite, spliceInto } from "./array-slots.ts";
 import { type Piece, writeIndex } from "./delta.ts";
@@ -100,8 +100,7 @@ export class ArrayNode extends StateNode {
 
   /** `found` may not have been read yet, if it is of the mirror's array. */
   #handleAt(index: number, found: object): object {
-    const isUnread = found instanceof Unread || found instanceof UnreadPage;
-    return this.childHandle(index, isUnread ? (elementOf(this.base, index) as object) : found);
+    return this.childHandle(index, found instanceof Unread ? (elementOf(this.base, index) as object) : found);
   }
 
   override childHandle(index: number, raw: object): object {

@@ -19,6 +19,11 @@ export function decodeLevel(bytes: Uint8Array, leaveFrom: number): unknown {
 export function slotOf(object: Record<string, unknown>, key: string): unknown {
   const raw = object[key];
   if (!(raw instanceof Unread)) return raw;
+  if (raw instanceof UnreadPage) {
+    for (const [name, value] of readPage(raw) as [string, unknown][])
+      if (Object.hasOwn(object, name) && object[name] === raw) Object.defineProperty(object, name, { value });
+    return object[key];
+  }
   const value = readOn(raw);
   // An own property is overwritten, whatever it is called: `__proto__`, too.
   Object.defineProperty(object, key, { value });
@@ -28,27 +33,24 @@ export function slotOf(object: Record<string, unknown>, key: string): unknown {
 /** An element of an array of the mirror. */
 export function elementOf(array: unknown[], index: number): unknown {
   const raw = array[index];
+  if (!(raw instanceof Unread)) return raw;
   if (raw instanceof UnreadPage) {
-    fill(array, raw);
+    for (const [at, value] of readPage(raw) as [number, unknown][]) if (array[at] === raw) array[at] = value;
     return array[index];
   }
-  if (!(raw instanceof Unread)) return raw;
   const value = readOn(raw);
   array[index] = value;
   return value;
-}
-
-/** Puts the elements of a page in its place; a slot that holds another value by now keeps it. */
-function fill(array: unknown[], page: UnreadPage): void {
-  readPage(page).forEach((value, i) => {
-    if (array[page.first + i] === page) array[page.first + i] = value;
-  });
 }
 
 /** The value of an entry of a Map of the mirror. */
 export function entryOf(map: Map<unknown, unknown>, key: unknown): unknown {
   const raw = map.get(key);
   if (!(raw instanceof Unread)) return raw;
+  if (raw instanceof UnreadPage) {
+    for (const [name, value] of readPage(raw)) if (map.get(name) === raw) map.set(name, value);
+    return map.get(key);
+  }
   const value = readOn(raw);
   map.set(key, value);
   return value;

@@ -21,8 +21,8 @@ export function decodeFront(bytes: Uint8Array, length: number): unknown {
 }
 
 /**
- * As {@link decode}, but containers within it that take `leaveFrom` bytes or more are left as {@link Unread}, and those that are
- * elements of a long array, if they are smaller, as {@link UnreadPage}.
+ * As {@link decode}, but containers within it that take `leaveFrom` bytes or more are left as {@link Unread}, and the smaller ones
+ * of a long container as {@link UnreadPage}.
  */
 export function decodeLeaving(bytes: Uint8Array, leaveFrom: number): unknown {
   const value = decoder.decode(bytes, 0, bytes.length, leaveFrom);
@@ -40,15 +40,21 @@ export function readWhole({ bytes, start, end }: Unread): unknown {
   return decoder.decode(bytes, start, end);
 }
 
-/** The elements of a page, each whole, in their order. */
-export function readPage({ bytes, start, end, count }: UnreadPage): unknown[] {
-  const values: unknown[] = [];
+/** The slots of a page with their values, each whole, in their order. */
+export function readPage({ bytes, start, end, first, isList, count }: UnreadPage): [unknown, unknown][] {
+  const slots: [unknown, unknown][] = [];
+  let key = first;
   let at = start;
-  while (values.length < count) {
-    values.push(decoder.decode(bytes, at, end));
+  for (;;) {
+    slots.push([key, decoder.decode(bytes, at, end)]);
+    if (slots.length === count) return slots;
+    if (isList) {
+      key = (first as number) + slots.length;
+    } else {
+      key = decoder.decode(bytes, decoder.offset, end);
+    }
     at = decoder.offset;
   }
-  return values;
 }
 
 /** The value at the front of `reader`, which is moved past it. Throws as {@link decode}, and then leaves `reader` there. */

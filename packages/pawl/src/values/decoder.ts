@@ -67,8 +67,8 @@ const LONGEST_KEPT_KEY = 32;
 /** Of values, the short ones come again and again: names of states, kinds, flags. `JSON.parse` has the same limit. */
 const LONGEST_KEPT_TEXT = 10;
 
-/** An array is long, and small containers in it are left unread, too, if it takes so many times what large containers do. */
-const LONG_ARRAY = 4;
+/** A container is long, and small ones in it are left unread, too, if it takes so many times what large ones do. */
+const LONG = 4;
 
 /** Reads one value at a time. */
 export class Decoder {
@@ -80,20 +80,22 @@ export class Decoder {
   /** Containers of so many bytes are left unread, unless they are within what ends at `eagerUntil`. */
   private leaveFrom = Infinity;
   private eagerUntil = 0;
-  /** Whether the outermost value takes so many bytes that, if it is an array, its elements are left in pages. */
+  /** Whether the outermost value takes so many bytes that what is in it is left in pages. */
   private isLong = false;
   private page: UnreadPage | undefined;
+  /** How many items were to come behind the last one of that page. */
+  private pageLeft = 0;
   private readonly frames: Frame[] = [];
 
   /**
    * The value that starts at `offset` and ends before or at `end`. Containers in it that take `leaveFrom` bytes or more and are
-   * values of properties, elements, or values of Maps are left as `Unread`; if the value is a long array, smaller ones that are its
-   * elements as `UnreadPage`.
+   * values of properties, elements, or values of Maps are left as `Unread`; if the value is long, smaller ones
+   * as `UnreadPage`.
    */
   decode(bytes: Uint8Array, offset: number, end: number, leaveFrom: number = Infinity): unknown {
     this.leaveFrom = leaveFrom;
     this.eagerUntil = 0;
-    this.isLong = leaveFrom !== Infinity && end - offset >= LONG_ARRAY * leaveFrom;
+    this.isLong = leaveFrom !== Infinity && end - offset >= LONG * leaveFrom;
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
@@ -279,7 +281,7 @@ export class Decoder {
     const isSlot = frame.kind === MAP ? frame.hasKey : frame.kind !== SET && frame.tag === 0;
     if (isSlot && number === 0 && end > 0) {
       const isLarge = end - start >= this.leaveFrom;
-      if (isLarge || (this.isLong && this.depth === 1 && frame.kind === LIST)) {
+      if (isLarge || (this.isLong && this.depth === 1 && frame.left >= 0 && !isObject(frame.key))) {
         this.offset = end;
         return isLarge ? new Unread(this.bytes, start, end, this.leaveFrom) : this.pageOf(frame, start, end);
       }
@@ -288,16 +290,18 @@ export class Decoder {
     return undefined;
   }
 
-  /** The page of the element that comes next: that of the one before it, as long as there is room. */
+  /** The page of a value of `frame`: that of the one right before it, as long as there is room. */
   private pageOf(frame: Frame, start: number, end: number): UnreadPage {
-    const index = (frame.holder as unknown[]).length;
-    const { page } = this;
-    if (page !== undefined && page.end === start && end - page.start <= this.leaveFrom) {
-      page.end = end;
-      page.count += 1;
-      return page;
+    const isList = frame.kind === LIST;
+    const isNext = this.pageLeft - frame.left === (frame.kind === MAP ? 2 : 1);
+    this.pageLeft = frame.left;
+    if (this.page !== undefined && isNext && end - this.page.start <= this.leaveFrom) {
+      this.page.end = end;
+      this.page.count += 1;
+    } else {
+      const first = isList ? (frame.holder as unknown[]).length : frame.key;
+      this.page = new UnreadPage(this.bytes, start, end, first, isList);
     }
-    this.page = new UnreadPage(this.bytes, start, end, index);
     return this.page;
   }
 
@@ -574,4 +578,8 @@ function corrupt(found: string, offset: number): ValueError {
 
 function fail(found: string, offset: number): never {
   throw corrupt(found, offset);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }

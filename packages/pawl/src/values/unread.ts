@@ -9,7 +9,7 @@
 export class Unread {
   readonly bytes: Uint8Array;
   readonly start: number;
-  readonly end: number;
+  end: number;
   /** From how many bytes on containers in it are left in turn. */
   readonly leaveFrom: number;
 
@@ -22,21 +22,20 @@ export class Unread {
 }
 
 /**
- * Neighbours in a long array that were not read: each of their slots holds this one object. The slots are those from `first` on that
- * still hold it.
+ * Neighbours in a long container, small ones, that were not read: each of their slots holds this one object. Slots that got another
+ * value since have left it.
  */
-export class UnreadPage {
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly first: number;
-  end: number;
+export class UnreadPage extends Unread {
+  /** The slot of the first: an index, a name, or a key of a Map that is no object. */
+  readonly first: unknown;
+  /** Whether they are elements of an array; otherwise a key stands between each value and the next. */
+  readonly isList: boolean;
   count = 1;
 
-  constructor(bytes: Uint8Array, start: number, end: number, first: number) {
-    this.bytes = bytes;
-    this.start = start;
-    this.end = end;
+  constructor(bytes: Uint8Array, start: number, end: number, first: unknown, isList: boolean) {
+    super(bytes, start, end, Infinity);
     this.first = first;
+    this.isList = isList;
   }
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { raw } from "../../src/state/index.ts";
 import { encode } from "../../src/values/index.ts";
-import { given, opsOf, settle } from "./harness.ts";
+import { given, opsOf, sameValue, settle } from "./harness.ts";
 
 describe("a large part is decoded when somebody looks at it", () => {
   const world = () => {
@@ -91,7 +91,7 @@ describe("small elements of a long array are decoded with their neighbours when 
       (list[40] as { n: number }).n = -1;
       return list[41];
     },
-    searched: (list) => [list.indexOf(list[33]), list.includes(undefined), list.findLast((item) => item !== undefined)],
+    searched: (list) => [list.indexOf(list[33]), list.includes(undefined), list.at(-1)],
     "as text": (list) => JSON.stringify(list),
   };
   test.each(Object.entries(uses))("%s", (_, use) => {
@@ -107,6 +107,74 @@ describe("small elements of a long array are decoded with their neighbours when 
     expect(raw(listOf(older))).toEqual(sample());
     expect(raw(listOf(open()))).toEqual(plain);
     expect([...listOf(open())]).toEqual(plain);
+  });
+});
+
+describe("so are small values of a long object or Map", () => {
+  type Named = Record<string, unknown>;
+  interface State {
+    named: Named;
+    map: Map<unknown, unknown>;
+  }
+  const NAMES = ["b", "10", "2", "constructor", "\ud800", "", "toString", "é"];
+  const LENGTH = 40;
+  const sample = (): State => {
+    const named: Named = JSON.parse('{"first": {"n": -1}, "__proto__": {"n": 0}, "after": {"n": 1}}') as Named;
+    for (const name of NAMES) named[name] = { name };
+    const map = new Map<unknown, unknown>([
+      [NaN, { n: "nan" }],
+      [0, { n: 0 }],
+      ["0", { n: "text" }],
+      [{ id: 1 }, { n: "object" }],
+      [10n, { n: "big" }],
+    ]);
+    for (let n = 0; n < LENGTH; n++) {
+      named[`k${n}`] = n % 5 === 2 ? n : { n };
+      map.set(n % 3 === 0 ? `k${n}` : n + 100, n % 5 === 2 ? n : { n });
+    }
+    return { named, map };
+  };
+
+  const uses: Record<string, (state: State) => unknown> = {
+    "read from behind": ({ named, map }) => [
+      Object.keys(named)
+        .reverse()
+        .map((name) => named[name]),
+      [...map.keys()].reverse().map((key) => map.get(key)),
+    ],
+    "one that has another's name": ({ named }) => [Reflect.get(named, "__proto__"), named["constructor"], named["toString"]],
+    "one replaced, one deleted and one moved to the end before a neighbour is read": ({ named, map }) => {
+      named["k20"] = { n: 99 };
+      delete named["k21"];
+      delete named["k23"];
+      named["k23"] = { n: "again" };
+      map.set(120, 1);
+      map.delete("k21");
+      map.delete("k24");
+      map.set("k24", { n: "again" });
+      return [named["k19"], named["k20"], named["k24"], map.get(119), map.get(120), map.get(122)];
+    },
+    "keys of one kind beside another": ({ map }) => [map.get(NaN), map.get(-0), map.get("0"), map.get(10n)],
+    "one changed in place": ({ named, map }) => {
+      (named["k30"] as { n: number }).n = -30;
+      (map.get("k30") as { n: number }).n = -30;
+      return Object.entries(named).length + map.size;
+    },
+    "spread, and as text": ({ named, map }) => [{ ...named }, JSON.stringify(named), [...map.values()]],
+  };
+  test.each(Object.entries(uses))("%s", (_, use) => {
+    const world = given(sample());
+    const plain = sample();
+    const expected = use(plain);
+    const [older, draft] = [world.mirror.open(), world.mirror.open()];
+    expect((older.value as State).named["k31"]).toEqual({ n: 31 });
+    expect(sameValue(use(draft.value as State), expected)).toBe(true);
+    expect(sameValue(raw((draft.value as State).map), plain.map)).toBe(true);
+    expect(sameValue(draft.raw(), plain)).toBe(true);
+    settle(world, draft);
+    expect(sameValue(raw(older.value), sample())).toBe(true);
+    expect(sameValue(raw(world.mirror.open().value), plain)).toBe(true);
+    expect(sameValue({ ...(world.mirror.open().value as State) }, plain)).toBe(true);
   });
 });
 
