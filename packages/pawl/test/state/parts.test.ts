@@ -142,7 +142,11 @@ describe("so are small values of a long object or Map", () => {
         .map((name) => named[name]),
       [...map.keys()].reverse().map((key) => map.get(key)),
     ],
-    "one that has another's name": ({ named }) => [Reflect.get(named, "__proto__"), named["constructor"], named["toString"]],
+    "one that has another's name": ({ named }) => [
+      Reflect.get(named, "__proto__"),
+      named["constructor"],
+      named["toString"],
+    ],
     "one replaced, one deleted and one moved to the end before a neighbour is read": ({ named, map }) => {
       named["k20"] = { n: 99 };
       delete named["k21"];
