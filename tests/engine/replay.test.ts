@@ -36,6 +36,18 @@ forEachEngine("replay from a step", (engine) => {
     expect(the.host.alarm).toBeNull();
   });
 
+  test("that is to leave the alarm alone leaves the one that is there", async () => {
+    const the = new Case(engine);
+    const workflow = async (ctx: Ctx) => {
+      await ctx.step("a", async () => 1);
+      await ctx.sleep("nap", 60_000);
+    };
+    await the.run(workflow);
+    await engine.replayWorkflowFromStep("workflow", the.driver, await idOf(engine, the, "a"), { scheduleAlarm: false });
+    expect(the.host.alarm).toBe(START + 60_000);
+    expect(the.host.state).toBe("sleeping");
+  });
+
   test("in a loop goes back to the loop", async () => {
     const the = new Case(engine);
     const ran: number[] = [];

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CJS, ENTRIES, ESM, THREADED, TYPESCRIPT } from "./program.ts";
 import { type Registry, serve } from "./registry.ts";
@@ -63,9 +64,16 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     await killedAndResumed(await installed("npm"), "main.cjs", CJS);
   }, 120_000);
 
-  test("with pnpm", async () => {
-    await killedAndResumed(await installed("pnpm"), "main.mjs", ESM);
-  }, 120_000);
+  test.each([
+    ["an ES module", "main.mjs", ESM],
+    ["CommonJS", "main.cjs", CJS],
+  ])(
+    "with pnpm, as %s",
+    async (_, name, program) => {
+      await killedAndResumed(await installed("pnpm"), name, program);
+    },
+    120_000,
+  );
 
   test("in a worker thread", async () => {
     await killedAndResumed(await installed("npm"), "main.mjs", THREADED);
@@ -103,7 +111,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
       writeFileSync(join(folder, entry), `${load}\n${source}`);
       const name = `out/bundle.${format === "esm" ? "mjs" : "cjs"}`;
       const others = PLATFORMS.filter((platform) => platform !== target).map((platform) => `@pawl/native-${platform}`);
-      await build({
+      const { warnings } = await build({
         absWorkingDir: folder,
         entryPoints: [entry],
         outfile: name,
@@ -114,6 +122,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
         external: ["#native/*", ...others],
         ...(format === "esm" ? { banner: { js: REQUIRE } } : {}),
       });
+      expect(warnings).toEqual([]);
       // Nothing of the packages is left to fall back on.
       rmSync(join(folder, "node_modules"), { recursive: true });
       await killedAndResumed(folder, name);
@@ -181,6 +190,15 @@ describe("the quick start, typed in from its page", () => {
     expect([code, output]).toEqual([0, expect.stringContaining("1 passed")]);
   }, 120_000);
 });
+
+test("the README's example, typed in, prints what it says, however often it is run", async () => {
+  const [program = ""] = blocks(readFileSync(join(ROOT, "README.md"), "utf8"));
+  const folder = await installed("npm");
+  const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+  writeFileSync(join(folder, "order.mjs"), ts.transpileModule(program, { compilerOptions: options }).outputText);
+  for (let time = 0; time < 2; time++)
+    expect(await run("node", ["order.mjs"], folder)).toEqual({ code: 0, output: "charged 4, approved by ann\n" });
+}, 120_000);
 
 test("without optional dependencies, the error says what is missing and what to do", async () => {
   const folder = await installed("npm", ["--omit=optional"]);

@@ -4,6 +4,7 @@
 
 mod changes;
 pub mod driver;
+mod forgetting;
 mod life;
 mod listing;
 mod messages;
@@ -30,6 +31,7 @@ pub fn hold_to_contract(factory: &Factory) {
         listing::CASES,
         snapshots::CASES,
         notes::CASES,
+        forgetting::CASES,
     ];
     for (sentence, case) in every.concat() {
         eprintln!("contract: {sentence}");

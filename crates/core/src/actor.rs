@@ -1,6 +1,7 @@
 //! One loaded actor: its cells, its inbox and its run behind one door.
 
 mod handlers;
+mod lifetime;
 mod orders;
 mod schedules;
 
@@ -24,6 +25,7 @@ use crate::state::{Delta, StateError};
 use handlers::Handlers;
 pub use handlers::Trouble;
 pub(crate) use handlers::{answer_to, trouble_record};
+pub use lifetime::Over;
 pub(crate) use orders::{destroyed, outcome_answer, run_ended};
 
 /// The cell that holds an actor's state.
@@ -43,8 +45,6 @@ pub struct Actor {
     handlers: Handlers,
     /// What the adapter has declared.
     schedules: Vec<Schedule>,
-    /// Whether it was destroyed, and not made again.
-    is_destroyed: bool,
     /// Whether the adapter has said what it has for the actor: before that, nothing is asked of it.
     is_ready: bool,
     /// The order to make the actor that the adapter has been told of.
@@ -56,8 +56,12 @@ impl Actor {
     /// for ids; the scopes of its run are numbered from `first_scope`, which no other actor of the process may use.
     pub fn open(loaded: Loaded, seed: u64, first_scope: u64) -> Result<Actor, OpenError> {
         let mut overlay = Overlay::new(Ids::new(seed));
-        let standing = loaded.standing;
+        let (standing, floor) = (loaded.standing, loaded.floor);
         let mut fold = Fold::run(loaded, &mut overlay)?;
+        if fold.incarnation == 0 {
+            fold.incarnation = floor;
+        }
+        (overlay.ahead, overlay.is_destroyed) = (fold.incarnation.saturating_sub(1), fold.is_destroyed);
         Ok(Actor {
             created: fold.created,
             incarnation: fold.incarnation,
@@ -66,7 +70,6 @@ impl Actor {
             keys: std::mem::take(&mut fold.keys),
             handlers: Handlers::new(std::mem::take(&mut fold.troubles)),
             schedules: Vec::new(),
-            is_destroyed: fold.is_destroyed,
             is_ready: false,
             passed_on: None,
             run: fold.into_run(standing, first_scope),
@@ -145,7 +148,8 @@ impl Actor {
 
     /// Whether all that it would be loaded with is durable, the newest row's status and alarm among it.
     pub fn is_written(&self) -> bool {
-        self.overlay.durable() == self.overlay.queued() && (!self.created || self.overlay.standing() == self.standing())
+        self.overlay.durable() == self.overlay.queued()
+            && (!(self.created || self.is_destroyed()) || self.overlay.standing() == self.standing())
     }
 
     /// The time of the newest change or message, in milliseconds since the epoch.
@@ -180,7 +184,7 @@ impl Actor {
 
     /// Whether it was destroyed, and not made again.
     pub fn is_destroyed(&self) -> bool {
-        self.is_destroyed
+        self.overlay.is_destroyed
     }
 
     /// The names on the way to a scope.
@@ -261,6 +265,11 @@ impl Actor {
 
     /// Takes an input in. Afterwards poll until there is nothing.
     pub fn handle(&mut self, now: Time, input: Input) {
+        if let Input::Stepped { ended, .. } = input {
+            // It leaves the code running and frees nothing that waits: there is nothing to see to.
+            self.overlay.tell_time(ended);
+            return self.run_handle(input);
+        }
         self.overlay.tell_time(now);
         self.route(input);
         self.release_held();
@@ -380,7 +389,7 @@ impl Actor {
         }
         let mut writing = self.overlay.begin();
         self.incarnation += 1;
-        self.is_destroyed = false;
+        (self.overlay.ahead, self.overlay.is_destroyed) = (self.incarnation - 1, false);
         // The adapter has its state once this is durable, and says `Start` then.
         self.is_ready = false;
         writing.writer.created(self.incarnation, workflow, input.as_ref());
@@ -458,7 +467,7 @@ impl Actor {
             return self.run_handle(Input::Suspend);
         }
         self.overlay.hurry();
-        if self.created && self.overlay.standing() != self.standing() {
+        if (self.created || self.is_destroyed()) && self.overlay.standing() != self.standing() {
             let writing = self.overlay.begin();
             self.commit(writing);
         }
@@ -473,7 +482,7 @@ impl Actor {
             return self.overlay.leave_after(seq, Output::Sent { call, message_id });
         }
         let refusal = match &self.run {
-            _ if !self.created && self.is_destroyed => Some(Refusal::Destroyed),
+            _ if !self.created && self.overlay.is_destroyed => Some(Refusal::Destroyed),
             Some(run) if run.has_ended() && !self.handlers.takes(&send.name) => Some(Refusal::RunEnded),
             _ if self.overlay.inbox.len() >= self.overlay.limits.inbox_messages => Some(Refusal::InboxFull),
             _ => None,
@@ -496,7 +505,7 @@ impl Actor {
     /// The body of an action has ended: what it wrote is a change of its own, and its answer waits for that.
     fn acted(&mut self, call: CallId, outcome: Outcome, keep: Option<Keep>) {
         let attempt = Attempt::Action { call };
-        if !self.created && self.is_destroyed {
+        if !self.created && self.overlay.is_destroyed {
             self.overlay.gave_up(attempt);
             self.overlay.verdict(attempt, Verdict::Stale);
             return self.overlay.outputs.push_back(Output::Refuse { call, reason: Refusal::Destroyed });

@@ -55,5 +55,5 @@ pub mod step;
 pub mod timer;
 pub mod wait;
 
-pub use actor::{Actor, STATE, Trouble};
+pub use actor::{Actor, Over, STATE, Trouble};
 pub use load::{Loaded, OpenError};

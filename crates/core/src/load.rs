@@ -42,6 +42,8 @@ pub struct Loaded {
     pub inbox: Vec<(MessageKey, Bytes)>,
     /// What the newest change's row says of the run.
     pub standing: Standing,
+    /// What the numbers of every actor that the store has forgotten were below.
+    pub floor: u64,
 }
 
 /// Why an actor cannot be opened. It is left as it is.

@@ -139,7 +139,7 @@ impl Drivers {
     pub fn submit(&mut self, ticket: Ticket, request: Request) {
         let actor = match (&self.phase, &request) {
             (Phase::Abandoned, _) => return,
-            (Phase::Closed, Request::Commit(_) | Request::Compact(_) | Request::Note { .. }) => {
+            (Phase::Closed, Request::Commit(_) | Request::Compact(_) | Request::Forget(_) | Request::Note { .. }) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::closed())));
             }
             (Phase::Closed, _) => return self.complete(ticket, Completion::Failed(error::closed())),
@@ -152,7 +152,7 @@ impl Drivers {
                 return self.complete(ticket, Completion::Committed(Outcome::Yes));
             }
             // A host's rows are the other engine's: there are no snapshots among them, and nothing before what is there.
-            (Phase::Open, Request::Compact(_)) => {
+            (Phase::Open, Request::Compact(_) | Request::Forget(_)) => {
                 return self.complete(ticket, Completion::Committed(Outcome::No(error::no_snapshots())));
             }
             (Phase::Open, Request::Read { .. }) => {
@@ -257,7 +257,8 @@ impl Drivers {
         let Opening { kept, row, changes, found, calls, after } = opening;
         let next = changes.len() as u64 + 1;
         let (snapshot, chunks, inbox) = (None, Vec::new(), Vec::new());
-        let opened = Opened { row, epoch: self.epoch, snapshot, chunks, read: changes, changes: Vec::new(), inbox };
+        let opened =
+            Opened { row, epoch: self.epoch, floor: 0, snapshot, chunks, read: changes, changes: Vec::new(), inbox };
         let open = Open { kept, sent: SentIds::default(), limits, epoch: self.epoch, next, found };
         if calls.is_empty() && after.is_empty() {
             return self.opened(ticket, actor, open, opened);

@@ -123,6 +123,14 @@ fn due_at((open, all): (u64, u64)) -> u64 {
 }
 
 impl Host {
+    /// Whether nothing of an actor is to be compacted: its newest snapshot is all that it needs.
+    pub(crate) fn is_compact(&self, handle: Handle) -> bool {
+        self.compactor.as_ref().is_none_or(|compactor| {
+            let is_short = compactor.growth.get(&handle).is_none_or(|growth| growth.appended == 0);
+            is_short && compactor.task.as_ref().is_none_or(|task| task.handle != handle)
+        })
+    }
+
     /// Starts to compact an actor if that is due.
     pub(crate) fn consider_compaction(&mut self, handle: Handle) {
         // Of one that was destroyed nothing is needed any more.

@@ -7,6 +7,7 @@
 
 mod batches;
 mod compaction;
+mod forgetting;
 mod idempotency;
 mod outputs;
 mod past;
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use pawl_core::Actor;
 use pawl_core::inbox::Message;
 use pawl_core::input::{CallId, Input as ActorInput, OpId, ScopeId, Time};
-use pawl_core::limits::Limits;
+use pawl_core::limits::{Lifetimes, Limits};
 use pawl_core::state::{Delta, StateError};
 use pawl_store::{ActorId, Code, Completion, Due, OPENING, Request, Scopes, Store, StoreError, StoreInfo, Ticket};
 use rustc_hash::FxHashMap;
@@ -103,6 +104,8 @@ pub(crate) enum Job {
     Check(Handle),
     /// How the run of somebody else's actor has ended.
     Outcome(Arc<str>),
+    /// A slice of an actor that is over is taken away.
+    Forget(pawl_store::Forget),
     /// Which of the changes are there that it had queued when somebody else took it over.
     Settle(Handle),
 }
@@ -128,6 +131,7 @@ pub struct Host {
     next_ticket: Ticket,
     openings: u64,
     limits: Limits,
+    lifetimes: Lifetimes,
     /// None: whatever is appended stays.
     compactor: Option<Compactor>,
 }
@@ -151,6 +155,7 @@ impl Host {
             next_ticket: OPENING + 1,
             openings: 0,
             limits: Limits::default(),
+            lifetimes: Lifetimes::default(),
             compactor: None,
         }
     }
@@ -163,6 +168,11 @@ impl Host {
     /// The same, with other limits for each actor.
     pub fn with_limits(self, limits: Limits) -> Host {
         Host { limits, ..self }
+    }
+
+    /// The same, for actors that do not stay for good once they are over.
+    pub fn with_lifetimes(self, lifetimes: Lifetimes) -> Host {
+        Host { lifetimes, ..self }
     }
 
     /// The same, for actors whose names begin with a number and a slash: one name may be open several times, on several
@@ -458,6 +468,7 @@ impl Host {
                 let posts = self.committed(now, handle, outcome, posts, turn);
                 self.deliver(now, posts, turn);
             }
+            (Some(Job::Forget(forget)), completion) => self.forgot(now, forget, completion),
             (_, Completion::Woken(due)) => self.woken(due, turn),
             (job, Completion::News(news)) => self.news(now, job, news, turn),
             (Some(Job::Outcome(name)), Completion::Read(past)) => self.outcome_of(&name, past, turn),
@@ -470,7 +481,7 @@ impl Host {
                 turn.others.push(seeing::seen_at(ticket, &name, &entry_id, completion));
             }
             (Some(Job::Look(ticket, name)), completion) => {
-                turn.others.push(seeing::seen(ticket, &name, completion));
+                turn.others.push(seeing::seen(ticket, &name, completion, self.lifetimes));
             }
             (Some(Job::List), Completion::Failed(error)) => turn.others.push(Output::ResumeFailed(error)),
             _ => {}

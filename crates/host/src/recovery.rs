@@ -185,6 +185,7 @@ impl Host {
             }
         };
         loaded.set_limits(self.limits);
+        loaded.set_lifetimes(self.lifetimes);
         let facts = facts(&loaded);
         let live = Entry::Live {
             actor: Box::new(loaded),
@@ -238,7 +239,7 @@ impl Host {
         let Some(Entry::Live { actor, .. }) = self.table.get_mut(handle) else { return false };
         let snapshot = compaction::contents(past.snapshot, past.chunks);
         let (changes, inbox, standing) = (past.changes, Vec::new(), actor.standing());
-        actor.complete(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }).is_ok()
+        actor.complete(Loaded { snapshot, changes, inbox, standing, ..Loaded::default() }).is_ok()
     }
 }
 
@@ -278,7 +279,7 @@ fn loaded(opened: Opened) -> Loaded {
     let standing = opened.row.as_ref().map(standing).unwrap_or_default();
     let snapshot = compaction::contents(opened.snapshot, opened.chunks);
     let inbox = opened.inbox.into_iter().map(message).collect();
-    Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing }
+    Loaded { snapshot, read: opened.read, changes: opened.changes, inbox, standing, floor: opened.floor }
 }
 
 pub(crate) fn message(row: InboxRow) -> (MessageKey, bytes::Bytes) {

@@ -3,15 +3,29 @@
 //! One law: an actor is forgotten in the same call in which it is seen that nothing is for it. What comes before that keeps
 //! it; what comes after finds no actor, and wakes it. So a delivery and an eviction can never pass each other.
 
-use pawl_core::input::{Input as ActorInput, Time};
+use std::sync::Arc;
+
+use pawl_core::Over;
+use pawl_core::input::{CallId, Input as ActorInput, Time};
 use pawl_store::ActorId;
 
 use crate::Host;
 use crate::outputs::{Output, Turn};
 use crate::table::{Entry, Handle};
 
+/// The call that nobody makes: nobody is answered.
+const NO_CALL: CallId = 0;
+
 impl Host {
     pub(crate) fn close(&mut self, handle: Handle) {
+        self.put_to_sleep(handle);
+        if let Some(name) = self.leave(handle) {
+            self.store.release(&ActorId::new(self.namespace.clone(), name));
+        }
+    }
+
+    /// An actor leaves memory, and is still owned. Returns its name.
+    pub(crate) fn leave(&mut self, handle: Handle) -> Option<Arc<str>> {
         self.batches.hurry(handle);
         self.submit();
         self.timers.forget(handle);
@@ -19,7 +33,13 @@ impl Host {
         if let Some(compactor) = &mut self.compactor {
             compactor.closed(handle);
         }
-        // Embedding hosts wake their own actors.
+        let name = self.table.name(handle).cloned();
+        self.table.remove(handle);
+        name
+    }
+
+    /// Notes what is to wake an actor. Embedding hosts wake their own.
+    fn put_to_sleep(&mut self, handle: Handle) {
         if let (Some(Entry::Live { actor, .. }), Some(name)) = (self.table.get(handle), self.table.name(handle))
             && !self.numbered
         {
@@ -30,10 +50,21 @@ impl Host {
                 self.timers.wake_at(alarm, name.clone());
             }
         }
-        if let Some(name) = self.table.name(handle) {
-            self.store.release(&ActorId::new(self.namespace.clone(), name.clone()));
+    }
+
+    /// Nothing is for an actor: one whose time is up goes on to its end, any other leaves memory. Returns whether it has left.
+    fn may_leave(&mut self, now: Time, handle: Handle, turn: &mut Turn) -> bool {
+        match self.actor(handle).and_then(|actor| actor.over(now)) {
+            Some(Over::Ended) => {
+                self.feed(now, handle, ActorInput::Destroy { call: NO_CALL }, turn);
+                false
+            }
+            Some(Over::Destroyed) => self.forget(handle),
+            None => {
+                self.close(handle);
+                true
+            }
         }
-        self.table.remove(handle);
     }
 
     /// Forgets an actor if it has nothing to do and all that it waits for is written down; otherwise has that written, so that
@@ -52,9 +83,7 @@ impl Host {
             Some(Entry::Opening { .. } | Entry::Recovering(_)) => false,
             None => true,
         };
-        if gone {
-            self.close(handle);
-        }
+        let gone = gone && self.may_leave(now, handle, turn);
         turn.others.push(Output::Retired { handle, gone });
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pawl_core::limits::Lifetimes;
 use pawl_core::past::{Committed, Kept, Was};
 use pawl_core::{Actor, Loaded, STATE};
 use pawl_store::{ActorId, ActorRow, Completion, Outcome, Past, Request, Scopes, StoreError};
@@ -60,10 +61,10 @@ impl Host {
 }
 
 /// What the store has found for whoever looks.
-pub(crate) fn seen(ticket: u64, actor: &Arc<str>, completion: Completion) -> Output {
+pub(crate) fn seen(ticket: u64, actor: &Arc<str>, completion: Completion, lifetimes: Lifetimes) -> Output {
     match completion {
         Completion::Actors(actors) => Output::Listed { ticket, actors },
-        Completion::Read(past) => match read(actor, past) {
+        Completion::Read(past) => match read(actor, past, lifetimes) {
             Ok(seen) => Output::Seen { ticket, seen: seen.map(Box::new) },
             Err(error) => Output::LookFailed { ticket, error },
         },
@@ -95,7 +96,7 @@ fn state_at(name: &Arc<str>, entry_id: &str, past: Past) -> Result<Was, Problem>
     let oldest = past.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
     let snapshot = compaction::contents(past.snapshot.clone(), past.chunks.clone());
     let kept = Kept { snapshot, changes: past.changes.clone() };
-    let committed = read(name, past)?.and_then(|seen| seen.actor.committed(entry_id));
+    let committed = read(name, past, Lifetimes::default())?.and_then(|seen| seen.actor.committed(entry_id));
     let seq = match committed {
         Some(Committed::At(seq)) => seq,
         Some(Committed::Before(seq)) => kept.commit_before(entry_id, seq).map_err(damaged)?.unwrap_or(0),
@@ -110,7 +111,7 @@ fn state_at(name: &Arc<str>, entry_id: &str, past: Past) -> Result<Was, Problem>
     }
 }
 
-fn read(actor: &Arc<str>, past: Past) -> Result<Option<Seen>, Problem> {
+fn read(actor: &Arc<str>, past: Past, lifetimes: Lifetimes) -> Result<Option<Seen>, Problem> {
     let Past { row, snapshot, chunks, changes, inbox, owner, .. } = past;
     let Some(row) = row else { return Ok(None) };
     let bodies = chunks.iter().chain(&changes).map(|(_, body)| body.len());
@@ -118,7 +119,8 @@ fn read(actor: &Arc<str>, past: Past) -> Result<Option<Seen>, Problem> {
     let standing = recovery::standing(&row);
     let snapshot = compaction::contents(snapshot, chunks);
     let inbox = inbox.into_iter().map(recovery::message).collect();
-    let opened = Actor::open(Loaded { snapshot, read: Vec::new(), changes, inbox, standing }, 0, 0)
+    let mut opened = Actor::open(Loaded { snapshot, changes, inbox, standing, ..Loaded::default() }, 0, 0)
         .map_err(|error| Problem::Damaged { actor: actor.clone(), error })?;
+    opened.set_lifetimes(lifetimes);
     Ok(Some(Seen { row, actor: opened, owner, bytes: bytes as u64 }))
 }

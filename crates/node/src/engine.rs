@@ -11,6 +11,7 @@ use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use pawl_core::keys::Reply;
+use pawl_core::limits::Lifetimes;
 use pawl_core::snapshot::Retention;
 use pawl_embed::{Desk, Limits, Written};
 use pawl_host::{Host, Input, Turn};
@@ -42,6 +43,10 @@ pub struct EngineOptions {
     /// none: 1,000 and 64 MiB.
     pub deltas: Option<f64>,
     pub delta_bytes: Option<f64>,
+    /// How long, in milliseconds after its newest change, an actor stays whose run has ended, and what is known of one that was
+    /// destroyed; none: for good.
+    pub ended: Option<f64>,
+    pub destroyed: Option<f64>,
     /// What one actor may have at once: messages that nobody has taken, operations that are pending, bytes of state; none: 10,000,
     /// 100,000 and 256 MiB.
     pub inbox_messages: Option<f64>,
@@ -132,7 +137,11 @@ impl Engine {
             let (store, gauge) = open_store(&options, wake.clone())?;
             let retention = retention_of(&options);
             let limits = limits_of(&options);
-            let host = Host::new(store, options.namespace, seed).with_limits(limits);
+            let lifetimes = Lifetimes {
+                ended_ms: options.ended.map(|ms| ms as i64),
+                destroyed_ms: options.destroyed.map(|ms| ms as i64),
+            };
+            let host = Host::new(store, options.namespace, seed).with_limits(limits).with_lifetimes(lifetimes);
             (host.with_compaction(retention, wake), None, gauge)
         };
         let slot: Slot = Rc::new(RefCell::new(Some(Inner { host, desk, output: Vec::new(), room: Room::default() })));

@@ -12,6 +12,7 @@
 
 mod connect;
 mod events;
+mod forget;
 mod group;
 mod lease;
 mod look;

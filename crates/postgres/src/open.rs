@@ -45,10 +45,13 @@ const RECEIVERS: &str = "SELECT DISTINCT i.namespace, i.receiver FROM inbox i LE
                          ORDER BY i.namespace, i.receiver LIMIT $3";
 const STANDING: &str = "SELECT epoch, seq FROM actor WHERE namespace = $1 AND id = $2";
 
+/// What the numbers of every actor that was forgotten were below.
+pub(crate) const FLOOR: &str = "SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'floor'";
+
 const OURS: &str = "SELECT namespace, id FROM actor WHERE owner = $1";
 
-pub(crate) const STATEMENTS: [&str; 10] =
-    [CLAIM, CHANGES, INBOX, OWNER, FORGET, RELEASE, OURS, ALARMED, RECEIVERS, STANDING];
+pub(crate) const STATEMENTS: [&str; 11] =
+    [CLAIM, CHANGES, INBOX, OWNER, FORGET, RELEASE, OURS, ALARMED, RECEIVERS, STANDING, FLOOR];
 
 type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -73,16 +76,21 @@ pub(crate) async fn open(
     process: u64,
     claims: &BTreeMap<ActorId, Claim>,
 ) -> Result<HashMap<ActorId, Result<Opened, StoreError>>, PgError> {
-    let [claim, changes, inbox, owner, ..] = &session.open;
+    let [claim, changes, inbox, owner, .., floor] = &session.open;
     let client = &session.client;
     let (namespaces, ids) = columns(claims.keys());
     let epochs: Vec<i64> = claims.values().map(|claim| claim.epoch.cast_signed()).collect();
     let us = process.cast_signed();
     // The claim is committed before what follows it is read: what an earlier owner has on its way is refused from then on.
     let (claim_of, names): ([Param<'_>; 4], [Param<'_>; 2]) = ([&namespaces, &ids, &epochs, &us], [&namespaces, &ids]);
-    let (claimed, changes, inbox) =
-        tokio::join!(client.query(claim, &claim_of), client.query(changes, &names), client.query(inbox, &names));
-    let mut opened: HashMap<_, _> = claimed?.iter().map(|row| (id(row), claimed_actor(row))).collect();
+    let (claimed, changes, inbox, floor) = tokio::join!(
+        client.query(claim, &claim_of),
+        client.query(changes, &names),
+        client.query(inbox, &names),
+        client.query_opt(floor, &[])
+    );
+    let floor = floor?.map_or(0, |row| row.get::<_, i64>(0).cast_unsigned());
+    let mut opened: HashMap<_, _> = claimed?.iter().map(|row| (id(row), claimed_actor(row, floor))).collect();
     for row in changes? {
         if let Some(Ok(opened)) = opened.get_mut(&id(&row)) {
             let body: &[u8] = row.get(3);
@@ -115,7 +123,7 @@ pub(crate) async fn open(
     Ok(opened)
 }
 
-fn claimed_actor(row: &Row) -> Result<Opened, StoreError> {
+fn claimed_actor(row: &Row, floor: u64) -> Result<Opened, StoreError> {
     let (epoch, seq): (i64, i64) = (row.get(2), row.get(3));
     let (epoch, seq) = (epoch.cast_unsigned(), seq.cast_unsigned());
     let (word, version): (&str, i64) = (row.get(5), row.get(6));
@@ -130,6 +138,7 @@ fn claimed_actor(row: &Row) -> Result<Opened, StoreError> {
     Ok(Opened {
         row: (seq > 0).then_some(stored),
         epoch,
+        floor,
         snapshot: None,
         chunks: Vec::new(),
         read: Vec::new(),
@@ -156,7 +165,7 @@ pub(crate) async fn ours(session: &Session, process: u64) -> Result<HashSet<Acto
 
 /// The epoch and the seq of an actor, as they are now.
 pub(crate) async fn standing(session: &Session, actor: &ActorId) -> Result<Option<(u64, u64)>, PgError> {
-    let [.., standing] = &session.open;
+    let [.., standing, _] = &session.open;
     let row = session.client.query_opt(standing, &[&encode(&actor.namespace), &encode(&actor.name)]).await?;
     Ok(row.map(|row| (row.get::<_, i64>(0).cast_unsigned(), row.get::<_, i64>(1).cast_unsigned())))
 }
@@ -168,7 +177,7 @@ pub(crate) async fn due(
     after: Option<&ActorId>,
     limit: usize,
 ) -> Result<Vec<Due>, PgError> {
-    let [.., alarmed, receivers, _] = &session.open;
+    let [.., alarmed, receivers, _, _] = &session.open;
     // Nothing stored is empty, so that the empty pair is before everything.
     let (namespace, name) =
         after.map_or((Cow::Borrowed(""), Cow::Borrowed("")), |after| (encode(&after.namespace), encode(&after.name)));

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pawl_store::{
-    ActorId, Asked, Batch, Call, Compaction, Completion, Completions, Limits, News, Notice, OPENING, Outcome, Request,
-    Scopes, Sharing, Stats, StoreError, Ticket, WOKEN, Wake, check,
+    ActorId, Asked, Batch, Call, Compaction, Completion, Completions, Forget, Limits, News, Notice, OPENING, Outcome,
+    Request, Scopes, Sharing, Stats, StoreError, Ticket, WOKEN, Wake, check,
 };
 use tokio::sync::Notify;
 
@@ -64,6 +64,7 @@ pub(crate) enum Last {
     Actors { namespace: Arc<str>, after: Option<Arc<str>>, limit: usize },
     Read { actor: ActorId, since: u64, up_to: u64, scopes: Scopes },
     Compact(Compaction),
+    Forget(Forget),
     Note(Vec<(Arc<str>, Option<Bytes>)>),
     Notes(Arc<str>),
 }
@@ -430,6 +431,7 @@ fn fits(group: &Group, done: &HashSet<ActorId>, work: &Work) -> bool {
             | Request::Actors { .. }
             | Request::Read { .. }
             | Request::Compact(_)
+            | Request::Forget(_)
             | Request::Note { .. }
             | Request::Notes { .. },
         ) => true,
@@ -481,6 +483,7 @@ impl Group {
             },
             Work::Asked(ticket, Request::Note { puts }) => self.last = Some((ticket, Last::Note(puts))),
             Work::Asked(ticket, Request::Notes { prefix }) => self.last = Some((ticket, Last::Notes(prefix))),
+            Work::Asked(ticket, Request::Forget(forget)) => self.last = Some((ticket, Last::Forget(forget))),
             Work::Asked(ticket, Request::Compact(piece)) => self.last = Some((ticket, Last::Compact(piece))),
             Work::Asked(ticket, Request::Open { actor, scopes }) => match check::actor(&actor) {
                 Ok(()) => {

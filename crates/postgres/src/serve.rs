@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pawl_store::{
-    ActorId, Batch, Call, Change, Compaction, Completion, News, OpenOptions, Outcome, Scopes, Sharing, Stats, Status,
-    StoreError, StoreInfo, Ticket, check,
+    ActorId, Batch, Call, Change, Compaction, Completion, Forget, News, OpenOptions, Outcome, Scopes, Sharing, Stats,
+    Status, StoreError, StoreInfo, Ticket, check,
 };
 use tokio::sync::Notify;
 use tokio_postgres::Error as PgError;
 
-use crate::connect::{Session, connect};
+use crate::connect::{self, Session, connect};
 use crate::group::{Transacted, transact};
 use crate::lease::Lease;
 use crate::messages::Held;
@@ -30,7 +30,7 @@ use crate::open::Claim;
 use crate::queue::{End, Group, Last, Next, Queue, Unit};
 use crate::trouble::{self, Kind};
 use crate::url::Place;
-use crate::{events, messages, open, past, queue, schema, share};
+use crate::{events, forget, messages, open, past, queue, schema, share};
 
 /// Between two tries to connect: from the first to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -105,13 +105,16 @@ impl Server {
         let identity = schema::enter(&client, &self.place).await?;
         self.process = identity.process;
         let lease = Lease::new(&self.place, self.process, &self.queue, &self.options);
+        // Without its second session a process would serve for the time of a lease, and then be taken for dead.
+        let second = lease.connect().await?;
+        connect::check_apart(&client, &second, &self.place).await?;
         (self.tell, self.look) = (lease.tell.clone(), lease.heard.clone());
         let said = |error: PgError| trouble::describe(&self.place.shown, &error);
         lease.renew(&client).await.map_err(said)?;
         lease.sweep(&client).await.map_err(said)?;
         self.session = Some(Session::on(client, &self.place, &self.options.code).await?);
         let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
-        let renewing = tokio::spawn(lease.run());
+        let renewing = tokio::spawn(lease.run(second));
         let url: Arc<str> = self.place.shown.as_str().into();
         let info = StoreInfo { id: identity.id, url, epoch: self.process };
         self.queue.announce(self.process, Completion::Ready(info));
@@ -206,6 +209,7 @@ impl Server {
             Some((ticket, Last::Compact(piece))) => {
                 answers.push((ticket, Completion::Committed(self.compact(&piece).await)));
             }
+            Some((ticket, Last::Forget(forget))) => answers.push((ticket, self.forget(&forget).await)),
         }
         self.queue.finish(answers, self.stats);
     }
@@ -544,6 +548,30 @@ impl Server {
                 Ok(Err(error)) => return Completion::Failed(error),
                 Err(error) if self.may_try_again(&error, started) => {}
                 Err(error) => return Completion::Failed(trouble::describe(&self.place.shown, &error)),
+            }
+        }
+    }
+
+    async fn forget(&mut self, of: &Forget) -> Completion {
+        let started = Instant::now();
+        loop {
+            let mark = self.number().cast_signed();
+            let forgotten = match self.session().await {
+                Ok(session) => forget::forget(&session.client, of, mark).await,
+                Err(error) => return Completion::Committed(Outcome::No(error)),
+            };
+            match forgotten {
+                Ok(Ok(done)) => return Completion::Forgot { done },
+                Ok(Err(refusal)) => return Completion::Committed(Outcome::No(refusal)),
+                Err((false, error)) if self.may_try_again(&error, started) => {}
+                Err((in_doubt, error)) => {
+                    let said = trouble::describe(&self.place.shown, &error);
+                    if !in_doubt || trouble::is_certain(&error) {
+                        return Completion::Committed(Outcome::No(said));
+                    }
+                    self.session = None;
+                    return Completion::Committed(Outcome::Unknown(said.into_unknown()));
+                }
             }
         }
     }

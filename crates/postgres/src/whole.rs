@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use pawl_store::whole::{Source, Target, WholeRow, not_empty};
+use pawl_store::whole::{Source, Target, WholeRow, copied_note, not_empty};
 use pawl_store::{ActorId, Code, InboxRow, StoreError};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::ToSql;
@@ -95,7 +95,7 @@ impl WholeDatabase {
         let id = match looked {
             Ok(schema::Found::Store(id)) => id,
             Ok(schema::Found::Newer(found)) => return Err(trouble::newer(&shown, &found, schema::FORMAT)),
-            Ok(schema::Found::Foreign) => return Err(trouble::foreign(&shown)),
+            Ok(schema::Found::Foreign(found)) => return Err(trouble::foreign(&shown, &found)),
             Ok(schema::Found::Nothing) => return Err(nothing(&shown, &schema)),
             Err(error) => return Err(trouble::describe(&shown, &error)),
         };
@@ -121,8 +121,22 @@ impl Source for WholeDatabase {
         let session = &self.session;
         session.run("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let told = KINDS.iter().try_for_each(|(sql, read)| each(session, sql, |actor, row| take(read(actor, row)?)));
+        let told = told.and_then(|()| take(WholeRow::Floor(self.floor()?)));
+        let told = told.and_then(|()| self.notes()?.into_iter().try_for_each(take));
         session.run("ROLLBACK")?;
         told
+    }
+}
+
+impl WholeDatabase {
+    fn floor(&self) -> Result<u64, StoreError> {
+        let row = self.session.wait(self.session.client.query_opt(crate::open::FLOOR, &[]))?;
+        Ok(row.map_or(0, |row| row.get::<_, i64>(0).cast_unsigned()))
+    }
+
+    fn notes(&self) -> Result<Vec<WholeRow>, StoreError> {
+        let notes = self.session.wait(past::notes(&self.session.client, ""))?;
+        Ok(notes.into_iter().map(|(name, body)| WholeRow::Note(name, body)).collect())
     }
 }
 
@@ -190,6 +204,13 @@ impl EmptyDatabase {
                 WholeRow::Change(id, seq, body) => changes.push((id, seq, body)),
                 WholeRow::Chunk(id, number, body) => chunks.push((id, number, body)),
                 WholeRow::Message(id, row) => messages.push((id, row)),
+                WholeRow::Note(name, body) => {
+                    let puts = [(copied_note(&name), Some(body))];
+                    self.session.wait(past::note(&self.session.client, &puts))?;
+                }
+                WholeRow::Floor(floor) => {
+                    self.session.run(&format!("INSERT INTO meta (key, value) VALUES ('floor', '{floor}')"))?;
+                }
                 WholeRow::Snapshot(id, snapshot) => {
                     let session = &self.session;
                     session.wait(past::put_snapshot(&session.client, &id, &snapshot))?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::contract::Limits;
 use crate::error::StoreError;
-use crate::record::{ActorId, Batch, Compaction, Snapshot};
+use crate::record::{ActorId, Batch, Compaction, Forget, SLICE_ROWS, Snapshot};
 
 const NAMESPACE_BYTES: usize = 512;
 /// A type of 64 bytes, the slash, a key of 512.
@@ -135,6 +135,28 @@ pub fn compaction(piece: &Compaction, epoch: u64, stored: Stored) -> Result<(), 
         ),
         _ => Ok(()),
     }
+}
+
+/// Whether what is to be forgotten is of the present `epoch`, and its newest change is still `seq`.
+pub fn forgetting(forget: &Forget, epoch: u64, seq: u64) -> Result<(), StoreError> {
+    actor(&forget.actor)?;
+    if forget.epoch != epoch {
+        return Err(StoreError::fenced(&forget.actor, forget.epoch, epoch));
+    }
+    if forget.seq != seq {
+        let (found, expected) = (format!("change {seq} as the newest"), format!("change {}", forget.seq));
+        return Err(StoreError::bad_compaction(&forget.actor, found, expected));
+    }
+    Ok(())
+}
+
+/// Whether so many rows of an actor may go at once: those that its newest snapshot does not make needless.
+pub fn last_slice(forget: &Forget, rows: usize) -> Result<(), StoreError> {
+    if rows <= SLICE_ROWS {
+        return Ok(());
+    }
+    let expected = format!("at most {SLICE_ROWS}, once it was compacted");
+    Err(StoreError::bad_compaction(&forget.actor, format!("{rows} rows that its newest snapshot needs"), expected))
 }
 
 fn name(name: &str) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pawl_core::codec::change::ChangeRecord;
 
 use crate::error::StoreError;
-use crate::record::{ActorId, ActorRow, Batch, Compaction, InboxRow, Scopes, Snapshot};
+use crate::record::{ActorId, ActorRow, Batch, Compaction, Forget, InboxRow, Scopes, Snapshot};
 use crate::shared::{News, Sharing};
 
 /// A caller's name for a request; its completion bears the same. The caller keeps them unique and above [`OPENING`].
@@ -158,6 +158,9 @@ pub enum Request {
     /// Makes a piece of a compaction durable, if its epoch is the store's present one; answered as a commit is. What it
     /// says about what is stored is checked: `conflict`.
     Compact(Compaction),
+    /// Takes away a slice of an actor that was destroyed, if its epoch and seq are the actor's present ones; answered by
+    /// `Forgot`, or as a commit that failed. `conflict`: it has more than a slice behind its newest snapshot.
+    Forget(Forget),
     /// The actors, in order of id from the one behind `after`, that have an alarm or a message waiting. A full answer
     /// (`limit` rows) may have more behind it.
     Alarms { after: Option<ActorId>, limit: usize },
@@ -180,7 +183,7 @@ impl Request {
     /// What must be known to answer it without looking into it.
     pub fn asked(&self) -> Asked {
         match self {
-            Self::Commit(_) | Self::Compact(_) | Self::Note { .. } => Asked::Commit,
+            Self::Commit(_) | Self::Compact(_) | Self::Forget(_) | Self::Note { .. } => Asked::Commit,
             Self::Open { .. } | Self::Read { .. } | Self::Alarms { .. } | Self::Actors { .. } | Self::Notes { .. } => {
                 Asked::Read
             }
@@ -222,6 +225,10 @@ pub enum Completion {
     Opened(Opened),
     Read(Past),
     Committed(Outcome),
+    /// A slice is gone, durably; `done`: it was the last one.
+    Forgot {
+        done: bool,
+    },
     Alarms(Vec<Due>),
     Actors(Vec<Listed>),
     Notes(Vec<(Arc<str>, Bytes)>),
@@ -240,6 +247,8 @@ pub struct Opened {
     pub row: Option<ActorRow>,
     /// The epoch that its batches must bear.
     pub epoch: u64,
+    /// What the numbers of every actor that the store has forgotten were below; see [`Forget`].
+    pub floor: u64,
     /// The newest one, if there is any.
     pub snapshot: Option<Snapshot>,
     /// (number, body) of the snapshot's chunks: the open ones in order, then, if asked for, the closed ones.

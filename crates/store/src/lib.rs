@@ -41,7 +41,9 @@ pub use contract::{
     Store, StoreInfo, Ticket, WOKEN, Wake,
 };
 pub use error::{Code, StoreError};
-pub use record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
+pub use record::{
+    ActorId, ActorRow, Batch, Change, Compaction, Forget, InboxRow, Put, SLICE_ROWS, Scopes, Snapshot, Status,
+};
 pub use shared::{Answer, Call, News, Sharing};
 
 use url::Url;

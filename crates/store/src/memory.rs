@@ -21,6 +21,7 @@ use crate::id;
 use crate::record::{ActorId, ActorRow, Batch, Change, Compaction, InboxRow, Put, Scopes, Snapshot, Status};
 use crate::whole::Source;
 
+mod forget;
 mod whole;
 use whole::Rows;
 pub(crate) use whole::target;
@@ -32,6 +33,8 @@ struct Database {
     id: [u8; 16],
     /// Of the newest opening.
     epoch: u64,
+    /// What the numbers of every actor that was forgotten were below.
+    floor: u64,
     owned: bool,
     actors: BTreeMap<ActorId, Actor>,
     /// By receiver. Apart from `actors`, as a message may wait for an actor that has no change yet; never empty inside.
@@ -117,6 +120,10 @@ impl MemoryStore {
                             Err(error) => Outcome::No(error),
                         })
                     }
+                    Request::Forget(forget) => match database.forget(&forget, *epoch) {
+                        Ok(done) => Completion::Forgot { done },
+                        Err(error) => Completion::Committed(Outcome::No(error)),
+                    },
                     Request::Alarms { after, limit } => Completion::Alarms(database.due(after.as_ref(), limit)),
                     Request::Actors { namespace, after, limit } => {
                         Completion::Actors(database.list(&namespace, after.as_deref(), limit))
@@ -196,6 +203,7 @@ impl Database {
         Self {
             id: id::random(),
             epoch: 0,
+            floor: 0,
             owned: false,
             actors: BTreeMap::new(),
             inboxes: BTreeMap::new(),
@@ -216,7 +224,8 @@ impl Database {
     fn open(&self, actor: &ActorId, epoch: u64, scopes: Scopes, stats: &mut Stats) -> Result<Opened, StoreError> {
         let Past { row, snapshot, chunks, changes, .. } = self.read(actor, (u64::MAX, u64::MAX), scopes, stats)?;
         let inbox = self.inbox(actor);
-        Ok(Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox })
+        let floor = self.floor;
+        Ok(Opened { row, epoch, floor, snapshot, chunks, read: Vec::new(), changes, inbox })
     }
 
     fn inbox(&self, actor: &ActorId) -> Vec<InboxRow> {

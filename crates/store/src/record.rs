@@ -232,6 +232,24 @@ impl Compaction {
     }
 }
 
+/// Takes away, slice by slice, an actor of which nothing need be known any more: its newest snapshot says that it was
+/// destroyed. What the snapshot makes needless goes first, so that the actor can be opened wherever that ends; then, in one
+/// slice, the snapshot, what followed it, and the actor's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forget {
+    pub actor: ActorId,
+    /// The epoch that opening the actor gave.
+    pub epoch: u64,
+    /// The actor's newest change: if there is a newer one, it is used again.
+    pub seq: u64,
+    /// What any number that it gave to messages or to its lives was below. The store keeps the highest of all that it has
+    /// forgotten, and tells whoever opens an actor that it does not know.
+    pub floor: u64,
+}
+
+/// How many rows one slice of a [`Forget`] takes away.
+pub const SLICE_ROWS: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,10 @@
 //! A whole store, row by row: what a copy from one to another is made of.
 //!
 //! A [`Source`] tells what was durable at one moment, whatever is written meanwhile; a [`Target`] takes all of it or nothing.
-//! Calls between processes are not copied, nobody waits for them beside the copy; nor are notes, which are of processes.
+//! Calls between processes are not copied, nobody waits for them beside the copy. Notes are, under other names: those who wrote
+//! them never had the copy, so what they say of processes does not hold there.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -19,13 +22,18 @@ pub enum WholeRow {
     Chunk(ActorId, u64, Bytes),
     /// The actor is the receiver, which need not have a row.
     Message(ActorId, InboxRow),
+    /// What the numbers of every actor that was forgotten were below; one row.
+    Floor(u64),
+    /// The name of a note, as the source has it, and its body; the last.
+    Note(Arc<str>, Bytes),
 }
 
 impl WholeRow {
     /// About how large it is, for whoever gathers rows.
     pub fn bytes(&self) -> usize {
         100 + match self {
-            Self::Actor(..) => 0,
+            Self::Actor(..) | Self::Floor(_) => 0,
+            Self::Note(_, body) => body.len(),
             Self::Change(_, _, body) | Self::Chunk(_, _, body) => body.len(),
             Self::Snapshot(_, snapshot) => snapshot.body.len() + 8 * (snapshot.open.len() + snapshot.closed.len()),
             Self::Message(_, row) => row.body.len(),
@@ -62,6 +70,14 @@ pub fn copy(source: &mut dyn Source, mut target: Box<dyn Target>) -> Result<u64,
     })?;
     target.finish(source.id(), epoch)?;
     Ok(actors)
+}
+
+/// What the names of notes begin with that came with a copy.
+pub const COPIED: &str = "copied/";
+
+/// The name under which a copy has a note.
+pub fn copied_note(name: &str) -> Arc<str> {
+    if name.starts_with(COPIED) { name.into() } else { format!("{COPIED}{name}").into() }
 }
 
 /// What a target says that is not empty.

@@ -220,7 +220,28 @@ export function runtimeClosed(): PawlError {
 }
 
 export function runEnded(actor: string): PawlError {
-  return new PawlError("workflow_ended", `the workflow of ${actor} has ended: nobody would take the message.`);
+  return new PawlError(
+    "workflow_ended",
+    `the workflow of ${actor} has ended: nobody would take the message.
+  do        look at what it came to: handle.result(); for another run, create an actor of another key`,
+  );
+}
+
+/** `known`: the types that the runtime has. */
+export function unknownActor(type: unknown, known: readonly string[]): PawlError {
+  const isThere = known.some((name) => name === type);
+  return new PawlError(
+    "unknown_actor",
+    isThere
+      ? `this runtime has another actor "${type}".
+  found     a second definition of that name
+  expected  the one that was given to createRuntime
+  do        call actor("${type}", ...) once, and import what it returned; or name it as text: runtime.get("${type}", key)`
+      : `this runtime has no actor ${JSON.stringify(type)}.
+  found     ${JSON.stringify(type)}
+  expected  ${known.join(", ") || "none: `actors` is empty"}
+  do        add it: createRuntime({ actors: [...], ... })`,
+  );
 }
 
 export function selfCancel(actor: string): PawlError {
@@ -295,7 +316,7 @@ export function lost(actor: string, problem: StoreProblem | undefined): PawlErro
   const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n").join("\n          ")}`;
   return new PawlError(
     "store_unavailable",
-    `a call of ${actor} has not happened: a write of the actor failed, and it was read back from the store.${because}
+    `a call of ${actor} has not happened: a write of the actor failed, and it is read back from the store.${because}
   do        call again`,
     { retryable: true, data: problem?.data },
   );

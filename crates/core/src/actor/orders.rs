@@ -161,7 +161,7 @@ impl Actor {
         self.first_scope = self.run.as_ref().map_or(self.first_scope, |run| run.next_scope());
         self.run = None;
         self.created = false;
-        self.is_destroyed = true;
+        self.overlay.is_destroyed = true;
         self.forget_everything();
         let seq = self.commit(writing);
         self.overlay.leave_after(seq, Output::Reply { call });
@@ -180,7 +180,7 @@ impl Actor {
 
     /// What has come for an actor that is no more.
     pub(super) fn refuse_arrived(&mut self) {
-        if self.created || !self.is_destroyed || !self.overlay.inbox.has_messages() {
+        if self.created || !self.is_destroyed() || !self.overlay.inbox.has_messages() {
             return;
         }
         let mut writing = self.overlay.begin();

@@ -5,6 +5,7 @@
 //! alone, so there are no dirty flags to forget. Knows no machines.
 //! One law: whatever rests on change n leaves after n is durable.
 
+mod lifetime;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +16,7 @@ use crate::codec::change::{ChangeWriter, Record};
 use crate::ids::Ids;
 use crate::inbox::{Inbox, Message, MessageKey, Purpose, SELF};
 use crate::input::{Answer, CellWrites, Send, Time, Writes};
-use crate::limits::Limits;
+use crate::limits::{Lifetimes, Limits};
 use crate::output::{Attempt, Change, Output, Put, Status, Verdict};
 use crate::state::{Cell, Delta, StateError, Verdict as CellVerdict};
 use turns::Turns;
@@ -84,6 +85,12 @@ pub struct Overlay {
     /// Whether an embedding host keeps the inbox: what is sent comes back through it.
     pub hosted: bool,
     pub limits: Limits,
+    pub lifetimes: Lifetimes,
+    /// Whether it was destroyed, and not made again.
+    pub is_destroyed: bool,
+    /// What the numbers of messages are ahead of the numbers of changes: those of an actor of this name that the store has forgotten
+    /// are not given again.
+    pub ahead: u64,
     cells: BTreeMap<String, Cell>,
     state_version: u32,
     queued: u64,
@@ -111,6 +118,9 @@ impl Overlay {
             outputs: VecDeque::new(),
             hosted: false,
             limits: Limits::default(),
+            lifetimes: Lifetimes::default(),
+            is_destroyed: false,
+            ahead: 0,
             cells: BTreeMap::new(),
             state_version: 0,
             queued: 0,
@@ -371,7 +381,7 @@ impl Overlay {
             _ if receiver.is_none() => sender.to_owned(),
             _ => String::new(),
         };
-        let key = MessageKey { sender, sender_seq: writing.seq << 16 | writing.put.len() as u64 };
+        let key = MessageKey { sender, sender_seq: (self.ahead + writing.seq) << 16 | writing.put.len() as u64 };
         self.sent_until(self.now);
         let sent_at = self.newest;
         let due_at = match purpose {
@@ -400,7 +410,8 @@ impl Overlay {
 
     /// Where the run stands, with what the actor waits for beside it.
     pub fn with_own_alarm(&self, standing: Standing) -> Standing {
-        Standing { alarm: standing.alarm.into_iter().chain(self.own_alarm()).min(), ..standing }
+        let others = self.own_alarm().into_iter().chain(self.over_at(standing));
+        Standing { alarm: standing.alarm.into_iter().chain(others).min(), ..standing }
     }
 
     /// Puts messages back into the inbox that a change took: whoever took them has not used them.
@@ -414,6 +425,9 @@ impl Overlay {
     /// Queues the change; returns its number.
     pub fn commit(&mut self, writing: Writing, standing: Standing) -> u64 {
         let Writing { writer, seq, id, put, take, answers, lazy } = writing;
+        if self.lifetime_ms(standing.status).is_some() {
+            self.sent_until(self.now);
+        }
         let standing = self.with_own_alarm(standing);
         (self.queued, self.standing) = (seq, standing);
         if !lazy {

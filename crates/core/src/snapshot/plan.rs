@@ -70,6 +70,7 @@ pub fn compact(kept: &Kept, retention: Retention) -> Result<Option<Plan>, OpenEr
         changes: kept.changes.clone(),
         inbox: Vec::new(),
         standing,
+        floor: 0,
     };
     let fold = Fold::run(loaded, &mut overlay)?;
     let next = kept.all_chunks.last().map_or(1, |last| last + 1);

@@ -130,6 +130,7 @@ impl World {
             changes: self.changes[after..].to_vec(),
             inbox: inbox.collect(),
             standing: self.standing,
+            floor: 0,
         }
     }
 

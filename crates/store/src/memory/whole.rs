@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::{Actor, Database, NAMED, locked};
 use crate::error::StoreError;
 use crate::record::InboxRow;
-use crate::whole::{Source, Target, WholeRow, not_empty};
+use crate::whole::{Source, Target, WholeRow, copied_note, not_empty};
 
 /// Everything in a database at one moment: bodies are shared, not copied.
 pub(super) struct Rows {
@@ -26,6 +26,8 @@ impl Rows {
         for id in database.inboxes.keys() {
             rows.extend(database.inbox(id).into_iter().map(|row| WholeRow::Message(id.clone(), row)));
         }
+        rows.push(WholeRow::Floor(database.floor));
+        rows.extend(database.notes.iter().map(|(name, body)| WholeRow::Note(name.clone(), body.clone())));
         Self { id: database.id, rows }
     }
 }
@@ -85,6 +87,8 @@ impl Target for Filling {
             WholeRow::Chunk(id, number, body) => {
                 actors.entry(id).and_modify(|actor| drop(actor.chunks.insert(number, body)));
             }
+            WholeRow::Note(name, body) => drop(self.filled.notes.insert(copied_note(&name), body)),
+            WholeRow::Floor(floor) => self.filled.floor = floor,
             WholeRow::Message(id, InboxRow { sender, sender_seq, body }) => {
                 self.filled.set_message(id, (sender, sender_seq), Some(body));
             }

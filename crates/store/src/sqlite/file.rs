@@ -27,6 +27,10 @@ const SQLITE_OLDEST: i32 = 3_053_000;
 const PAGE_BYTES: usize = 4096;
 /// A log of so many pages that are not in the file yet is moved there between two groups: 8 MiB.
 const LOG_PAGES: i64 = 2048;
+/// Pages that are free are given back to the system, so many at a time (4 MiB), while they are more than that and more than this
+/// part of the file: fewer are soon used again.
+const SHRINK_PAGES: i64 = 1024;
+const FREE_PART: i64 = 4;
 /// How long SQLite itself tries for a lock, each time it is asked.
 const BUSY: Duration = Duration::from_millis(100);
 /// How many actors' seqs are kept; each is one lookup away in the file.
@@ -222,6 +226,26 @@ impl File {
         Ok(())
     }
 
+    /// Gives a slice of the free pages back, if there are many. Says whether there may be more.
+    pub(super) fn shrink(&mut self) -> Result<bool, StoreError> {
+        let number = |pragma: &str| self.db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let shrink = || {
+            let (free, all) = (number("freelist_count")?, number("page_count")?);
+            let is_much = free > SHRINK_PAGES.max(all / FREE_PART);
+            if is_much {
+                // Each step gives one page back.
+                let mut pages = self.db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+                let mut pages = pages.query([])?;
+                while pages.next()?.is_some() {}
+            }
+            Ok(is_much)
+        };
+        match shrink() {
+            Err(error) if trouble::kind(&error) == trouble::Kind::Busy => Ok(false),
+            shrunk => shrunk.map_err(|error| trouble::describe(&self.place.shown, &error)),
+        }
+    }
+
     /// `None`: someone else is at it.
     fn move_log(&mut self, how: &str) -> Result<Option<Log>, StoreError> {
         let moved = self.db.prepare_cached(&format!("PRAGMA wal_checkpoint({how})")).and_then(|mut statement| {
@@ -325,7 +349,7 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, SqlE
     ] {
         db.set_limit(limit, value)?;
     }
-    db.set_prepared_statement_cache_capacity(32);
+    db.set_prepared_statement_cache_capacity(40);
     Ok(db)
 }
 

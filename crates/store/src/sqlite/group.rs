@@ -8,7 +8,7 @@ use rusqlite::Error as SqlError;
 use super::file::File;
 use super::queue::Group;
 use super::trouble::{self, Kind};
-use super::{past, rows};
+use super::{forget, past, rows};
 use crate::check;
 use crate::contract::{Completion, Limits, Outcome, Request, Stats};
 use crate::error::StoreError;
@@ -87,6 +87,18 @@ impl File {
                     let seq = self.seq(&piece.actor)?;
                     match past::compact(self.db(), piece, self.epoch(), seq, &mut done.stats)? {
                         Ok(()) => Completion::Committed(Outcome::Yes),
+                        Err(refusal) => Completion::Committed(Outcome::No(refusal)),
+                    }
+                }
+                Request::Forget(forget) => {
+                    let seq = self.seq(&forget.actor)?;
+                    match forget::forget(self.db(), forget, self.epoch(), seq)? {
+                        Ok(done) => {
+                            if done {
+                                self.remember(&forget.actor, 0);
+                            }
+                            Completion::Forgot { done }
+                        }
                         Err(refusal) => Completion::Committed(Outcome::No(refusal)),
                     }
                 }

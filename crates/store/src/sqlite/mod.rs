@@ -7,6 +7,7 @@
 //! to another.
 
 mod file;
+mod forget;
 mod group;
 mod joint;
 mod lock;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, Error as SqlError, OptionalExtension, Row, params};
 
+use super::forget;
 use super::rows::{self, bytes, unsigned};
 use crate::check;
 use crate::contract::{Opened, Past, Stats};
@@ -31,7 +32,11 @@ pub(super) fn open(db: &Connection, actor: &ActorId, scopes: Scopes, epoch: u64,
     let seq = row.as_ref().map_or(0, |row: &ActorRow| row.seq);
     let contents = contents(db, actor, (snapshot.as_ref(), u64::MAX), (seq, None), scopes, stats)?;
     let inbox = rows::inbox(db, actor)?;
-    Ok(contents.map(|(chunks, changes)| Opened { row, epoch, snapshot, chunks, read: Vec::new(), changes, inbox }))
+    let floor = forget::floor(db)?;
+    Ok(contents.map(|(chunks, changes)| {
+        let read = Vec::new();
+        Opened { row, epoch, floor, snapshot, chunks, read, changes, inbox }
+    }))
 }
 
 /// What is kept of an actor up to a change.
@@ -105,7 +110,7 @@ fn snapshot(db: &Connection, actor: &ActorId, seq: u64) -> Result<Option<Snapsho
     db.prepare_cached(rows::SNAPSHOT)?.query_row(key, snapshot_row).optional()
 }
 
-fn snapshots(db: &Connection, actor: &ActorId) -> Result<Vec<Snapshot>, SqlError> {
+pub(super) fn snapshots(db: &Connection, actor: &ActorId) -> Result<Vec<Snapshot>, SqlError> {
     let mut statement = db.prepare_cached(rows::SNAPSHOTS)?;
     statement.query_map(params![actor.namespace, actor.name], snapshot_row)?.collect()
 }

@@ -352,6 +352,7 @@ fn size(request: &Request) -> usize {
         Request::Note { puts } => puts.iter().filter_map(|(_, body)| body.as_ref()).map(bytes::Bytes::len).sum(),
         Request::Open { .. }
         | Request::Read { .. }
+        | Request::Forget(_)
         | Request::Alarms { .. }
         | Request::Actors { .. }
         | Request::Notes { .. } => 0,

@@ -50,7 +50,11 @@ impl SqliteReader {
                 rows::actors(db, &namespace, after.as_deref(), limit).map(|listed| listed.map(Completion::Actors))
             }
             Request::Notes { prefix } => rows::notes(db, &prefix).map(|notes| Ok(Completion::Notes(notes))),
-            request @ (Request::Open { .. } | Request::Commit(_) | Request::Compact(_) | Request::Note { .. }) => {
+            request @ (Request::Open { .. }
+            | Request::Commit(_)
+            | Request::Compact(_)
+            | Request::Forget(_)
+            | Request::Note { .. }) => {
                 return request.asked().refused(read_only(&self.place));
             }
         };

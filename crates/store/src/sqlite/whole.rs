@@ -8,11 +8,11 @@ use rusqlite::{Connection, Error as SqlError, Row, params};
 use super::file::{self, File};
 use super::lock::Lock;
 use super::rows::{bytes, read_row, run, unsigned};
-use super::{Place, past, reader, rows, trouble};
+use super::{Place, forget, past, reader, rows, trouble};
 use crate::contract::OpenOptions;
 use crate::error::StoreError;
 use crate::record::{ActorId, InboxRow, Snapshot};
-use crate::whole::{Source, Target, WholeRow, not_empty};
+use crate::whole::{Source, Target, WholeRow, copied_note, not_empty};
 
 type Take<'a> = &'a mut dyn FnMut(WholeRow) -> Result<(), StoreError>;
 /// An error inside says how what is stored contradicts itself.
@@ -70,6 +70,10 @@ impl Source for WholeFile {
         let said = |error: SqlError| trouble::describe(&self.place.shown, &error);
         run(&self.db, "BEGIN").map_err(said)?;
         let told = KINDS.iter().try_for_each(|kind| each(&self.db, *kind, take).map_err(said)?);
+        let floor = forget::floor(&self.db).map_err(said)?;
+        let notes = rows::notes(&self.db, "").map_err(said)?;
+        let told = told.and_then(|()| take(WholeRow::Floor(floor)));
+        let told = told.and_then(|()| notes.into_iter().try_for_each(|(name, body)| take(WholeRow::Note(name, body))));
         run(&self.db, "ROLLBACK").map_err(said)?;
         told
     }
@@ -166,6 +170,8 @@ fn write(db: &Connection, row: &WholeRow) -> Result<(), SqlError> {
             db.prepare_cached(rows::PUT_CHANGE)?.execute(values)
         }
         WholeRow::Snapshot(actor, snapshot) => return past::put_snapshot(db, actor, snapshot),
+        WholeRow::Note(name, body) => return rows::note(db, &[(copied_note(name), Some(body.clone()))]),
+        WholeRow::Floor(floor) => return forget::raise_floor(db, *floor),
         WholeRow::Chunk(ActorId { namespace, name }, number, body) => {
             let values = params![namespace, name, number.cast_signed(), &body[..]];
             db.prepare_cached(rows::PUT_CHUNK)?.execute(values)

@@ -131,8 +131,9 @@ impl Writer {
                     file.checkpoint_if_large(&mut self.stats)
                 }
                 Next::Idle => {
-                    patience = None;
-                    file.checkpoint(&mut self.stats)
+                    let shrunk = file.shrink();
+                    patience = matches!(shrunk, Ok(true)).then_some(IDLE);
+                    shrunk.and_then(|_| file.checkpoint(&mut self.stats))
                 }
             };
             self.queue.count(self.stats);

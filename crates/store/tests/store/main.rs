@@ -9,6 +9,7 @@ mod commits;
 mod contract;
 mod faults;
 mod files;
+mod forgetting;
 mod joint;
 mod kill;
 mod lock;

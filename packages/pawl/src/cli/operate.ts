@@ -34,8 +34,13 @@ export async function list(flags: Flags, type?: string, prefix?: string): Promis
   };
   return told(flags, () =>
     withStore(placeOf(flags), "look", async (store) => {
-      for await (const status of listActors(store, filter))
+      let found = 0;
+      for await (const status of listActors(store, filter)) {
+        found += 1;
         console.log(flags.json ? json(status) : line(status, store.now()));
+      }
+      // Not where programs read.
+      if (found === 0 && !flags.json) console.error("no actor is like that");
     }),
   );
 }
@@ -82,7 +87,7 @@ export async function copy(flags: Flags): Promise<number> {
   return told(flags, async () => {
     const { actors } = await copyStore(placeOf(flags).store, flags.to ?? "");
     if (flags.json) return console.log(json({ actors }));
-    console.log(`copied ${actors} actors`);
+    console.log(`copied ${actors} ${actors === 1 ? "actor" : "actors"}`);
   });
 }
 
@@ -229,7 +234,10 @@ function placeOf({ place }: Flags): Place {
 
 function named(type: string | undefined, key: string | undefined): [type: string, key: string] {
   if (type !== undefined && key !== undefined) return [type, key];
-  throw new PawlError("bad_argument", "no actor was named.\n  expected  its type and its key");
+  throw new PawlError(
+    "bad_argument",
+    "no actor was named.\n  expected  its type and its key: order order-42, or order/order-42",
+  );
 }
 
 function done(flags: Flags, what: string): void {

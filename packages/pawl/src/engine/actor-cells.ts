@@ -51,12 +51,14 @@ export class ActorCells {
     return this.#initial.keys();
   }
 
-  /** The rows have been read: cells that are not there get their first values. */
-  begin(): void {
+  /** The rows have been read: cells that are not there get their first values, after `prepare`. Throws, and does neither, if one has none. */
+  begin(prepare: () => void): void {
     const { pump, name } = this.#owner;
     this.#mirrors.clear();
     this.#isBehind = pump.engine.isBehind(name);
-    this.#write(this.#initial, false);
+    const first = this.#encoded(this.#initial, false);
+    prepare();
+    this.#write(first, false);
   }
 
   /** The mirror of a cell. Throws for one that was not declared, and while the cells are older than the history. */
@@ -90,24 +92,30 @@ export class ActorCells {
 
   /** Declares a further cell. */
   add(name: string, initial: () => unknown): void {
+    const first = this.#encoded([[name, initial]], false);
     this.#initial.set(name, initial);
-    this.#write([[name, initial]], false);
+    this.#write(first, false);
   }
 
   /** Replaces cells by what they are in the history of another engine. */
   adopt(values: Readonly<Record<string, unknown>>): void {
-    this.#mirrors.clear();
     const cells = Object.entries(values).map(([name, value]): [string, () => unknown] => [name, () => value]);
-    this.#write(cells, true);
+    const adopted = this.#encoded(cells, true);
+    this.#mirrors.clear();
+    this.#write(adopted, true);
     this.#isBehind = false;
   }
 
-  #write(cells: Iterable<readonly [string, () => unknown]>, replace: boolean): void {
+  /** The values of those cells that are to be written. All of them can be, or none is. */
+  #encoded(cells: Iterable<readonly [string, () => unknown]>, replace: boolean): [string, Uint8Array][] {
     const { pump, handle } = this.#owner;
-    for (const [name, value] of cells) {
-      if (!replace && pump.engine.cellHead(handle, name) !== null) continue;
-      pump.input.cell(handle, name, encodeValue(value()), replace);
-    }
+    const written = [...cells].filter(([name]) => replace || pump.engine.cellHead(handle, name) === null);
+    return written.map(([name, value]) => [name, encodeValue(settled(name, value()))]);
+  }
+
+  #write(cells: readonly (readonly [string, Uint8Array])[], replace: boolean): void {
+    const { pump, handle } = this.#owner;
+    for (const [name, bytes] of cells) pump.input.cell(handle, name, bytes, replace);
     pump.schedule();
   }
 
@@ -123,6 +131,14 @@ export class ActorCells {
     const open = pins.filter((pin) => pin !== undefined);
     return open.length === 0 ? undefined : Math.min(...open);
   }
+}
+
+/** Throws `bad_argument` for a promise: it would be stored as an empty object. */
+function settled(cell: string, value: unknown): unknown {
+  if (!(value instanceof Promise)) return value;
+  throw say.badArgument(
+    `the cell "${cell}" has no first value.\n  found     a promise\n  expected  the value itself: await it before openActor()`,
+  );
 }
 
 function viewOf(pin: number, delta: Uint8Array | undefined): Uint8Array {

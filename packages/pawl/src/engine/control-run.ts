@@ -20,6 +20,8 @@ export interface Target {
   readonly workflowId: string;
   readonly driver: EngineDriver;
   readonly epoch: bigint | undefined;
+  /** The host's alarm stays as it is: it runs the workflow again by itself. Default false. */
+  readonly keepsAlarm?: boolean;
 }
 
 /** Whether Pawl has written to a history. Rejects with `DriverHangError` after 30 s. */
@@ -37,9 +39,14 @@ export async function tell(
   check: (history: WorkflowHistorySnapshot) => void,
   write: Telling,
 ): Promise<WorkflowHistorySnapshot> {
-  const { driver } = target;
+  const { driver, workflowId, keepsAlarm = false } = target;
   const actor = actorOn(driver);
-  if (actor !== undefined) return actor.tell(check, write);
+  if (actor !== undefined) {
+    const after = await actor.tell(check, write);
+    // Other changes of the actor set it, too: what it was is not known here.
+    if (keepsAlarm) await driver.clearAlarm(workflowId);
+    return after;
+  }
   await bounded(untilAllWait(driver));
   const after = await tellRows(target, check, write);
   for (const run of runsOn(driver)) run.look();
@@ -53,12 +60,12 @@ async function untilAllWait(driver: EngineDriver): Promise<void> {
 }
 
 async function tellRows(
-  { workflowId, driver, epoch }: Target,
+  { workflowId, driver, epoch, keepsAlarm = false }: Target,
   check: (history: WorkflowHistorySnapshot) => void,
   write: Telling,
 ): Promise<WorkflowHistorySnapshot> {
   const host = engineHost();
-  const port = new DriverPort(driver, workflowId, { epoch });
+  const port = new DriverPort(driver, workflowId, { epoch, keepsAlarm });
   await port.quiet((run) => run.isWaiting);
   const { handle, name } = host.open(workflowId, port, () => {});
   const control = new ControlRun(host, handle, (problem) => port.error ?? storeError(problem, name, workflowId));

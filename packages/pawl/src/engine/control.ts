@@ -1,5 +1,6 @@
 /** What a host asks of a workflow from outside of its code: to end it, or to let it try again. */
 import { isOurs, type Target, tell } from "./control-run.ts";
+import { rowFrom } from "./driver-answer.ts";
 import { DriverPort } from "./driver-port.ts";
 import { stateKey } from "./keys.ts";
 import { decodeState } from "./load.ts";
@@ -26,14 +27,14 @@ export async function cancelWorkflow(target: Target): Promise<void> {
 /** Lets a workflow that has failed go on. Does nothing for any other. */
 export async function recover(target: Target, scheduleAlarm: boolean): Promise<void> {
   const { driver, workflowId } = target;
-  const stored = await bounded(driver.get(stateKey()));
+  const stored = rowFrom("get", await bounded(driver.get(stateKey())));
   if (stored === null || inRow(stateKey(), () => decodeState(stored)) !== "failed") return;
   if (!(await isOurs(driver))) {
     await recoverWorkflow(workflowId, driver, { scheduleAlarm });
     return;
   }
-  await tell(target, unchecked, (input, handle, call) => input.retry(handle, call));
-  if (!scheduleAlarm) await driver.clearAlarm(workflowId);
+  const told = { ...target, keepsAlarm: !scheduleAlarm };
+  await tell(told, unchecked, (input, handle, call) => input.retry(handle, call));
 }
 
 /** Lets steps run again that were quarantined (`poisonGuard`). */

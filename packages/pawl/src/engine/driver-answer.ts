@@ -1,6 +1,24 @@
 /** What a driver answers, checked before it goes on: one driver that answers nonsense must not harm the runs on others. */
 import { inspect } from "node:util";
 import { PawlError } from "../errors.ts";
+import type { KVEntry } from "./types.ts";
+
+/** The rows of a list. Throws `driver_answer`. */
+export function rowsFrom(method: string, answer: unknown): KVEntry[] {
+  const rows = listFrom(method, answer as readonly unknown[]);
+  for (const row of rows) {
+    if (typeof row !== "object" || row === null) throw badAnswer(method, row, "{ key, value } for each row");
+    const { key, value } = row as Partial<Readonly<Record<"key" | "value", unknown>>>;
+    bytesFrom(method, key);
+    bytesFrom(method, value);
+  }
+  return rows as KVEntry[];
+}
+
+/** A single row; null if there is none. Throws `driver_answer`. */
+export function rowFrom(method: string, value: unknown): Uint8Array | null {
+  return value === null || value === undefined ? null : bytesFrom(method, value);
+}
 
 /** The bytes of a key or value. Throws `driver_answer`. */
 export function bytesFrom(method: string, value: unknown): Uint8Array {

@@ -4,7 +4,7 @@
  */
 import { type DriverCall, PackedRows } from "../wire.ts";
 import { Commits, NotCommitted, wholeChanges } from "./commits.ts";
-import { badAnswer, bytesFrom, listFrom } from "./driver-answer.ts";
+import { badAnswer, listFrom, rowFrom, rowsFrom } from "./driver-answer.ts";
 import { compareKeys } from "./key-bytes.ts";
 import { errorKey, historyRootPrefix, inputKey, metadataPrefix, namesPrefix, outputKey, stateKey } from "./keys.ts";
 import type { EngineDriver, KVEntry, KVWrite, Message } from "./types.ts";
@@ -29,6 +29,8 @@ export interface PortOptions {
   readonly limits?: { rows: number; bytes: number } | undefined;
   /** Of whoever owns the rows: a driver with `commit` refuses older ones. Default 0. */
   readonly epoch?: bigint | undefined;
+  /** The host's alarm stays as it is, whatever the engine asks for. Default false. */
+  readonly keepsAlarm?: boolean;
 }
 
 export class DriverPort {
@@ -37,6 +39,7 @@ export class DriverPort {
   readonly #workflowId: string;
   readonly #limits: { rows: number; bytes: number } | undefined;
   readonly #commits: Commits | undefined;
+  readonly #keepsAlarm: boolean;
   /** What the last failed call threw. */
   error: unknown;
   #after: Promise<void> = Promise.resolve();
@@ -48,7 +51,8 @@ export class DriverPort {
   readonly #open = new Set<Promise<unknown>>();
   #onHang: ((error: DriverHangError) => void) | undefined;
 
-  constructor(driver: EngineDriver, workflowId: string, { limits, epoch = 0n }: PortOptions = {}) {
+  constructor(driver: EngineDriver, workflowId: string, { limits, epoch = 0n, keepsAlarm = false }: PortOptions = {}) {
+    this.#keepsAlarm = keepsAlarm;
     this.#limits = limits;
     this.#driver = driver;
     this.#workflowId = workflowId;
@@ -100,12 +104,11 @@ export class DriverPort {
 
   /** One row; undefined if there is none. */
   async row(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const value: unknown = await this.#asked(this.#driver.get(key));
-    return value === null || value === undefined ? undefined : bytesFrom("get", value);
+    return rowFrom("get", await this.#asked(this.#driver.get(key))) ?? undefined;
   }
 
   async #list(prefix: Uint8Array): Promise<KVEntry[]> {
-    return listFrom("list", await this.#asked(this.#driver.list(prefix)));
+    return rowsFrom("list", await this.#asked(this.#driver.list(prefix)));
   }
 
   #remember(rows: readonly KVWrite[]): void {
@@ -121,7 +124,8 @@ export class DriverPort {
     const wanted = { ...(names.length > 0 && { names }), count, completable: true };
     const asked = this.#asked(this.#driver.messageDriver.receiveMessages(wanted));
     const messages = listFrom("receiveMessages", await asked);
-    for (const { id, name, sentAt } of messages) {
+    for (const message of messages) {
+      const { id, name, sentAt }: Partial<Message> = message ?? {};
       const isWell = typeof id === "string" && typeof name === "string" && Number.isFinite(sentAt);
       if (!isWell)
         throw badAnswer("receiveMessages", { id, name, sentAt }, "an id and a name of text, and sentAt in ms");
@@ -174,7 +178,8 @@ export class DriverPort {
     after: readonly DriverCall[],
   ): Promise<PortWritten> {
     const { changes, later } = wholeChanges(calls, after);
-    for (const change of changes) {
+    for (const whole of changes) {
+      const change = this.#keepsAlarm ? { ...whole, alarm: undefined } : whole;
       try {
         await this.#note(commits.commit(change));
       } catch (error) {
@@ -279,6 +284,7 @@ export class DriverPort {
 
   #call(call: DriverCall): unknown {
     const driver = this.#driver;
+    if (this.#keepsAlarm && (call.kind === "setAlarm" || call.kind === "clearAlarm")) return undefined;
     switch (call.kind) {
       case "set":
         return driver.set(call.key, call.value);
@@ -312,7 +318,7 @@ export class DriverPort {
 }
 
 function pack(list: readonly KVEntry[], rows: PackedRows): void {
-  for (const { key, value } of list) rows.put(bytesFrom("list", key), bytesFrom("list", value));
+  for (const { key, value } of list) rows.put(key, value);
 }
 
 function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {

@@ -38,10 +38,10 @@ import { engineHost } from "./host.ts";
 import type { HostedActor } from "./hosted-actor.ts";
 import { inputKey, outputKey, stateKey } from "./keys.ts";
 import { LiveWait } from "./live-wait.ts";
-import { decodeInput, decodeOutput, decodeState } from "./load.ts";
+import { decodeInput, decodeOutput, decodeState, inItsRow } from "./load.ts";
 import { Pauses } from "./pauses.ts";
 import { PoisonGuard } from "./poison-guard.ts";
-import { inRow } from "./record-error.ts";
+import { inRow, isPlaced } from "./record-error.ts";
 import { rebuild } from "./recorded-error.ts";
 import { RunSink } from "./run-sink.ts";
 import { lostError, storeError } from "./store-error.ts";
@@ -525,7 +525,10 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
 
   protected override fail(error: unknown): void {
     this.#error = error;
-    this.#end(() => this.#settle.reject(error));
+    this.#end(() => {
+      if (isPlaced(error)) this.#settle.reject(error);
+      else void inItsRow(error, this.#driver).then(this.#settle.reject);
+    });
   }
 
   #end(settle: () => void): void {

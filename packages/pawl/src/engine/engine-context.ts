@@ -1,6 +1,7 @@
 /** What a workflow of an embedding host, and each callback in it, is given (engine behaviour 1.4). */
 import { CallersContext } from "../callers-context.ts";
 import { attributed } from "../failure.ts";
+import { badArgument } from "../messages.ts";
 import { EPHEMERAL, UNDO } from "../wire.ts";
 import {
   type CaughtFailure,
@@ -11,7 +12,17 @@ import {
   type StepOperation,
 } from "../workflow/operation.ts";
 import type { RunOwner } from "../workflow/run.ts";
-import type { ScopeContext } from "../workflow/scope-context.ts";
+import { ScopeContext } from "../workflow/scope-context.ts";
+import {
+  amount,
+  type Branch,
+  branchesByName,
+  branchesInOrder,
+  caughtKinds,
+  checkHandler,
+  configOf,
+  MOST_VERSION,
+} from "./checked-operation.ts";
 import {
   DEFAULT_LOOP_HISTORY_PRUNE_INTERVAL,
   DEFAULT_MAX_RETRIES,
@@ -65,6 +76,7 @@ export class EngineContext {
   readonly #run: EngineRun;
 
   constructor(context: ScopeContext, run: EngineRun) {
+    if (!(context instanceof ScopeContext)) throw badArgument(NOT_MADE);
     this.#context = context;
     this.#run = run;
     if (context.around !== undefined && checkpoints.has(context.around)) checkpoints.add(context);
@@ -110,22 +122,19 @@ export class EngineContext {
 
   /** As in `WorkflowContextInterface`. */
   step(first: string | StepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
-    const config = typeof first === "string" ? { name: first, run: run ?? missing("Step") } : first;
-    return this.#step(config, undefined);
+    return this.#step(configOf("Step", first, run), undefined);
   }
 
   /** As in `WorkflowContextInterface`. */
   tryStep(first: string | TryStepConfig<unknown>, run?: () => Promise<unknown>): Promise<unknown> {
-    const config: TryStepConfig<unknown> =
-      typeof first === "string" ? { name: first, run: run ?? missing("Step") } : first;
-    return this.#step(config, config.catch ?? ["critical", "timeout", "exhausted"]);
+    const config = configOf<TryStepConfig<unknown>>("Step", first, run);
+    return this.#step(config, caughtKinds(config.name, config.catch, STEP_FAILURES));
   }
 
   /** As in `WorkflowContextInterface`. */
   try(first: string | TryBlockConfig<unknown>, run?: WorkflowCallback): Promise<unknown> {
-    const config: TryBlockConfig<unknown> =
-      typeof first === "string" ? { name: first, run: run ?? missing("Try") } : first;
-    const kinds = config.catch ?? ["step", "join", "race"];
+    const config = configOf<TryBlockConfig<unknown>>("Try", first, run);
+    const kinds = caughtKinds(config.name, config.catch, BLOCK_FAILURES);
     return this.#enter("try", config.name, (name) =>
       this.#context.run.begin(
         (settler) => ({
@@ -148,10 +157,7 @@ export class EngineContext {
 
   /** As in `WorkflowContextInterface`. */
   loop(first: string | LoopConfig<unknown, unknown>, run?: LoopOperation["body"]): Promise<unknown> {
-    const config = (typeof first === "string" ? { name: first, run: run ?? missing("Loop") } : first) as LoopConfig<
-      unknown,
-      unknown
-    >;
+    const config = configOf("Loop", first as LoopConfig<unknown, unknown>, run);
     return this.#enter("loop", config.name, (name) => {
       const { state } = config;
       const every =
@@ -213,13 +219,12 @@ export class EngineContext {
 
   /** As in `WorkflowContextInterface`. */
   join(name: string, branches: Readonly<Record<string, BranchConfig<unknown>>>): Promise<unknown> {
-    const entries = Object.entries(branches).map(([branch, { run }]) => ({ name: branch, run }));
-    return this.#fork("join", name, entries);
+    return this.#fork("join", name, branchesByName(name, branches));
   }
 
   /** As in `WorkflowContextInterface`. */
   race(name: string, branches: readonly Branch[]): Promise<unknown> {
-    return this.#fork("race", name, branches);
+    return this.#fork("race", name, branchesInOrder(name, branches));
   }
 
   /** As in `WorkflowContextInterface`. */
@@ -233,6 +238,8 @@ export class EngineContext {
   getVersion(name: string, latest: number): Promise<unknown> {
     if (!Number.isInteger(latest) || latest < 1)
       return Promise.reject(new Error(`getVersion("${name}", ${latest}): latest must be an integer >= 1`));
+    if (latest > MOST_VERSION)
+      return Promise.reject(new Error(`getVersion("${name}", ${latest}): latest must be at most ${MOST_VERSION}`));
     return this.#mark("version_check", name, (op) =>
       this.#input.version(this.#owner.handle, this.#context.scope, op, name, latest),
     );
@@ -290,13 +297,14 @@ export class EngineContext {
   #step(config: StepConfig<unknown>, kinds: readonly TryStepCatchKind[] | undefined): Promise<unknown> {
     const { rollback, ephemeral = false } = config;
     if (rollback !== undefined && !checkpoints.has(this.#context)) return Promise.reject(new RollbackCheckpointError());
+    if (rollback !== undefined) checkHandler(config.name, rollback);
     return this.#enter("step", config.name, (name) => {
-      const maxRetries = config.maxRetries ?? DEFAULT_MAX_RETRIES;
-      const timeout = config.timeout ?? DEFAULT_STEP_TIMEOUT;
+      const maxRetries = amount(config.maxRetries, DEFAULT_MAX_RETRIES, name, "maxRetries");
+      const timeout = amount(config.timeout, DEFAULT_STEP_TIMEOUT, name, "timeout");
       const policy = {
         maxRetries: interval(maxRetries),
-        backoffBase: config.retryBackoffBase ?? DEFAULT_RETRY_BACKOFF_BASE,
-        backoffMax: config.retryBackoffMax ?? DEFAULT_RETRY_BACKOFF_MAX,
+        backoffBase: amount(config.retryBackoffBase, DEFAULT_RETRY_BACKOFF_BASE, name, "retryBackoffBase"),
+        backoffMax: amount(config.retryBackoffMax, DEFAULT_RETRY_BACKOFF_MAX, name, "retryBackoffMax"),
         timeout: Math.max(timeout, 0),
         retryOnTimeout: config.retryOnTimeout ?? false,
       };
@@ -322,6 +330,7 @@ export class EngineContext {
         retriesTimeouts: policy.retryOnTimeout,
         ephemeral,
         context: this.#context,
+        untold: undefined,
         attempt: undefined,
         kept: NOTHING,
       };
@@ -434,17 +443,13 @@ export class EngineContext {
 
 type WorkflowCallback = (ctx: WorkflowContextInterface) => Promise<unknown>;
 
-interface Branch {
-  readonly name: string;
-  readonly run: WorkflowCallback;
-}
+const NOT_MADE =
+  "a WorkflowContextImpl is made by runWorkflow() alone.\n  do        run the function with runWorkflow(id, fn, input, driver), and use the context that it is given";
+const STEP_FAILURES: readonly TryStepCatchKind[] = ["critical", "timeout", "exhausted"];
+const BLOCK_FAILURES: readonly TryBlockCatchKind[] = ["step", "join", "race"];
 
 /** The rows of a wait (engine behaviour 4.1.3). */
 const WAIT_ROWS = [":0", ":count", ":deadline"];
-
-function missing(what: string): never {
-  throw new Error(`${what} run function missing`);
-}
 
 /** A count that fits a record. */
 function interval(count: number): number {

@@ -5,6 +5,7 @@
  * still has the bytes that were written is marked clean, and counters advance to what was collected, not to what is there.
  */
 import { encodeName } from "./bare.ts";
+import { checkDriver } from "./checked-call.ts";
 import { errorKey, historyKey, metadataKey, nameKey, outputKey, stateKey } from "./keys.ts";
 import { encodeEntry, encodeMetadata } from "./records.ts";
 import { inTurn } from "./turns.ts";
@@ -31,6 +32,7 @@ export async function flush(
   onHistoryUpdated?: () => void,
   pendingDeletions?: PendingDeletions,
 ): Promise<void> {
+  checkDriver("flush", driver, "rows");
   await inTurn(storage, async () => {
     const collected = collect(storage);
     await writeRows(driver, collected.rows);

@@ -25,7 +25,8 @@ class Host implements PumpListener {
   /** A name under which a driver is known, and the number of its actor. */
   open(workflowId: string, port: DriverPort, written: () => void): { readonly handle: number; readonly name: string } {
     const handle = this.#next++;
-    const name = `${handle}/${workflowId}`;
+    // The engine says the name in UTF-8: half a character would come back as another.
+    const name = `${handle}/${Buffer.from(workflowId).toString()}`;
     this.#ports.set(name, port);
     this.#listeners.set(name, written);
     return { handle, name };
@@ -99,6 +100,7 @@ function writesHistory(call: DriverCall): boolean {
 }
 
 function textOf(error: unknown): string {
+  if (error === undefined) return "the driver failed, and did not say why";
   try {
     return String(error);
   } catch {

@@ -129,6 +129,11 @@ export class HostedActor implements AttemptOwner {
     );
   }
 
+  /** Whether attempts on that driver are this actor's. */
+  isOpenOn(driver: EngineDriver): boolean {
+    return !this.#closed && open.get(driver) === this;
+  }
+
   hasCell(name: string): boolean {
     return this.#cells.has(name);
   }
@@ -256,18 +261,21 @@ export class HostedActor implements AttemptOwner {
   }
 
   #begin(facts: Facts): void {
-    if (!facts.exists)
-      this.pump.input.create(this.handle, CREATION, {
-        workflow: true,
-        input: undefined,
-        state: undefined,
-        version: 1,
-        hosted: true,
-      });
+    try {
+      this.#cells.begin(() => facts.exists || this.#create());
+    } catch (error) {
+      this.#opened.reject(error);
+      this.#fail(error);
+      return;
+    }
     this.#facts = { ...facts, exists: true };
-    this.#cells.begin();
     // The first values are queued in the turn that follows.
     queueMicrotask(() => this.#opened.resolve());
+  }
+
+  #create(): void {
+    const born = { workflow: true, input: undefined, state: undefined, version: 1, hosted: true };
+    this.pump.input.create(this.handle, CREATION, born);
   }
 
   #openFailed(problem: StoreProblem): void {

@@ -1,4 +1,9 @@
 /** A workflow's rows into memory. */
+
+import { PawlError } from "../errors.ts";
+import { checkDriver } from "./checked-call.ts";
+import { rowFrom, rowsFrom } from "./driver-answer.ts";
+import { compareKeys, keyStartsWith } from "./key-bytes.ts";
 import {
   errorKey,
   historyRootPrefix,
@@ -12,7 +17,7 @@ import {
   stateKey,
 } from "./keys.ts";
 import { locationsEqual, locationToKey } from "./location.ts";
-import { inRow, recordError, rephrase } from "./record-error.ts";
+import { inRow, isPlaced, recordError, rephrase } from "./record-error.ts";
 import { decodeEntry, decodeMetadata } from "./records.ts";
 import { createStorage, getOrCreateMetadata } from "./storage.ts";
 import type { EngineDriver, Entry, EntryMetadata, KVEntry, Storage, WorkflowError, WorkflowState } from "./types.ts";
@@ -28,17 +33,26 @@ const STATES: readonly string[] = [
   "rolling_back",
 ] satisfies WorkflowState[];
 
-/** Everything that is stored of a workflow; nothing of it is dirty. Throws a record error that names the row. */
+/** Everything that is stored of a workflow; nothing of it is dirty. Rejects with a record error that names the row. */
 export async function loadStorage(driver: EngineDriver): Promise<Storage> {
+  checkDriver("loadStorage", driver, "read");
   const storage = createStorage();
-  for (const row of await driver.list(namesPrefix())) loadName(storage, row);
+  for (const row of await rowsOf(driver, namesPrefix())) loadName(storage, row);
   storage.flushedNameCount = storage.nameRegistry.length;
-  for (const row of await driver.list(historyRootPrefix())) loadEntry(storage, row);
-  for (const row of await driver.list(metadataPrefix())) {
+  for (const row of await rowsOf(driver, historyRootPrefix())) loadEntry(storage, row);
+  for (const row of await rowsOf(driver, metadataPrefix())) {
     storage.entryMetadata.set(parseMetadataKey(row.key), readRow(row, decodeMetadata));
   }
   await loadRun(storage, driver);
   return storage;
+}
+
+/** A record error of a value that was read as part of a run, as the error of the row that holds it; as it is, if no row does. */
+export async function inItsRow(error: unknown, driver: EngineDriver): Promise<unknown> {
+  return await loadStorage(driver).then(
+    () => error,
+    (found: unknown) => (found instanceof PawlError && isPlaced(found) ? found : error),
+  );
 }
 
 /** The metadata of an entry, from memory, from the host, or made anew. */
@@ -46,7 +60,7 @@ export async function loadMetadata(storage: Storage, driver: EngineDriver, entry
   const present = storage.entryMetadata.get(entryId);
   if (present !== undefined) return present;
   const key = metadataKey(entryId);
-  const value = await driver.get(key);
+  const value = await rowOf(driver, key);
   if (value === null || storage.entryMetadata.has(entryId)) return getOrCreateMetadata(storage, entryId);
   const metadata = readRow({ key, value }, decodeMetadata);
   storage.entryMetadata.set(entryId, metadata);
@@ -97,18 +111,29 @@ function decodeNamed(bytes: Uint8Array, what: string): unknown {
   );
 }
 
+/** Sorted by key, each key once, and no other than were asked for, whatever the driver answers. Throws `driver_answer`. */
+async function rowsOf(driver: EngineDriver, prefix: Uint8Array): Promise<KVEntry[]> {
+  const wanted = rowsFrom("list", await driver.list(prefix)).filter(({ key }) => keyStartsWith(key, prefix));
+  const sorted = wanted.sort((a, b) => compareKeys(a.key, b.key));
+  return sorted.filter(({ key }, i) => i + 1 === sorted.length || compareKeys(key, sorted[i + 1]?.key ?? key) !== 0);
+}
+
+async function rowOf(driver: EngineDriver, key: Uint8Array): Promise<Uint8Array | null> {
+  return rowFrom("get", await driver.get(key));
+}
+
 async function loadRun(storage: Storage, driver: EngineDriver): Promise<void> {
-  const state = await driver.get(stateKey());
+  const state = await rowOf(driver, stateKey());
   if (state !== null) {
     storage.state = readRow({ key: stateKey(), value: state }, decodeState);
     storage.flushedState = storage.state;
   }
-  const output = await driver.get(outputKey());
+  const output = await rowOf(driver, outputKey());
   if (output !== null) {
     storage.output = readRow({ key: outputKey(), value: output }, decodeOutput);
     storage.flushedOutput = storage.output;
   }
-  const error = await driver.get(errorKey());
+  const error = await rowOf(driver, errorKey());
   if (error !== null) {
     storage.error = readRow({ key: errorKey(), value: error }, decodeError);
     storage.flushedError = storage.error;

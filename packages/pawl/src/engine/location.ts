@@ -70,7 +70,7 @@ export function locationsEqual(a: Location, b: Location): boolean {
 
 /** Whether this part of a place is an iteration of a loop, and not a name. */
 export function isLoopIterationMarker(segment: PathSegment): segment is LoopIterationMarker {
-  return typeof segment === "object";
+  return typeof segment === "object" && segment !== null && "loop" in segment;
 }
 
 function segmentsEqual(a: PathSegment, b: PathSegment | undefined): boolean {

@@ -47,6 +47,12 @@ export function rephrase<T>(read: () => T, phrase: (problem: string) => string):
   return withFault(read, (code, { problem, offset }) => recordError(code, phrase(problem), offset));
 }
 
+/** Whether nothing is left to be said of where it is: it names a row, or is no record error. */
+export function isPlaced(error: unknown): boolean {
+  const isOfRecord = error instanceof PawlError && Object.hasOwn(ADVICE, error.code);
+  return !isOfRecord || (error.data as Partial<RecordErrorData> | undefined)?.key !== undefined;
+}
+
 function withFault<T>(read: () => T, remake: (code: RecordErrorCode, data: RecordErrorData) => PawlError): T {
   try {
     return read();

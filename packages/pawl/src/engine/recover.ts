@@ -1,4 +1,5 @@
 /** Giving a failed workflow another chance, as an operation on its rows. It must not be running meanwhile. */
+import { rowFrom } from "./driver-answer.ts";
 import { errorKey, stateKey } from "./keys.ts";
 import { decodeState, loadStorage } from "./load.ts";
 import { inRow } from "./record-error.ts";
@@ -17,7 +18,7 @@ export async function recoverWorkflow(
   driver: EngineDriver,
   options?: { scheduleAlarm?: boolean; order?: KnownOrder },
 ): Promise<boolean> {
-  const state = await driver.get(stateKey());
+  const state = rowFrom("get", await driver.get(stateKey()));
   if (state === null || inRow(stateKey(), () => decodeState(state)) !== "failed") return false;
   const storage = await loadStorage(driver);
   const undone = entriesInOrder(storage, options?.order).find(({ id }) => isUndone(storage.entryMetadata.get(id)));

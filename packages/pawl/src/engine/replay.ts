@@ -1,4 +1,5 @@
 /** Running a workflow again from one of its steps, as an operation on its rows. It must not be running meanwhile. */
+import { checkDriver, checkEpoch, checkId } from "./checked-call.ts";
 import { isOurs, tell } from "./control-run.ts";
 import { errorKey, outputKey, stateKey } from "./keys.ts";
 import { loadStorage } from "./load.ts";
@@ -15,13 +16,16 @@ const RUNNING = "Cannot replay a workflow while a step is currently running";
  * `entryId`, everything. A step in a loop takes the innermost loop with it. Waits, messages and versions of before stay.
  * Sets an alarm for now unless `scheduleAlarm` is false. After a failure, call it again: what it starts from goes last.
  */
-export function replayWorkflowFromStep(
+export async function replayWorkflowFromStep(
   workflowId: string,
   driver: EngineDriver,
   entryId?: string,
   options?: { scheduleAlarm?: boolean; epoch?: bigint },
 ): Promise<WorkflowHistorySnapshot> {
-  return replayAnyone(workflowId, driver, entryId, options);
+  checkId("replayWorkflowFromStep", workflowId);
+  checkDriver("replayWorkflowFromStep", driver, "rows");
+  checkEpoch("replayWorkflowFromStep", options?.epoch);
+  return await replayAnyone(workflowId, driver, entryId, options);
 }
 
 /** In one change if Pawl knows the history; row by row if another engine alone has written it. */
@@ -33,14 +37,12 @@ async function replayAnyone(
 ): Promise<WorkflowHistorySnapshot> {
   if (!(await isOurs(driver))) return replayInOrder(workflowId, driver, entryId, options);
   const check = (history: WorkflowHistorySnapshot) => mayReplay(history, entryId);
-  const target = { workflowId, driver, epoch: options.epoch };
+  const target = { workflowId, driver, epoch: options.epoch, keepsAlarm: options.scheduleAlarm === false };
   const told = tell(target, check, (input, handle, call) => input.replay(handle, call, entryId));
-  const after = await told.catch((error: unknown) => {
+  return await told.catch((error: unknown) => {
     // In the words of the other engine.
     throw error instanceof Error && error.message === "a step is running" ? new Error(RUNNING) : error;
   });
-  if (options.scheduleAlarm === false) await driver.clearAlarm(workflowId);
-  return after;
 }
 
 function mayReplay({ entries, entryMetadata }: WorkflowHistorySnapshot, entryId: string | undefined): void {

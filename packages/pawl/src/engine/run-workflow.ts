@@ -1,5 +1,7 @@
 /** Running a workflow on a host's driver: `runWorkflow`, and the handle that it gives. */
+import { checkActor, checkDriver, checkFunction, checkId, checkRunOptions } from "./checked-call.ts";
 import { cancelWorkflow, recover, release } from "./control.ts";
+import { rowFrom } from "./driver-answer.ts";
 import { EmbeddedRun } from "./embedded-run.ts";
 import { actorOn } from "./hosted-actor.ts";
 import { outputKey, stateKey } from "./keys.ts";
@@ -28,6 +30,12 @@ export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = un
   driver: EngineDriver,
   options: RunWorkflowOptions<S, C> = {},
 ): WorkflowHandle<TOutput> {
+  checkRunOptions(options);
+  const { mode = "yield" } = options;
+  checkId("runWorkflow", workflowId);
+  checkFunction("runWorkflow", "the workflow", fn);
+  checkDriver("runWorkflow", driver, mode === "live" ? "live" : "run");
+  checkActor(options.actor, hostedActor(options.actor), driver);
   // What an actor that is open on these rows has in memory, a run without it would not know of.
   const actor = hostedActor(options.actor) ?? actorOn(driver);
   const untyped = options as unknown as RunWorkflowOptions;
@@ -38,26 +46,27 @@ export function runWorkflow<TInput, TOutput, S = Record<string, unknown>, C = un
   return {
     workflowId,
     result: run.result as Promise<WorkflowResult<TOutput>>,
-    message: (name, data) => driver.messageDriver.addMessage({ id: generateId(), name, data, sentAt: Date.now() }),
+    message: async (name, data) =>
+      driver.messageDriver.addMessage({ id: generateId(), name, data, sentAt: Date.now() }),
     wake: async () => {
-      if (options.mode === "live") return;
+      if (mode === "live") return;
       await driver.setAlarm(workflowId, Date.now());
     },
     recover: async () => {
       if (!run.isOver) await run.result.catch(() => {});
       await release(target);
-      await recover(target, options.mode !== "live");
+      await recover(target, mode !== "live");
     },
     evict: () => run.evict(),
     cancel: async () => {
       if (!(await run.cancel())) await cancelWorkflow(target);
     },
     getOutput: async () => {
-      const stored = await driver.get(outputKey());
+      const stored = rowFrom("get", await driver.get(outputKey()));
       return stored === null ? undefined : (inRow(outputKey(), () => decodeOutput(stored)) as TOutput);
     },
     getState: async () => {
-      const stored = await driver.get(stateKey());
+      const stored = rowFrom("get", await driver.get(stateKey()));
       return stored === null ? "pending" : inRow(stateKey(), () => decodeState(stored));
     },
   };

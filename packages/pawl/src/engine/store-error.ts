@@ -6,7 +6,13 @@ import type { StoreProblem } from "../wire.ts";
 export function storeError(problem: StoreProblem, name: string, workflowId: string): PawlError {
   const { code, message, retryable, unknown, data } = problem;
   const told = message.replaceAll(`${name} (namespace default)`, `workflow "${workflowId}"`);
-  return new PawlError(code, told, { retryable, outcome: unknown ? "unknown" : "no", data });
+  return new PawlError(code, told, { retryable, outcome: unknown ? "unknown" : "no", data: placed(data) });
+}
+
+/** The store says everything as text; the offset in a row is a number, as in every record error. */
+function placed(data: unknown): unknown {
+  const offset = typeof data === "object" && data !== null && "offset" in data ? data.offset : undefined;
+  return typeof offset === "string" ? { ...(data as object), offset: Number(offset) } : data;
 }
 
 /** What a lost write is lost for: what the driver threw, `thrown`, unless nobody asked the driver. */

@@ -111,6 +111,12 @@ export interface EngineOptions {
   deltas?: number
   deltaBytes?: number
   /**
+   * How long, in milliseconds after its newest change, an actor stays whose run has ended, and what is known of one that was
+   * destroyed; none: for good.
+   */
+  ended?: number
+  destroyed?: number
+  /**
    * What one actor may have at once: messages that nobody has taken, operations that are pending, bytes of state; none: 10,000,
    * 100,000 and 256 MiB.
    */

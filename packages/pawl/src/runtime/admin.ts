@@ -10,7 +10,7 @@ import { native } from "../native/load.ts";
 import type { ActorCall } from "./call.ts";
 import type { HandleHost } from "./handle.ts";
 import { matches, rowMatches } from "./listing.ts";
-import { type Status, statusOf } from "./status.ts";
+import { RUN_STATES, type Status, statusOf } from "./status.ts";
 import type { Admin, ListFilter } from "./types.ts";
 
 /** How many actors are read at once. */
@@ -91,6 +91,7 @@ export async function* list(host: Looker, filter: ListFilter = {}): AsyncGenerat
     throw say.badArgument(
       `list() was given a limit that is none.\n  found     ${say.shown(limit)}\n  expected  a number from 0`,
     );
+  checkState(filter.state);
   const stuckMs = stuckFor === undefined ? undefined : milliseconds(stuckFor, "stuckFor of list()");
   let [after, left] = [filter.after, limit];
   while (left > 0) {
@@ -107,6 +108,13 @@ export async function* list(host: Looker, filter: ListFilter = {}): AsyncGenerat
     if (rows.length < PAGE) return;
     after = rows[rows.length - 1]?.name;
   }
+}
+
+function checkState(state: unknown): void {
+  if (state === undefined || RUN_STATES.some((known) => known === state)) return;
+  throw say.badArgument(`list() was given a state that there is not.
+  found     ${say.shown(state)}
+  expected  ${RUN_STATES.join(", ")}`);
 }
 
 /** Copies a store, which may be in use, into a new file. */

@@ -1,6 +1,6 @@
 /** The options of a runtime: what is wrong with them, and their defaults. */
 import { isShortText, refuseUnknown } from "../actor.ts";
-import { milliseconds } from "../duration.ts";
+import { type Duration, milliseconds } from "../duration.ts";
 import type { Limits } from "../loaded.ts";
 import * as say from "../messages.ts";
 import type { Retention, RuntimeOptions } from "./types.ts";
@@ -51,15 +51,31 @@ export function checkOptions(options: RuntimeOptions): void {
 }
 
 function checkRetention(retention: Partial<Retention>): void {
-  const { keys, ...bounds } = retention;
+  const { keys, ended, destroyed, ...bounds } = retention;
   if (keys !== undefined) milliseconds(keys, "retention.keys");
-  refuseUnknown(bounds, ["deltas", "deltaBytes"], "retention");
+  lifetimesOf({ ended, destroyed });
+  refuseUnknown(bounds, ["deltas", "deltaBytes", "ended", "destroyed"], "retention");
   for (const [bound, value] of Object.entries(bounds)) {
     if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue;
     throw say.badArgument(`retention.${bound} bounds nothing.
   found     ${say.shown(value)}
   expected  an integer from 0`);
   }
+}
+
+/** How long what is over stays, in milliseconds; none: for good. */
+export function lifetimesOf(retention: {
+  readonly ended?: Duration | undefined;
+  readonly destroyed?: Duration | undefined;
+}): {
+  ended?: number;
+  destroyed: number;
+} {
+  const { ended, destroyed = "30d" } = retention;
+  return {
+    ...(ended === undefined ? {} : { ended: milliseconds(ended, "retention.ended") }),
+    destroyed: milliseconds(destroyed, "retention.destroyed"),
+  };
 }
 
 function checkLogAndVersion({ codeVersion, logger }: RuntimeOptions): void {

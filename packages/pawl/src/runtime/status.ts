@@ -5,7 +5,7 @@ import { isQuarantined, noMarks } from "../poison/marks.ts";
 import { isOfRun, labelOf } from "../poison/names.ts";
 import type { RowRecord } from "../wire.ts";
 
-/** Where an actor's workflow stands. `none`: it has none. */
+/** Where an actor's workflow stands. `none`: it has none, or the actor was destroyed. */
 export type RunState =
   | "none"
   | "running"
@@ -16,6 +16,12 @@ export type RunState =
   | "cancelled"
   | "parked"
   | "quarantined";
+
+/** All of them. */
+export const RUN_STATES: readonly RunState[] = [
+  ...(["none", "running", "waiting", "rolling_back", "completed"] as const),
+  ...(["failed", "cancelled", "parked", "quarantined"] as const),
+];
 
 /** What a workflow waits for: a message, a timer, the body of a step that runs, or the next attempt at one that has failed. */
 export type Wait =

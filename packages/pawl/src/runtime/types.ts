@@ -54,8 +54,18 @@ export interface RuntimeOptions<A extends readonly Actor[] = readonly Actor[]> {
   retention?: Partial<Retention>;
 }
 
-/** How much of what was is kept. What is beyond either bound goes when an actor's changes are put together, not at once. */
+/**
+ * How long, and how much, is kept of what is over. What is beyond a bound of changes goes when an actor's changes are put together,
+ * not at once.
+ */
 export interface Retention {
+  /**
+   * How long an actor stays whose workflow has completed, failed or been cancelled, after whatever wrote to it last: then it is
+   * destroyed, unless a client is connected. Default: for good.
+   */
+  readonly ended: Duration;
+  /** How long calls to a destroyed actor are refused: then nothing is known of it, and its key is as good as new. Default: 30 days. */
+  readonly destroyed: Duration;
   /** After how many of its newest changes the state of an actor can be told. Default: 1,000. */
   readonly deltas: number;
   /** Of how many bytes of them, if that is less. Default: 64 MiB. */

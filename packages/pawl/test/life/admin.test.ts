@@ -118,7 +118,7 @@ test("a store is copied while it is in use", async () => {
 
 test("what is wrong with a filter is said", async () => {
   const runtime = new LifeWorld().open(actors);
-  for (const filter of [{ status: "failed" }, { limit: -1 }, { stuckFor: "soon" }])
+  for (const filter of [{ status: "failed" }, { state: "sleeping" }, { limit: -1 }, { stuckFor: "soon" }])
     expect((await rejection(all(runtime.admin.list(filter as object)))).code).toBe("bad_argument");
   expect((await rejection(runtime.admin.backup(""))).code).toBe("bad_argument");
 });
@@ -141,7 +141,14 @@ test("npx pawl looks into a store beside the process that has it, and changes it
     { type: "order", key: "o 1", state: "waiting", waitingFor: [{ kind: "timer", name: "a while" }] },
   ]);
   expect(pawl("list", "order", "o", ...store).stdout).toMatch(/^order\/o 1 +waiting .* waits for a while until /);
-  expect(pawl("list", "--state", "completed", ...store).stdout).toBe("");
+  expect(pawl("list", "--state", "completed", ...store)).toMatchObject({
+    status: 0,
+    stdout: "",
+    stderr: "no actor is like that\n",
+  });
+  expect(pawl("show", "order/o 1", ...store).stdout, "as it is printed").toBe(
+    pawl("show", "order", "o 1", ...store).stdout,
+  );
   expect(pawl("show", "order", "o 1", ...store).stdout).toContain('value     {"status":"new"}');
   expect(JSON.parse(pawl("show", "hopeless", "h", "--json", ...store).stdout)).toMatchObject({
     error: { message: /gone/ },
@@ -165,6 +172,7 @@ test.each([
   [["show", "order", "1", "--store", "sqlite:./nowhere.db"], /nowhere.db/],
   [["show", "order", "1", "--store", "mongo:x"], /does not name a store|store/],
   [["list", "--store", "memory:"], /no store was named/],
+  [["list", "--state", "sleeping", "--store", "sqlite:./nowhere.db"], /nowhere.db|sleeping/],
 ])("npx pawl %j says what is wrong", (args, message) => {
   const { status, stderr } = pawl(...args);
   expect(status).toBe(1);

@@ -136,8 +136,10 @@ test("an actor that this runtime does not know is refused: unknown_actor", async
   const runtime = new World("memory").open([order]);
   const other = actor("other", {});
   const twin = actor("order", {});
-  const wording = { found: /./, expected: /order/, do: /createRuntime\(\{ actors: \[...\]/ };
+  const unknown = { found: /./, expected: /order/, do: /createRuntime\(\{ actors: \[...\]/ };
+  const second = { found: /a second definition/, expected: /createRuntime/, do: /actor\("order", ...\) once/ };
   for (const asked of [other, twin, "othr", "constructor"]) {
+    const wording = asked === twin ? second : unknown;
     const known = asked as unknown as typeof order;
     await refusal(() => runtime.get(known, "1"), "unknown_actor", wording);
     await refusal(() => runtime.create(known, "1", { items: [] }), "unknown_actor", wording);
