@@ -32,6 +32,8 @@ const config: ViteUserConfig = defineConfig({
     // A worker_threads pool would share one process, and with it the addon's store, among test files.
     pool: "forks",
     testTimeout: 30_000,
+    // Servers are started in hooks, on machines that have other things to do.
+    hookTimeout: 60_000,
     passWithNoTests: true,
   },
 });
