@@ -33,6 +33,13 @@ function find(program: string): string | undefined {
   return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
 }
 
+export interface Session {
+  /** Resolves when it has answered with this word. */
+  said(word: string): Promise<void>;
+  /** Ends it, and rolls back what is open. */
+  end(): Promise<void>;
+}
+
 export class PostgresServer {
   /** Holds `data`, the log, and whatever a test puts there. */
   readonly folder: string;
@@ -77,14 +84,41 @@ export class PostgresServer {
     return run("psql", [...server, "-v", "ON_ERROR_STOP=1", "-A", "-t", "-c", text], this.folder);
   }
 
+  /** A session that stays open, for what statements hold until it ends. */
+  session(text: string): Session {
+    const server = ["-h", "127.0.0.1", "-p", `${this.#port}`, "-U", "pawl", "-d", "postgres", "-A", "-t", "-q"];
+    const child = spawn(find("psql") ?? "psql", server, { stdio: ["pipe", "pipe", "ignore"] });
+    child.stdin.write(`${text}\n`);
+    let said = "";
+    const heard = new Set<() => void>();
+    child.stdout.on("data", (data) => {
+      said += data;
+      for (const hear of heard) hear();
+    });
+    return {
+      said: (word) =>
+        new Promise((resolve) => {
+          const hear = () => said.includes(word) && resolve();
+          heard.add(hear);
+          hear();
+        }),
+      end: () =>
+        new Promise((resolve) => {
+          child.once("exit", () => resolve());
+          child.stdin.end();
+        }),
+    };
+  }
+
   get host(): string {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** The URL of a store in a schema; `more` are further options of it; `others`: where else the primary may be. */
+  /** The URL of a store in a schema, without hints if `PAWL_TEST_HINTS` is off; `more` are further options of it; `others`: where else the primary may be. */
   url(schema: string, more: string = "", others: readonly PostgresServer[] = []): string {
     const hosts = [this, ...others].map(({ host }) => host).join(",");
-    return `postgres://pawl@${hosts}/postgres?sslmode=disable&schema=${schema}${more}`;
+    const hints = process.env["PAWL_TEST_HINTS"] === "off" && !more.includes("hints=") ? "&hints=off" : "";
+    return `postgres://pawl@${hosts}/postgres?sslmode=disable&schema=${schema}${more}${hints}`;
   }
 
   /** Starts it, the first time or again after `kill`. After a kill its children may hold shared memory for a moment. */

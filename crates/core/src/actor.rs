@@ -265,6 +265,11 @@ impl Actor {
 
     /// Takes an input in. Afterwards poll until there is nothing.
     pub fn handle(&mut self, now: Time, input: Input) {
+        if let Input::Stepped { ended, .. } = input {
+            // It leaves the code running and frees nothing that waits: there is nothing to see to.
+            self.overlay.tell_time(ended);
+            return self.run_handle(input);
+        }
         self.overlay.tell_time(now);
         self.route(input);
         self.release_held();

@@ -167,6 +167,16 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
     },
+    /// A new step as a whole: its body has begun and ended, well, and wrote and sent nothing. The adapter, which is certain that
+    /// it may begin, has told the workflow already; nothing answers this. Times are by the adapter's clock.
+    Stepped {
+        scope: ScopeId,
+        op: OpId,
+        name: String,
+        begun: Time,
+        ended: Time,
+        output: Option<Bytes>,
+    },
     /// The body of a step, or of a handler that undoes it, begins: its time counts from now. Only where [`Start::guarded`] says so.
     Begun {
         op: OpId,

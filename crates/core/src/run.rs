@@ -13,6 +13,7 @@ mod facts;
 mod loops;
 mod markers;
 mod scopes;
+mod stepped;
 mod steps;
 mod undo;
 mod waits;
@@ -535,6 +536,9 @@ impl Run {
             Input::Complete { op, message_id, reply } => self.complete(overlay, op, message_id, reply),
             Input::Call { scope, op, name, call } => self.call(overlay, (scope, op), name, call),
             Input::RollBack { scope, op, output } => self.roll_back(overlay, scope, op, output),
+            Input::Stepped { scope, op, name, begun, ended: _, output } => {
+                self.stepped(overlay, (scope, op), &name, begun, output);
+            }
             Input::Begun { op, attempt } => self.begun(overlay, op, attempt),
             Input::Settle { op, attempt, outcome } => self.settle(overlay, op, attempt, outcome),
             Input::Alone { op, attempt } => self.alone(overlay, op, attempt),

@@ -7,7 +7,7 @@ mod harness;
 use bytes::Bytes;
 use harness::set;
 use pawl_core::failure::{Failure, FailureKind};
-use pawl_core::input::{CellWrites, Create, Input, Outcome, Start, Writes};
+use pawl_core::input::{CellWrites, Create, Input, Outcome, Start, StepTraits, Writes};
 use pawl_core::output::{Attempt, Output, Refusal, Verdict};
 use pawl_core::state::{Action, Delta, Op, Path, Read, ReadKind, Reads};
 use pawl_core::{Actor, Loaded, STATE};
@@ -134,6 +134,44 @@ fn p8_a_step_is_told_its_result_when_it_is_durable() {
     let settled = driver.feed(Input::Settle { op: 1, attempt: 1, outcome });
     assert!(!settled.iter().any(|output| matches!(output, Output::Resolve { .. })), "{settled:?}");
     assert!(matches!(driver.sync()[..], [Output::Resolve { op: 1, .. }]));
+}
+
+#[test]
+fn a_step_that_is_told_as_a_whole_is_recorded_as_one_told_when_it_began_and_when_it_ended() {
+    let output = Some(Bytes::from_static(b"\x01"));
+    let recorded = |whole: bool| {
+        let mut driver = Driver::new(true);
+        let started = driver.feed(Input::Start(Start::default()));
+        let [Output::RunWorkflow { scope, .. }] = started[..] else { panic!("{started:?}") };
+        let mut bodies = vec![];
+        for op in 1..4 {
+            let (name, begun) = (format!("step {op}"), 2_000 + 10 * op as i64);
+            driver.now = begun + 5;
+            let inputs = if whole {
+                vec![Input::Stepped { scope, op, name, begun, ended: begun + 5, output: output.clone() }]
+            } else {
+                let (policy, traits) = (harness::POLICY, StepTraits::default());
+                let outcome = Outcome::Done { output: output.clone(), writes: Writes::default() };
+                let step = Input::Step { scope, op, name, policy, traits, begun: Some(begun) };
+                vec![step, Input::Settle { op, attempt: 1, outcome }]
+            };
+            for input in inputs {
+                driver.actor.handle(driver.now, input);
+                while let Some(output) = driver.actor.poll() {
+                    match output {
+                        Output::Commit(change) => {
+                            driver.unsynced.push(change.seq);
+                            bodies.push((change.seq, change.status, change.alarm, change.body));
+                        }
+                        output => assert!(!whole, "nothing answers it: {output:?}"),
+                    }
+                }
+            }
+            driver.sync();
+        }
+        bodies
+    };
+    assert_eq!(recorded(true), recorded(false));
 }
 
 #[test]

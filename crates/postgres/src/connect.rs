@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pawl_store::StoreError;
 use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client, Statement};
+use tokio_postgres::{AsyncMessage, Client, SimpleQueryMessage, Statement};
 
 use crate::url::Place;
 use crate::{events, group, open, share, tls, trouble};
@@ -46,6 +46,26 @@ pub(crate) async fn connect(place: &Place, hint: Option<Hint>) -> Result<Client,
                WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
     client.batch_execute(set).await.map_err(|error| trouble::describe(&place.shown, &error))?;
     Ok(client)
+}
+
+/// Two sessions of ours must be two of the server's: what is set in one, prepared in it or listened for, is there in the next
+/// transaction. A pool that gives each transaction any of its own connections breaks that.
+pub(crate) async fn check_apart(one: &Client, other: &Client, place: &Place) -> Result<(), StoreError> {
+    let numbers = [backend(one).await, backend(other).await];
+    match numbers {
+        // Some servers have no number to tell.
+        [Ok(Some(one)), Ok(Some(other))] if one == other && one > 0 => Err(trouble::pooled(&place.shown, one)),
+        [Err(error), _] | [_, Err(error)] => Err(trouble::describe(&place.shown, &error)),
+        _ => Ok(()),
+    }
+}
+
+async fn backend(client: &Client) -> Result<Option<i64>, tokio_postgres::Error> {
+    let said = client.simple_query("SELECT pg_backend_pid()").await?;
+    Ok(said.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).and_then(|text| text.parse().ok()),
+        _ => None,
+    }))
 }
 
 impl Session {

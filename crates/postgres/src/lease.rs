@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pawl_store::OpenOptions;
+use pawl_store::{OpenOptions, StoreError};
 use tokio::sync::Notify;
 use tokio_postgres::{Client, Error as PgError};
 
@@ -108,17 +108,24 @@ impl Lease {
         format!("process {} on {host}, opening {}", std::process::id(), self.process)
     }
 
+    /// A session that hears hints, if there are any.
+    pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
+        let hint = || Hint { heard: self.heard.clone(), own: self.process.to_string() };
+        connect(&self.place, self.hints.then(hint)).await
+    }
+
     /// Lives until it is aborted.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, mut client: Client) {
         loop {
-            let hint = || Hint { heard: self.heard.clone(), own: self.process.to_string() };
-            let Ok(client) = connect(&self.place, self.hints.then(hint)).await else {
-                tokio::time::sleep(self.lease / 20).await;
-                continue;
-            };
             // A failure is one of the connection, or will be one soon: what matters is that it is tried again.
             drop(self.serve(&client).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
+            client = loop {
+                match self.connect().await {
+                    Ok(client) => break client,
+                    Err(_) => tokio::time::sleep(self.lease / 20).await,
+                }
+            };
         }
     }
 

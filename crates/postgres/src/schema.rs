@@ -1,5 +1,7 @@
 //! The tables. The store makes them and brings them up to date; what is newer than it knows, it leaves alone.
 
+use std::collections::BTreeSet;
+
 use pawl_store::{StoreError, id};
 use tokio_postgres::{Client, Error as PgError};
 
@@ -11,7 +13,8 @@ pub(crate) const FORMAT: u32 = 1;
 /// An epoch is the number of a process, and below these bits a number of its own.
 pub(crate) const CLAIM_BITS: u32 = 32;
 
-/// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
+/// Text is compared bytewise. Every commit writes the rows of its actors: room beside them keeps most of that within a page, and out of
+/// the indexes. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
 /// row last, so that what follows in it finds what has passed the fence. `known` is the process that has a message or a call in
 /// memory: its owner's, or it is still to be told. `code` is the version of the code that has parked a run. `call` is what one process asks of an actor that another one owns;
 /// `event` what an actor tells `listener`s in other processes.
@@ -41,7 +44,7 @@ CREATE TABLE actor (
     mark          BIGINT NOT NULL,
     code          TEXT,
     PRIMARY KEY (namespace, id)
-);
+) WITH (fillfactor = 50);
 CREATE INDEX actor_alarm ON actor (alarm) WHERE alarm IS NOT NULL;
 CREATE INDEX actor_owner ON actor (owner) WHERE owner IS NOT NULL;
 CREATE INDEX actor_parked ON actor (namespace, id) WHERE status = 'parked';
@@ -119,15 +122,28 @@ pub(crate) async fn enter(client: &Client, place: &Place) -> Result<Identity, St
     let said = |error: &PgError| trouble::describe(&place.shown, error);
     for _ in 0..20 {
         match look(client, &place.schema).await.map_err(|error| said(&error))? {
-            Found::Store(id) => return number(client, id, &place.schema).await.map_err(|error| said(&error)),
+            Found::Store(id) => {
+                check_columns(client, place).await?;
+                return number(client, id, &place.schema).await.map_err(|error| said(&error));
+            }
             Found::Newer(found) => return Err(trouble::newer(&place.shown, &found, FORMAT)),
-            Found::Foreign => return Err(trouble::foreign(&place.shown)),
+            Found::Foreign(found) => return Err(trouble::foreign(&place.shown, &found)),
             Found::Nothing => {}
         }
         // Several processes may come to an empty database at once: one of them makes the tables.
         match make(client, &place.schema).await {
             Err(error) if !matches!(trouble::kind(&error), Kind::Exists | Kind::Conflict) => return Err(said(&error)),
-            _ => {}
+            Err(_) => {
+                // Whoever makes them makes all of them at once: some without `meta` are somebody else's.
+                let present = columns(client, &place.schema).await.map_err(|error| said(&error))?;
+                let tables: BTreeSet<&str> = present.iter().filter_map(|column| column.split('.').next()).collect();
+                if let Some(table) = tables.iter().find(|table| expected().any(|(name, _)| name == **table))
+                    && !tables.contains("meta")
+                {
+                    return Err(trouble::foreign(&place.shown, &format!("a table `{table}`, and no `meta`")));
+                }
+            }
+            Ok(()) => {}
         }
     }
     Err(StoreError::unavailable(format!("{}: its tables could not be made", place.shown)))
@@ -139,8 +155,8 @@ pub(crate) enum Found {
     Store([u8; 16]),
     /// Those of a newer format.
     Newer(String),
-    /// A table `meta` of somebody else's.
-    Foreign,
+    /// A table `meta` of somebody else's, in words.
+    Foreign(String),
     Nothing,
 }
 
@@ -151,10 +167,43 @@ pub(crate) async fn look(client: &Client, schema: &str) -> Result<Found, PgError
             store_id(client, schema).await.map(Found::Store)
         }
         Ok(Some(found)) => Ok(Found::Newer(found)),
-        Ok(None) => Ok(Found::Foreign),
+        Ok(None) => Ok(Found::Foreign("a table `meta` without a format".to_owned())),
+        // Columns that are not there, or of another type.
+        Err(error) if error.code().is_some_and(|state| ["42703", "42883", "42804"].contains(&state.code())) => {
+            Ok(Found::Foreign("a table `meta` with other columns".to_owned()))
+        }
         Err(error) if trouble::kind(&error) == Kind::Missing => Ok(Found::Nothing),
         Err(error) => Err(error),
     }
+}
+
+/// The columns that the tables have: table and column.
+fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let mut table = "";
+    TABLES.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix("CREATE TABLE ") {
+            table = name.trim_end_matches(" (");
+            return None;
+        }
+        let column = line.strip_prefix("    ")?.split(' ').next()?;
+        (column != "PRIMARY").then_some((table, column))
+    })
+}
+
+/// The columns of all tables that are there, as `table.column`.
+async fn columns(client: &Client, schema: &str) -> Result<BTreeSet<String>, PgError> {
+    let sql = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns \
+               WHERE table_schema = $1";
+    let rows = client.query(sql, &[&schema]).await?;
+    Ok(rows.iter().map(|row| format!("{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1))).collect())
+}
+
+/// Tables that somebody has changed would fail in the midst of work.
+async fn check_columns(client: &Client, place: &Place) -> Result<(), StoreError> {
+    let present = columns(client, &place.schema).await.map_err(|error| trouble::describe(&place.shown, &error))?;
+    let all = expected().map(|(table, column)| format!("{table}.{column}"));
+    let missing: Vec<String> = all.filter(|column| !present.contains(column)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(trouble::altered(&place.shown, &missing)) }
 }
 
 async fn store_id(client: &Client, schema: &str) -> Result<[u8; 16], PgError> {
@@ -165,7 +214,9 @@ async fn store_id(client: &Client, schema: &str) -> Result<[u8; 16], PgError> {
 }
 
 async fn format(client: &Client, schema: &str) -> Result<Option<String>, PgError> {
-    let row = client.query_opt(&format!("SELECT value FROM {schema}.meta WHERE key = 'format'"), &[]).await?;
+    let row = client
+        .query_opt(&format!("SELECT CAST(value AS TEXT) FROM {schema}.meta WHERE CAST(key AS TEXT) = 'format'"), &[])
+        .await?;
     Ok(row.map(|row| row.get(0)))
 }
 

@@ -22,7 +22,7 @@ use pawl_store::{
 use tokio::sync::Notify;
 use tokio_postgres::Error as PgError;
 
-use crate::connect::{Session, connect};
+use crate::connect::{self, Session, connect};
 use crate::group::{Transacted, transact};
 use crate::lease::Lease;
 use crate::messages::Held;
@@ -105,13 +105,16 @@ impl Server {
         let identity = schema::enter(&client, &self.place).await?;
         self.process = identity.process;
         let lease = Lease::new(&self.place, self.process, &self.queue, &self.options);
+        // Without its second session a process would serve for the time of a lease, and then be taken for dead.
+        let second = lease.connect().await?;
+        connect::check_apart(&client, &second, &self.place).await?;
         (self.tell, self.look) = (lease.tell.clone(), lease.heard.clone());
         let said = |error: PgError| trouble::describe(&self.place.shown, &error);
         lease.renew(&client).await.map_err(said)?;
         lease.sweep(&client).await.map_err(said)?;
         self.session = Some(Session::on(client, &self.place, &self.options.code).await?);
         let parting = Lease::new(&self.place, self.process, &self.queue, &self.options);
-        let renewing = tokio::spawn(lease.run());
+        let renewing = tokio::spawn(lease.run(second));
         let url: Arc<str> = self.place.shown.as_str().into();
         let info = StoreInfo { id: identity.id, url, epoch: self.process };
         self.queue.announce(self.process, Completion::Ready(info));

@@ -41,31 +41,98 @@ pub(crate) fn is_certain(error: &PgError) -> bool {
 
 /// An error of the server or of the way to it, in words.
 pub(crate) fn describe(shown: &str, error: &PgError) -> StoreError {
-    let Some(said) = error.as_db_error() else {
-        return StoreError::unavailable(format!(
-            "{shown} cannot be reached.\n  found     {}\n  do        check that the server runs and that the URL names it; \
-             it is tried again",
-            chain(error)
-        ));
-    };
+    let Some(said) = error.as_db_error() else { return unreachable(shown, &chain(error)) };
     let found = sentence(said);
-    match said.code().code() {
-        "28P01" | "28000" => StoreError::unavailable(format!(
-            "{shown} does not let us in.\n  found     {found}\n  do        check user, password and pg_hba.conf"
-        ))
-        .not_retryable(),
-        "3D000" => StoreError::unavailable(format!(
-            "{shown} does not exist.\n  found     {found}\n  do        create the database, or correct the URL"
-        ))
-        .not_retryable(),
-        "42501" => StoreError::unavailable(format!(
-            "{shown} may not be used by this user.\n  found     {found}\n  do        GRANT CREATE ON DATABASE, or create the \
-             schema and make this user its owner"
-        ))
-        .not_retryable(),
-        _ => StoreError::unavailable(format!("{shown} has refused.\n  found     {found}\n  do        see the server's log")),
+    let (what, todo, may_pass) = match said.code().code() {
+        "28P01" | "28000" => ("does not let us in", "check user, password and pg_hba.conf", false),
+        "3D000" => ("does not exist", "create the database, or correct the URL", false),
+        "42501" => (
+            "may not be used by this user",
+            "GRANT CREATE ON DATABASE, or create the schema and make this user its owner",
+            false,
+        ),
+        "53300" => (
+            "has no connection left for us",
+            "raise max_connections, or the limit of the role or the database: a process needs two; it is tried again",
+            true,
+        ),
+        "53100" => (
+            "has no room left on its disk",
+            "make room; what was acknowledged is there, and it goes on when there is room",
+            true,
+        ),
+        "25006" => (
+            "can only be read",
+            "name the primary, or all hosts that may be it: host1,host2; check default_transaction_read_only",
+            true,
+        ),
+        "57P01" | "57P02" | "57P03" => {
+            ("is stopping, or starting", "wait, or see the server's log; it is tried again", true)
+        }
+        "57014" => (
+            "has cancelled a statement of ours",
+            "see who cancels, and what holds locks or is slow (pg_stat_activity); it can be tried again",
+            true,
+        ),
+        "55P03" | "40001" | "40P01" => (
+            "has somebody in our way",
+            "see who holds locks on our tables for seconds (pg_locks, pg_stat_activity); it can be tried again",
+            true,
+        ),
+        "26000" | "42P05" => return pooled_because(shown, &found).with("sqlstate", said.code().code()),
+        "42P01" | "42703" | "42804" | "42883" | "42P10" => {
+            return altered(shown, &[found]).with("sqlstate", said.code().code());
+        }
+        _ => ("has refused", "see the server's log", true),
+    };
+    let error = StoreError::unavailable(format!("{shown} {what}.\n  found     {found}\n  do        {todo}"));
+    let error = if may_pass { error } else { error.not_retryable() };
+    error.with("sqlstate", said.code().code())
+}
+
+/// What is wrong before anybody has answered.
+fn unreachable(shown: &str, found: &str) -> StoreError {
+    let refused = |what: &str, todo: &str| {
+        StoreError::unavailable(format!("{shown} {what}.\n  found     {found}\n  do        {todo}"))
+    };
+    if found.contains("does not allow writes") {
+        let todo = "name the primary, or all hosts that may be it: host1,host2; it is tried again";
+        return refused("can only be read", todo);
     }
-    .with("sqlstate", said.code().code())
+    if found.contains("does not support TLS") {
+        let todo = "turn `ssl` on at the server, or set sslmode=prefer or disable where the way to it is safe";
+        return refused("does not encrypt connections, and the URL asks for that", todo).not_retryable();
+    }
+    if found.contains("certificate") {
+        let todo =
+            "set sslrootcert to the authority that has signed the server's certificate, and name the host as it does";
+        return refused("is not who it should be", todo).not_retryable();
+    }
+    refused("cannot be reached", "check that the server runs and that the URL names it; it is tried again")
+}
+
+/// Some of the tables are not as they were made.
+pub(crate) fn altered(shown: &str, missing: &[String]) -> StoreError {
+    let message = format!(
+        "{shown} has tables that somebody has changed, and was left as it is.\n  found     missing: {}\n  expected  the tables \
+         as Pawl has made them\n  do        restore them from a backup, or name another schema: ?schema=...",
+        missing.join(", ")
+    );
+    StoreError::new(Code::StoreForeign, message)
+}
+
+/// Sessions are shared behind our back.
+pub(crate) fn pooled(shown: &str, backend: i64) -> StoreError {
+    pooled_because(shown, &format!("two connections that are one session of the server (backend {backend})"))
+}
+
+fn pooled_because(shown: &str, found: &str) -> StoreError {
+    StoreError::unavailable(format!(
+        "{shown} is behind a pool that gives each transaction another session.\n  found     {found}\n  expected  a session for \
+         as long as a connection is open: it holds settings, statements and LISTEN\n  do        connect to the server itself, or \
+         let the pool keep sessions (PgBouncer: pool_mode = session)"
+    ))
+    .not_retryable()
 }
 
 /// Without detail, hint and position: details may quote values.
@@ -101,9 +168,9 @@ pub(crate) fn newer(shown: &str, found: &str, expected: u32) -> StoreError {
     StoreError::new(Code::StoreVersion, message).with("found", found).with("expected", expected)
 }
 
-pub(crate) fn foreign(shown: &str) -> StoreError {
+pub(crate) fn foreign(shown: &str, found: &str) -> StoreError {
     let message = format!(
-        "{shown} is not a store of Pawl, and was left as it is.\n  found     a table `meta` without a format\n  expected  a \
+        "{shown} is not a store of Pawl, and was left as it is.\n  found     {found}\n  expected  a \
          schema that Pawl made, or none\n  do        name another one: ?schema=..."
     );
     StoreError::new(Code::StoreForeign, message)

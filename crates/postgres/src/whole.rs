@@ -95,7 +95,7 @@ impl WholeDatabase {
         let id = match looked {
             Ok(schema::Found::Store(id)) => id,
             Ok(schema::Found::Newer(found)) => return Err(trouble::newer(&shown, &found, schema::FORMAT)),
-            Ok(schema::Found::Foreign) => return Err(trouble::foreign(&shown)),
+            Ok(schema::Found::Foreign(found)) => return Err(trouble::foreign(&shown, &found)),
             Ok(schema::Found::Nothing) => return Err(nothing(&shown, &schema)),
             Err(error) => return Err(trouble::describe(&shown, &error)),
         };

@@ -316,7 +316,7 @@ export class Attempt {
     const text = this.#keyOfCall(`${name} of ${to.name}`);
     const trace = this.#trace?.carried;
     const once = { text, keep: KEEP_MS, always: false };
-    const call = { kind: "action", name, args: encoded, key: once, ...(trace && { trace }) } as const;
+    const call = { kind: "action", name, args: encoded, key: once, isPart: true, ...(trace && { trace }) } as const;
     const reply = await peers?.callFrom(to.type, key, call, what, this.abortSignal);
     // The attempt may have died meanwhile: its signal may have come too late for the call.
     this.mustRun("c.get");
@@ -498,6 +498,18 @@ export class Attempt {
         this.fail(undefined);
         return false;
     }
+  }
+
+  /** Whether it has done nothing but run: it has looked at no state, has written and sent nothing, and nobody follows it. */
+  get isBare(): boolean {
+    const looked = this.#draft ?? this.#drafts ?? this.#vars ?? this.#connections;
+    const did = this.#rows ?? this.#sends ?? this.#broadcasts ?? this.#afterCommit;
+    return looked === undefined && did === undefined && this.#trace === undefined && this.whenOver === undefined;
+  }
+
+  /** A bare one has ended well. */
+  pass(): void {
+    this.#phase = "succeeded";
   }
 
   #succeed(): void {

@@ -316,7 +316,7 @@ export function lost(actor: string, problem: StoreProblem | undefined): PawlErro
   const because = problem === undefined ? "" : `\n  because   ${problem.message.split("\n").join("\n          ")}`;
   return new PawlError(
     "store_unavailable",
-    `a call of ${actor} has not happened: a write of the actor failed, and it was read back from the store.${because}
+    `a call of ${actor} has not happened: a write of the actor failed, and it is read back from the store.${because}
   do        call again`,
     { retryable: true, data: problem?.data },
   );

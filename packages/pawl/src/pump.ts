@@ -25,6 +25,8 @@ const LONGEST_TIMER_MS = 0x7fff_ffff;
 const LONGEST_NAP_MS = 60_000;
 /** After so many turns in a row the event loop gets one: timers and sockets must not starve behind a busy workflow. */
 const TURNS_IN_A_ROW = 256;
+/** A workflow is only told of what has not crossed while less than this has to. */
+const MOST_UNTOLD_BYTES = 64 * 1024;
 /** As they are when this is loaded: a test that puts fake ones in their place must not stop the pump. */
 const { setImmediate, setInterval, clearInterval } = globalThis;
 const { nextTick } = process;
@@ -99,6 +101,14 @@ export class Pump implements EngineSink {
   /** Whether outputs are being handed out. */
   #isTelling = false;
   #turns = 0;
+  /** How often the engine was called. */
+  #crossings = 0;
+  /** The latest time that the engine was told, or is about to be. */
+  #latest = 0;
+  /** Whether nobody can tell what has crossed from what is about to: the store is gone with this thread's runtime. */
+  readonly #tellsFirst: boolean;
+  /** What workflows are to be told of once the microtasks at hand are done, before it has crossed. */
+  #untold: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #deadline = Number.NaN;
@@ -121,6 +131,7 @@ export class Pump implements EngineSink {
     this.#now = clock.now;
     this.#wakes = clock.wakes;
     this.#believesTimers = clock.believesTimers === true;
+    this.#tellsFirst = options.url === "memory:" && options.fault === undefined && clock.wakes;
     this.#engine = new (native().Engine)(options, () => this.#turnSafely());
     this.#advance = this.#engine.advance;
     this.schedule();
@@ -209,12 +220,39 @@ export class Pump implements EngineSink {
   scheduleAfterMicrotasks(): void {
     if (this.#isSoon || this.#isLater || this.#closed) return;
     this.#isLater = true;
+    this.#queueLater();
+  }
+
+  #queueLater(): void {
     if (this.#isLaterQueued) return;
     this.#isLaterQueued = true;
     if (this.#turns >= TURNS_IN_A_ROW) setImmediate(this.#runLater);
     // What a tick asks for comes before the microtasks that it has made.
     else if (this.#isTelling) void RESOLVED.then(this.#hop);
     else nextTick(this.#runLater);
+  }
+
+  /** How often the engine was called: what was written before is still to be read if this is the same. */
+  get crossings(): number {
+    return this.#crossings;
+  }
+
+  /** Whether a workflow may be told of a step before the engine is. */
+  get mayTellFirst(): boolean {
+    return this.#tellsFirst && this.#turns < TURNS_IN_A_ROW && this.input.out.length < MOST_UNTOLD_BYTES;
+  }
+
+  /** The time of a step that ends now: the engine gives it the same. */
+  endsAt(): number {
+    this.#latest = Math.max(this.#now(), this.#latest);
+    return this.#latest;
+  }
+
+  /** Tells a workflow of a step when the engine would have, which is told of it with the next turn. */
+  tellFirst(tell: () => void): void {
+    this.#untold.push(tell);
+    this.#isLater = true;
+    this.#queueLater();
   }
 
   /** Notes a settle call that is about to be written; returns how many are queued before it for the same actor. */
@@ -276,6 +314,7 @@ export class Pump implements EngineSink {
   close(how: "close" | "abandon"): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#untold = [];
     clearTimeout(this.#timer);
     clearInterval(this.#keepAlive);
     this.#actors.clear();
@@ -357,9 +396,20 @@ export class Pump implements EngineSink {
 
   readonly #runLater = (): void => {
     this.#isLaterQueued = false;
+    if (this.#untold.length > 0) return this.#tellUntold();
     // What was to come sooner has taken it along, or will.
     if (this.#isLater && !this.#isSoon) this.#run();
   };
+
+  #tellUntold(): void {
+    const untold = this.#untold;
+    this.#untold = [];
+    this.noteTurn();
+    for (const tell of untold) tell();
+    // What the workflows do next may go along.
+    this.#isLaterQueued = true;
+    void RESOLVED.then(this.#hop);
+  }
 
   readonly #run = (): void => {
     this.#isSoon = false;
@@ -383,6 +433,8 @@ export class Pump implements EngineSink {
     const { out } = this.input;
     if (this.#settling.size > 0) this.#writePins();
     const now = Math.max(this.#now(), this.#believed);
+    this.#latest = Math.max(this.#latest, now);
+    this.#crossings += 1;
     this.#believed = 0;
     this.#turnedAt = now;
     let length: number;

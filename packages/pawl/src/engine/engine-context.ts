@@ -330,6 +330,7 @@ export class EngineContext {
         retriesTimeouts: policy.retryOnTimeout,
         ephemeral,
         context: this.#context,
+        untold: undefined,
         attempt: undefined,
         kept: NOTHING,
       };

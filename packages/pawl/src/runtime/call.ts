@@ -28,6 +28,8 @@ export type ActorCall =
       readonly connection?: string;
       /** What it is part of, as `telemetry/carried.ts` has it. */
       readonly trace?: string;
+      /** Whether an attempt waits for it. */
+      readonly isPart?: true;
     }
   | {
       readonly kind: "send";
@@ -81,10 +83,12 @@ export function callersKey(own: unknown, keep: number): CallKey | undefined {
   return { text: own, keep, always: true };
 }
 
-export function callTimeout(what: string, ms: number): PawlError {
+/** `because`: why its actor does not go on, if that is known. */
+export function callTimeout(what: string, ms: number, because?: string): PawlError {
+  const why = because === undefined ? "" : `\n  because   ${because.split("\n").join("\n          ")}`;
   return new PawlError(
     "call_timeout",
-    `${what} has not been answered within ${ms} ms. It may still happen.
+    `${what} has not been answered within ${ms} ms. It may still happen.${why}
   do        look at the actor before calling again, or wait longer: handle.with({ timeout: "5m" })`,
     { retryable: true, outcome: "unknown" },
   );
@@ -97,6 +101,7 @@ export function boundedBy<R>(
   ms: number | undefined,
   signal: AbortSignal | undefined,
   after: (ms: number, run: () => void) => () => void,
+  trouble?: () => string | undefined,
 ): Promise<R> {
   // By its methods: there are signals of other makes.
   if (signal !== undefined && typeof signal?.addEventListener !== "function")
@@ -104,7 +109,7 @@ export function boundedBy<R>(
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   if (ms === undefined && signal === undefined) return call();
   return new Promise((resolve, reject) => {
-    const timeUp = () => end(() => reject(callTimeout(what, ms ?? 0)));
+    const timeUp = () => end(() => reject(callTimeout(what, ms ?? 0, trouble?.())));
     const callOff = ms === undefined ? undefined : after(ms, timeUp);
     const aborted = () => end(() => reject(signal?.reason));
     const end = (settle: () => void) => {

@@ -45,6 +45,8 @@ export interface HandleHost {
   /** Someone who waits for a result keeps the process alive; `close` does not wait for it. */
   waiting<R>(run: () => Promise<R>): Promise<R>;
   after(ms: number, run: () => void): () => void;
+  /** Why an actor that is loaded here cannot be written, and does not answer. */
+  troubleOf(name: string): string | undefined;
   readonly switchboard: Switchboard;
   /** A client that is about to connect. */
   dial(id: string, name: string): Client;
@@ -70,8 +72,10 @@ export function handleIn(
 ): Handle<Actor> {
   const { type, definition } = host.find(actor, key);
   const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, "the timeout of a call");
+  const after = (ms: number, run: () => void) => host.after(ms, run);
+  const trouble = () => host.troubleOf(`${type}/${key}`);
   const bounded = <R>(what: string, call: () => Promise<R>, ms: number | undefined, own?: CallOptions) =>
-    boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, (ms, run) => host.after(ms, run));
+    boundedBy(call, `${what} of ${type}/${key}`, ms, own?.signal ?? options.signal, after, trouble);
   // Whoever has stopped waiting no longer keeps the process alive: what was waited for may take days.
   const awaited = async (
     what: string,

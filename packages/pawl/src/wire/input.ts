@@ -19,6 +19,7 @@ import {
   type ScheduleRecord,
   type StepPolicyRecord,
   type WaitRecord,
+  type WholeStep,
   type Writes,
 } from "./records.ts";
 
@@ -187,6 +188,14 @@ export class InputWriter {
     if (begun === undefined) return this.out.u8(traits);
     this.out.u8(traits | BEGUN);
     this.out.f64(begun);
+  }
+
+  /** A new step as a whole, which the workflow knows of: nothing answers it. */
+  stepped(handle: number, scope: number, op: number, name: string, whole: WholeStep): void {
+    this.#operation(130, handle, scope, op, name);
+    this.out.f64(whole.begun);
+    this.out.f64(whole.ended);
+    this.#optionalBytes(whole.output);
   }
 
   sleepFor(handle: number, scope: number, op: number, name: string, ms: number): void {

@@ -43,6 +43,13 @@ export interface StepPolicyRecord {
   readonly retryOnTimeout: boolean;
 }
 
+/** A step that is over: times in milliseconds since the epoch. */
+export interface WholeStep {
+  readonly begun: number;
+  readonly ended: number;
+  readonly output: Uint8Array | undefined;
+}
+
 export interface CreateRecord {
   readonly workflow: boolean;
   readonly input: Uint8Array | undefined;

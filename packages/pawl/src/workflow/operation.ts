@@ -50,10 +50,21 @@ export interface StepOperation extends Settler {
   readonly maxRetries: number;
   /** Whether a timeout is a failure like any other. */
   readonly retriesTimeouts: boolean;
+  /** Of one whose body began in the call: where it was written down, while that has not crossed. */
+  untold: Untold | undefined;
   attempt: Attempt | undefined;
   kept: Kept;
   /** What the newest attempt threw. */
   thrown?: unknown;
+}
+
+/** A record among the inputs of the coming turn. */
+export interface Untold {
+  readonly crossings: number;
+  readonly from: number;
+  readonly upTo: number;
+  /** When the body began, in milliseconds since the epoch. */
+  readonly begun: number;
 }
 
 /** A failure for good, as `tryStep` sees it. */

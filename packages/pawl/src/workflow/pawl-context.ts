@@ -331,6 +331,7 @@ export class PawlContext {
       maxRetries: policy.maxRetries,
       retriesTimeouts: policy.retryOnTimeout,
       context,
+      untold: undefined,
       attempt: undefined,
       kept: NOTHING,
     };

@@ -365,14 +365,17 @@ export class Run {
     else pump.schedule();
     const { out } = pump.input;
     const start = out.length;
+    const began = isCertain ? pump.now() : undefined;
     try {
-      pump.input.step(handle, context.scope, begun.op, name, policy, traits, isCertain ? pump.now() : undefined);
+      pump.input.step(handle, context.scope, begun.op, name, policy, traits, began);
     } catch (error) {
       // As `#write` does it, without a function: this is what workflows do most.
       out.length = start;
       this.#operations.delete(begun.op);
       throw error;
     }
+    if (began !== undefined && traits === 0 && pump.mayTellFirst)
+      operation.untold = { crossings: pump.crossings, from: start, upTo: out.length, begun: began };
     return begun;
   }
 
@@ -470,6 +473,7 @@ export class Run {
     const encoded = this.#encode(output, () => `step "${operation.name}" of ${this.owner.name} returned something`);
     if ("error" in encoded) return this.#attemptThrew(op, operation.name, attempt, encoded.error, "critical");
     operation.kept = encoded.kept;
+    if (this.#mayTellFirst(operation, attempt)) return this.#tellFirst(op, operation, attempt, encoded.bytes);
     if (operation.apply === undefined || attempt.isDoomed)
       return this.#attemptDone(op, attempt, encoded.bytes, operation.name);
     try {
@@ -479,6 +483,32 @@ export class Run {
     }
     operation.ran = encoded;
     this.#apply(op, operation, attempt, encoded);
+  }
+
+  /** Whether it is certain what becomes of a step, and nobody could tell that the engine hears of it later. */
+  #mayTellFirst({ untold, apply }: StepOperation, attempt: Attempt): boolean {
+    if (untold === undefined || apply !== undefined || this.isOver || this.#asksFirst) return false;
+    const { pump } = this.owner;
+    const isLast = pump.crossings === untold.crossings && pump.input.out.length === untold.upTo;
+    return isLast && pump.mayTellFirst && attempt.isBare;
+  }
+
+  /** The record of the step becomes that of the whole of it, and the workflow goes on. */
+  #tellFirst(op: number, operation: StepOperation, attempt: Attempt, output: Uint8Array | undefined): void {
+    const { pump, handle } = this.owner;
+    const { untold, context, name } = operation;
+    if (untold === undefined) return;
+    const ended = pump.endsAt();
+    pump.input.out.length = untold.from;
+    pump.input.stepped(handle, context.scope, op, name, { begun: untold.begun, ended, output });
+    attempt.pass();
+    pump.tellFirst(() => {
+      if (this.#take(op) === undefined) return;
+      this.heard(context, { at: ended, replaying: false });
+      this.#release(attempt);
+      const result = this.#unkept(operation.kept);
+      operation.resolve(operation.wrap === undefined ? result : operation.wrap(result));
+    });
   }
 
   /** The second half of a step that has one: writes what came of the first into the newest state. */
