@@ -14,7 +14,7 @@ forEachEngine("live mode", (engine) => {
 
   test("waits through a sleep and sets the alarm all the same", async () => {
     const the = unfrozen();
-    const result = await the.run(async (ctx) => ctx.sleep("nap", 20).then(() => "awake"), live);
+    const result = await the.run(async (ctx) => ctx.sleep("nap", 300).then(() => "awake"), live);
     expect(result).toEqual({ state: "completed", output: "awake" });
     expect(the.driver.count("setAlarm")).toBeGreaterThan(0);
     expect(the.host.alarm).toBeNull();

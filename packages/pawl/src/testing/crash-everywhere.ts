@@ -1,4 +1,5 @@
 /** A scenario, played with every one of its batches lost in turn. */
+import { noFunction } from "../messages.ts";
 import type { Actor } from "../types.ts";
 import { settingsOf, type TestOptions } from "./options.ts";
 import { runtimeIn, type TestRuntime } from "./runtime.ts";
@@ -15,6 +16,8 @@ export async function crashEverywhere<const A extends readonly Actor[]>(
   setup: () => TestOptions<A>,
   scenario: (t: TestRuntime<A>) => Promise<void>,
 ): Promise<{ batches: number; runs: number }> {
+  if (typeof setup !== "function") throw noFunction("`setup` of crashEverywhere", setup);
+  if (typeof scenario !== "function") throw noFunction("`scenario` of crashEverywhere", scenario);
   const { batches } = await play(setup, scenario, 0);
   for (let at = 1; ; at++) if (!(await play(setup, scenario, at)).struck) return { batches, runs: at + 1 };
 }

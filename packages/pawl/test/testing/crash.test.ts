@@ -249,3 +249,13 @@ test("crashEverywhere says so when the scenario fails by itself", async () => {
   );
   await expect(failing).rejects.toThrow("the scenario fails while nothing is lost: no");
 });
+
+test("crashEverywhere says which of its functions is none", async () => {
+  const setup = () => ({ actors: [account] });
+  const refused = "`scenario` of crashEverywhere has no function to run.";
+  await expect(crashEverywhere(setup, 5 as never)).rejects.toMatchObject({
+    code: "bad_argument",
+    message: expect.stringContaining(refused),
+  });
+  await expect(crashEverywhere(undefined as never, async () => {})).rejects.toMatchObject({ code: "bad_argument" });
+});
