@@ -26,7 +26,9 @@ const config: ViteUserConfig = defineConfig({
     ],
     // A worker_threads pool would share one process, and with it the addon's store, among test files.
     pool: "forks",
-    testTimeout: 30_000,
+    // Only against what hangs: on a machine with ten times the work that it can do, a crash at every batch takes most of this.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     passWithNoTests: true,
   },
 });
