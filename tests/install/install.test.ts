@@ -64,9 +64,16 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
     await killedAndResumed(await installed("npm"), "main.cjs", CJS);
   }, 120_000);
 
-  test("with pnpm", async () => {
-    await killedAndResumed(await installed("pnpm"), "main.mjs", ESM);
-  }, 120_000);
+  test.each([
+    ["an ES module", "main.mjs", ESM],
+    ["CommonJS", "main.cjs", CJS],
+  ])(
+    "with pnpm, as %s",
+    async (_, name, program) => {
+      await killedAndResumed(await installed("pnpm"), name, program);
+    },
+    120_000,
+  );
 
   test("in a worker thread", async () => {
     await killedAndResumed(await installed("npm"), "main.mjs", THREADED);
@@ -104,7 +111,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
       writeFileSync(join(folder, entry), `${load}\n${source}`);
       const name = `out/bundle.${format === "esm" ? "mjs" : "cjs"}`;
       const others = PLATFORMS.filter((platform) => platform !== target).map((platform) => `@pawl/native-${platform}`);
-      await build({
+      const { warnings } = await build({
         absWorkingDir: folder,
         entryPoints: [entry],
         outfile: name,
@@ -115,6 +122,7 @@ describe("a workflow is killed between two steps and goes on, installed", () => 
         external: ["#native/*", ...others],
         ...(format === "esm" ? { banner: { js: REQUIRE } } : {}),
       });
+      expect(warnings).toEqual([]);
       // Nothing of the packages is left to fall back on.
       rmSync(join(folder, "node_modules"), { recursive: true });
       await killedAndResumed(folder, name);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const PROGRAM = join(import.meta.dirname, "process.mjs");
+const THREADS = join(import.meta.dirname, "threads.mjs");
 const CLI = join(import.meta.dirname, "../../packages/pawl/dist/cli.cjs");
 let folder: string;
 let stores = 0;
@@ -15,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-type Mode = "poison" | "handler" | "schedule" | "harmless" | "slow";
+type Mode = "poison" | "handler" | "schedule" | "action" | "threads" | "harmless" | "slow";
 
 class World {
   readonly store: string;
@@ -30,7 +31,8 @@ class World {
 
   /** Runs a process until it ends. `kill`: once it has written so many lines, it is killed. Resolves to what it has written. */
   async life(mode: Mode, kill?: number): Promise<{ lines: string[]; died: boolean }> {
-    const child = spawn(process.execPath, [PROGRAM, this.store, this.#log, mode], { stdio: "ignore" });
+    const program = mode === "threads" ? THREADS : PROGRAM;
+    const child = spawn(process.execPath, [program, this.store, this.#log, mode], { stdio: "ignore" });
     const ended = new Promise<boolean>((resolve) => child.on("exit", (code) => resolve(code !== 0)));
     const watch = setInterval(() => {
       if (kill !== undefined && this.#all().length - this.#seen >= kill) child.kill("SIGKILL");
@@ -107,6 +109,42 @@ test("a schedule that aborts its process is quarantined by its name, and its act
   expect(lines).toContain("results ok ok ok ok ok ok ok");
   expect(lines.at(-1)).toMatch(/schedule \\"tick\\"/);
 }, 120_000);
+
+test("an action that kills its process is refused by its name, and the others of its actor are not", async () => {
+  const world = new World();
+  const { lines, deaths } = await world.lives("action");
+  expect(deaths).toBe(5);
+  expect(lines).toContain("strike quarantined");
+  expect(lines).toContain("another action 0");
+  expect(lines).toContain("results ok ok ok ok ok ok ok");
+  expect(await world.pawl("show", "deadly", "d")).toMatch(/suspects?\s+action "strike"/);
+  await world.pawl("release", "deadly", "d");
+  const after = await world.life("harmless");
+  expect(after.died).toBe(false);
+}, 120_000);
+
+test("threads that share a file find what takes their process down together, and all of them know it", async () => {
+  const world = new World();
+  const { lines } = await world.lives("threads");
+  expect(lines).toContain("main quarantined ok ok ok ok ok ok");
+  expect(lines).toContain("worker quarantined quarantined");
+  expect((await world.life("threads")).lines).not.toContain("dies in worker");
+}, 180_000);
+
+test("what is quarantined is so in a copy of the store, and until it is released there", async () => {
+  const world = new World();
+  expect((await world.lives("poison")).deaths).toBe(5);
+  const copy = new World();
+  await world.pawl("copy", "--to", copy.store);
+  const { lines, died } = await copy.life("poison");
+  expect(died).toBe(false);
+  expect(lines).toContain("results quarantined ok ok ok ok ok ok");
+  const again = new World();
+  await copy.pawl("copy", "--to", again.store);
+  expect((await again.life("poison")).lines).toContain("results quarantined ok ok ok ok ok ok");
+  await again.pawl("release", "deadly", "d");
+  expect((await again.life("harmless")).lines).toContain("ends deadly 1");
+}, 180_000);
 
 test("a process that is killed ten times in the midst of its work quarantines nobody", async () => {
   const world = new World();

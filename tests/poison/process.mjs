@@ -1,6 +1,6 @@
 // A process with innocent actors and one that takes it down. Writes what begins and ends, one line each, to a file of its own.
 //
-//   node process.mjs STORE LOG MODE      MODE: poison (the step "deadly" aborts), handler, schedule, harmless, slow
+//   node process.mjs STORE LOG MODE      MODE: poison (the step "deadly" aborts), handler, schedule, action, harmless, slow
 import { appendFileSync } from "node:fs";
 import { actor, createRuntime, type } from "pawl";
 
@@ -38,10 +38,18 @@ const deadly = actor("deadly", {
     },
     harmless: (c) => void (c.state.handled += 1),
   },
+  actions: {
+    strike: () => {
+      note("begins strike");
+      if (mode === "action") dies("kill");
+      return "struck";
+    },
+    state: (c) => c.state.handled,
+  },
   schedules: mode === "schedule" ? { tick: { every: "200ms", run: () => dies("abort") } } : {},
   workflow: async (ctx) => {
     await ctx.step("before", (c) => void (c.state.ran += 1));
-    if (mode === "handler" || mode === "schedule") return;
+    if (["handler", "schedule", "action"].includes(mode)) return;
     const attempt = await ctx.step({
       name: "deadly",
       maxRetries: 0,
@@ -71,6 +79,12 @@ for (let n = 0; n < 6; n++) await runtime.create(innocent, `i${n}`);
 if (mode === "handler") {
   await runtime.get(deadly, "d").with({ idempotencyKey: "once" }).send("go", undefined);
   await runtime.get(deadly, "d").with({ idempotencyKey: "also" }).send("harmless", undefined);
+}
+if (mode === "action") {
+  // A client that does not give up.
+  const strike = () => runtime.get(deadly, "d").actions.strike();
+  note(`strike ${await strike().catch((error) => error.code)}`);
+  note(`another action ${await runtime.get(deadly, "d").actions.state()}`);
 }
 const all = [runtime.get(deadly, "d"), ...Array.from({ length: 6 }, (_, n) => runtime.get(innocent, `i${n}`))];
 const results = await Promise.all(

@@ -89,7 +89,33 @@ const watch = actor("watch", {
     }),
 });
 
-const actors = { desk, parcel, client, box, watch };
+/** Whoever is connected has lines of his own, and is told what others say. */
+const room = actor("room", {
+  events: { said: type() },
+  state: () => ({ log: [] }),
+  connection: {
+    params: type(),
+    state: ({ name }) => ({ name, lines: 0 }),
+    open: (c) => c.broadcast("said", `+${c.connection.state.name}`, { except: c.connection }),
+    close: (c) => {
+      c.state.log.push(`-${c.connection.state.name}`);
+      c.broadcast("said", `-${c.connection.state.name}`);
+    },
+  },
+  actions: {
+    where: () => threadId,
+    say: (c, line) => {
+      c.connection.state.lines += 1;
+      c.broadcast("said", `${c.connection.state.name}: ${line}`);
+      return c.connection.state.lines;
+    },
+    who: (c) => [...c.connections].map(({ state: { name, lines } }) => `${name} ${lines}`).sort(),
+    log: (c) => raw(c.state.log),
+  },
+});
+
+const actors = { desk, parcel, client, box, watch, room };
+const connected = new Map();
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const { store, limits = {} } = workerData;
 const runtime = createRuntime({ actors: Object.values(actors), store, limits, logger: silent });
@@ -107,6 +133,15 @@ const verbs = {
         .get(desk, key)
         .on(event, (payload, meta) => parentPort.postMessage({ heard: { event, payload, seq: meta.seq } }));
   },
+  connect: async ({ key, name }) => {
+    const connection = await runtime.get(room, key).connect({ name });
+    connected.set(name, connection);
+    connection.on("said", (payload, meta) =>
+      parentPort.postMessage({ heard: { event: name, payload, seq: meta.seq } }),
+    );
+  },
+  say: ({ name, line }) => connected.get(name).actions.say(line),
+  leave: ({ name }) => connected.get(name)[Symbol.asyncDispose](),
   list: async () => {
     const found = [];
     for await (const { type, key, state } of runtime.admin.list()) found.push(`${type}/${key} ${state}`);

@@ -316,7 +316,7 @@ export class Attempt {
     const text = this.#keyOfCall(`${name} of ${to.name}`);
     const trace = this.#trace?.carried;
     const once = { text, keep: KEEP_MS, always: false };
-    const call = { kind: "action", name, args: encoded, key: once, ...(trace && { trace }) } as const;
+    const call = { kind: "action", name, args: encoded, key: once, isPart: true, ...(trace && { trace }) } as const;
     const reply = await peers?.callFrom(to.type, key, call, what, this.abortSignal);
     // The attempt may have died meanwhile: its signal may have come too late for the call.
     this.mustRun("c.get");

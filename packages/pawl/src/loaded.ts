@@ -248,11 +248,11 @@ export class LoadedActor implements PumpedActor, RunOwner {
   }
 
   /** Calls an action: a transaction whose reply leaves when all that it did is durable. */
-  async act({ name, args, key, connection, trace }: Omit<ActionCall, "kind">): Promise<unknown> {
+  async act({ name, args, key, connection, trace, isPart }: Omit<ActionCall, "kind">): Promise<unknown> {
     const callersContext = new CallersContext();
     await this.exist();
     this.#mustBeConnected(connection);
-    return this.#calls.act({ name, args, key, callersContext, called: undefined, connection, trace });
+    return this.#calls.act({ name, args, key, callersContext, called: undefined, connection, trace, isPart });
   }
 
   #mustBeConnected(connection: string | undefined): void {
@@ -280,7 +280,7 @@ export class LoadedActor implements PumpedActor, RunOwner {
     const callersContext = new CallersContext();
     await this.exist();
     this.#mustBeConnected(connection);
-    const acted = this.#calls.act({ name, args, key, callersContext, called, connection, trace });
+    const acted = this.#calls.act({ name, args, key, callersContext, called, connection, trace, isPart: undefined });
     return (await acted) as FailureRecord | undefined;
   }
 

@@ -14,8 +14,7 @@ import type { Closed, Peers } from "./peers.ts";
 import { Guard } from "./poison/guard.ts";
 import type { Ledger, Notes } from "./poison/ledger.ts";
 import { labelOf } from "./poison/names.ts";
-import { OwnLedger } from "./poison/own-ledger.ts";
-import { SharedLedger } from "./poison/shared-ledger.ts";
+import { bootOf, SharedLedger } from "./poison/shared-ledger.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
@@ -60,6 +59,8 @@ const RELOAD_MAX_MS = 3_600_000;
 const GRACE_MS = 15_000;
 const IDLE_MS = 30_000;
 const STALL_MS = 60_000;
+/** The number of a thread that shares a file: the epoch of its opening, and below that its own. */
+const EPOCH = 2 ** 20;
 /** For `Runtime`s made here: what tests can see of them. */
 export const internals: unique symbol = Symbol("pawl.internals");
 
@@ -396,7 +397,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   }
 
   died(processes: readonly string[]): void {
-    this.#guard?.died();
+    this.#guard?.died(processes);
     for (const loaded of this.#loaded.values()) for (const process of processes) loaded.connections.died(process);
   }
 
@@ -526,9 +527,12 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
   #ledger(): Ledger {
     const { store, namespace = "default" } = this.#options;
     const [notes, now] = [this.#notes(), () => this.now()];
-    const process = store.startsWith("postgres") ? this.#pump?.engine.process() : undefined;
-    if (process == null) return new OwnLedger({ notes, store, namespace, now });
-    return new SharedLedger({ notes, namespace, now, process: `${process}`, hasUnmarked: () => this.#unmarked > 0 });
+    const number = this.#pump?.engine.process() ?? 0;
+    const hasLeases = store.startsWith("postgres");
+    // A process has a file for itself, for as long as one of its threads has it open: that is one epoch.
+    const boot = hasLeases ? bootOf() : `epoch ${Math.floor(number / EPOCH)}`;
+    const hasUnmarked = () => this.#unmarked > 0;
+    return new SharedLedger({ notes, namespace, now, process: `${number}`, boot, hasLeases, hasUnmarked });
   }
 
   #notes(): Notes {

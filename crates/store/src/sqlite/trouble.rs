@@ -103,7 +103,7 @@ pub(super) fn in_use(place: &Place, holder: &Holder) -> StoreError {
             "{shown} is open in another process{who}.\n  expected  one process per SQLite file: only one may write\n  do        \
              a dev server that is restarting?  stop {pid}; this process has tried for a while\n            only want to \
              look?                npx pawl list --store {}     reads beside the running process\n            want to \
-             change something?         npx pawl retry TYPE KEY --url URL-OF-THE-RUNNING-PROCESS\n            more than \
+             change something?         runtime.admin in that process; npx pawl once it has ended\n            more than \
              one process?            store: \"postgres://user@host/db\"\n            seen during `next build`?         \
              call start() in your server, not at import: createRuntime() alone opens nothing",
             place.url

@@ -283,6 +283,12 @@ export const CODES: Readonly<
       effect: "Nothing was overwritten; only that actor is refused.",
       todo: "Restore a backup. Check the disk.",
     },
+    record_truncated: {
+      meaning:
+        "A row that `pawl/engine` was given by its driver ends too early. The message names the row and the byte.",
+      effect: "Nothing was overwritten; the workflow does not run.",
+      todo: "Restore the row. See whether the driver cuts values off.",
+    },
     record_newer: {
       meaning: "A record can only be read by newer code.",
       effect: "It was left alone.",

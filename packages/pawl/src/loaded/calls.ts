@@ -15,6 +15,7 @@ import type { ActionContext, Types } from "../types.ts";
 import { decode, encode } from "../values/index.ts";
 import { type Refusal, readAnswer, type Verdict } from "../wire.ts";
 import type { RunOwner } from "../workflow/run.ts";
+import type { GuardedAttempts } from "./guarded.ts";
 
 /** As it is when this is loaded: a test that puts a fake one in its place must not stop an action. */
 const { setImmediate } = globalThis;
@@ -35,6 +36,11 @@ export interface Call {
   submitted: boolean;
 }
 
+interface CallsOwner extends RunOwner {
+  /** None: nothing is marked before it begins. */
+  readonly guarded: GuardedAttempts | undefined;
+}
+
 interface Action {
   readonly name: string;
   readonly args: Uint8Array;
@@ -48,6 +54,8 @@ interface Action {
   readonly body: ((attempt: Attempt) => unknown) | undefined;
   /** What it is part of. */
   readonly trace: string | undefined;
+  /** Whether an attempt of this process waits for it: then the mark of that one stands for both. */
+  readonly isPart: true | undefined;
   attempt: Attempt | undefined;
 }
 
@@ -60,7 +68,7 @@ function keptAs({ name, key }: Action): string {
 export class Overtaken extends Error {}
 
 export class Calls {
-  readonly #owner: RunOwner;
+  readonly #owner: CallsOwner;
   readonly #calls = new Map<number, Call>();
   /** Actions that are under way under a caller's key. */
   readonly #kept = new Map<string, Promise<unknown>>();
@@ -68,7 +76,7 @@ export class Calls {
   readonly #again: (() => void)[] = [];
   #next = 1;
 
-  constructor(owner: RunOwner) {
+  constructor(owner: CallsOwner) {
     this.#owner = owner;
   }
 
@@ -111,6 +119,7 @@ export class Calls {
       called: undefined,
       connection,
       trace: undefined,
+      isPart: undefined,
       body: (attempt) => {
         const result = body(attempt);
         return isThenable(result) ? Promise.resolve(result).then(nothing) : undefined;
@@ -133,7 +142,19 @@ export class Calls {
       const id = this.#next++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
       this.#calls.set(id, call);
-      this.#runAction(id, call, action);
+      const { guarded } = this.#owner;
+      if (guarded === undefined || action.isPart) return this.#runAction(id, call, action);
+      const run = () => {
+        // Whoever waited for it may have been told that it has not happened.
+        if (this.#calls.get(id) !== call) return undefined;
+        this.#runAction(id, call, action);
+        return action.attempt;
+      };
+      const refuse = (error: unknown) => {
+        this.#calls.delete(id);
+        reject(error);
+      };
+      guarded.attempt("action", action.name, run, refuse).catch(refuse);
     });
   }
 

@@ -87,7 +87,8 @@ export class Guard implements Gate {
   }
 
   /** Other processes that share the marks have died, or have not been heard of for the time of a lease. */
-  died(): void {
+  died(processes: readonly string[]): void {
+    this.#options.ledger.heard?.(processes);
     if (this.#options.ledger.refresh !== undefined) this.#lookInto(() => this.#refresh());
   }
 

@@ -23,6 +23,8 @@ export interface Ledger {
   abandon(): void;
   /** Where processes share the marks: looks at what others have done, and left. Resolves to whether one has died since. */
   refresh?(): Promise<boolean>;
+  /** These have left without a word. */
+  heard?(processes: readonly string[]): void;
   /** Where processes share the marks: others have taken this one for dead, and were wrong. */
   revive?(): Promise<void>;
 }

@@ -3,7 +3,7 @@
 /** Milliseconds within which a second death puts what was at work under suspicion. */
 export const SUSPICIOUS_MS = 600_000;
 /** So often a suspect has to have been alone with a death. */
-const MOST_DEATHS = 3;
+export const MOST_DEATHS = 3;
 
 export interface Marks {
   /** The names of the attempts at work. */

@@ -1,7 +1,7 @@
 /** The names of attempts, as marks have them: unique in a store's namespace, and the same over processes. */
 
 /** What an attempt is one of. */
-export type Guarded = "step" | "undo" | "message" | "schedule";
+export type Guarded = "step" | "undo" | "message" | "schedule" | "action";
 
 /** `path`: the names on the way to the step; the name of the message or the schedule. */
 export function nameOfAttempt(actor: string, kind: Guarded, path: string): string {

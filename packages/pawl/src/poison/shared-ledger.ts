@@ -7,14 +7,19 @@
  */
 import { hostname } from "node:os";
 import { type Ledger, type Notes, type Rows, Writing } from "./ledger.ts";
-import type { Marks } from "./marks.ts";
+import { takeOver } from "./left.ts";
+import { type Marks, MOST_DEATHS } from "./marks.ts";
 import { lookInto, readShared, rowsOf, type Shared, type SharedNames, undo, writeShared } from "./shared-rows.ts";
 
 export interface SharedOptions {
   readonly notes: Notes;
   readonly namespace: string;
-  /** The number of this process in the store. */
+  /** The number of this process in the store; of each thread, where several share it. */
   readonly process: string;
+  /** What dies as one: this process, whatever it has open. */
+  readonly boot: string;
+  /** Whether processes share the store, and leases say which of them live. Otherwise everything of another boot is dead. */
+  readonly hasLeases: boolean;
   now(): number;
   /** Whether actors are loaded whose attempts are not marked. */
   hasUnmarked(): boolean;
@@ -30,6 +35,8 @@ export class SharedLedger implements Ledger {
   readonly marks: Marks = { working: new Set(), suspects: new Map(), deaths: [] };
   /** The suspects of which there are notes, as far as is known. */
   readonly #noted = new Set<string>();
+  /** Threads of this process that are gone. */
+  readonly #gone = new Set<string>();
   #isOver = false;
 
   constructor(options: SharedOptions) {
@@ -38,6 +45,7 @@ export class SharedLedger implements Ledger {
   }
 
   async open(): Promise<boolean> {
+    await takeOver(this.#options.notes, this.#options.namespace);
     await this.write();
     return this.refresh();
   }
@@ -50,6 +58,10 @@ export class SharedLedger implements Ledger {
     return this.#writing.after(() => this.#refresh());
   }
 
+  heard(processes: readonly string[]): void {
+    if (!this.#options.hasLeases) for (const process of processes) this.#gone.add(process);
+  }
+
   async #refresh(): Promise<boolean> {
     const { now } = this.#options;
     let [shared, dead] = await this.#read();
@@ -59,17 +71,25 @@ export class SharedLedger implements Ledger {
       dead = dead.filter((process) => sure.includes(process));
     }
     const known = this.marks.deaths.length;
-    const rows = lookInto(shared, dead, this.#names, now());
+    const rows = [...lookInto(shared, dead, this.#names, now()), ...this.#left(shared)];
     if (rows.length > 0) await this.#options.notes.write(rows);
     this.#take(shared);
     return dead.length > 0 || this.marks.deaths.length > known;
   }
 
+  /** A thread that was terminated leaves its process alive: that is no death, and what it was at is not at work any more. */
+  #left({ atWork }: Shared): Rows {
+    const left = [...this.#gone].filter((process) => atWork.delete(process));
+    this.#gone.clear();
+    return left.map((process) => [this.#names.atWork(process), undefined]);
+  }
+
   /** The notes, and who has one and does not live any more. */
   async #read(): Promise<[Shared, string[]]> {
-    const { notes, process } = this.#options;
+    const { notes, process, boot, hasLeases } = this.#options;
     const shared = readShared(this.#names.prefix, await notes.read(this.#names.prefix));
     if (shared.atWork.size === 1 && shared.atWork.has(process)) return [shared, []];
+    if (!hasLeases) return [shared, [...shared.atWork].filter(([, row]) => row.boot !== boot).map(([other]) => other)];
     const living = await notes.read(LIVING);
     const isDead = (other: string) => other !== process && !living.has(LIVING + other);
     return [shared, [...shared.atWork.keys()].filter(isDead)];
@@ -89,7 +109,7 @@ export class SharedLedger implements Ledger {
   async revive(): Promise<void> {
     await this.#writing.after(async () => {
       const [shared] = await this.#read();
-      const rows = undo(shared, bootOf(), this.#names);
+      const rows = undo(shared, this.#options.boot, this.#names);
       await this.#options.notes.write([...rows, this.#own()]);
       this.#take(shared);
     });
@@ -98,12 +118,23 @@ export class SharedLedger implements Ledger {
   async close(halted: ReadonlySet<string>): Promise<void> {
     this.#isOver = true;
     const cleared = [...halted].filter((name) => this.#noted.has(name));
-    await this.#writing.after(() =>
+    await this.#writing.after(async () =>
       this.#options.notes.write([
         [this.#names.atWork(this.#options.process), undefined],
         ...cleared.map((name) => [this.#names.suspect(name), undefined] as const),
+        ...(await this.#endOfAll()),
       ]),
     );
+  }
+
+  /** The last thread of a process that has the store for itself: it ends well, and nobody is under suspicion for what was. */
+  async #endOfAll(): Promise<Rows> {
+    if (this.#options.hasLeases) return [];
+    const [shared] = await this.#read();
+    if ([...shared.atWork.keys()].some((other) => other !== this.#options.process)) return [];
+    const suspects = [...shared.suspects.values()].filter(({ alone }) => alone.length < MOST_DEATHS);
+    const deaths = Array.from(shared.deaths.keys(), (boot) => this.#names.death(boot));
+    return [...deaths, ...suspects.map(({ name }) => this.#names.suspect(name))].map((note) => [note, undefined]);
   }
 
   abandon(): void {
@@ -122,14 +153,14 @@ export class SharedLedger implements Ledger {
   }
 
   #own(): Rows[number] {
-    const { process, hasUnmarked } = this.#options;
-    const row = { boot: bootOf(), working: [...this.marks.working], hasOthers: hasUnmarked() };
+    const { process, boot, hasUnmarked } = this.#options;
+    const row = { boot, working: [...this.marks.working], hasOthers: hasUnmarked() };
     return [this.#names.atWork(process), writeShared(row)];
   }
 }
 
 /** This process of the operating system: when it began, by a clock that nobody sets. The same in all its threads. */
-function bootOf(): string {
+export function bootOf(): string {
   const began = Number(process.hrtime.bigint()) / 1e9 - process.uptime();
   return `${hostname()} ${process.pid} ${Math.round(began)}`;
 }

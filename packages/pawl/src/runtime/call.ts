@@ -28,6 +28,8 @@ export type ActorCall =
       readonly connection?: string;
       /** What it is part of, as `telemetry/carried.ts` has it. */
       readonly trace?: string;
+      /** Whether an attempt waits for it. */
+      readonly isPart?: true;
     }
   | {
       readonly kind: "send";

@@ -5,9 +5,9 @@
  */
 import type { ByteWriter } from "../values/bytes.ts";
 import { copy } from "../values/copy.ts";
-import { decode, readWhole } from "../values/decode.ts";
+import { decode, readPage, readWhole } from "../values/decode.ts";
 import { DEFAULT_MAX_DEPTH, encode, encodeInto as encodeTo } from "../values/encode.ts";
-import { Unread } from "../values/unread.ts";
+import { Unread, UnreadPage } from "../values/unread.ts";
 import { copyMemory } from "./memory.ts";
 
 /** What is stored already was accepted once, or was written by another program: only unreadable depth is refused. */
@@ -43,7 +43,7 @@ export function copyStored(raw: unknown): unknown {
   if (prototype === Object.prototype) return copySlots({ ...raw } as Slots);
   if (prototype === null) return copySlots(Object.assign(Object.create(null) as Slots, raw));
   if (raw instanceof Unread) return readWhole(raw);
-  if (raw instanceof Map) return new Map(Array.from(raw, ([key, value]) => [copyStored(key), copyStored(value)]));
+  if (raw instanceof Map) return copyMap(raw as ReadonlyMap<unknown, unknown>);
   if (raw instanceof Set) return new Set(Array.from(raw, copyStored));
   return copyMemory(raw) ?? copy(raw, STORED);
 }
@@ -54,15 +54,37 @@ function copyArray(array: readonly unknown[]): unknown[] {
   const slots = array.slice(); // holes stay holes
   for (let i = 0; i < slots.length; i++) {
     const value = slots[i];
-    if (typeof value === "object" && value !== null) slots[i] = copyStored(value);
+    if (value instanceof UnreadPage) {
+      for (const [at, read] of readPage(value) as [number, unknown][]) if (slots[at] === value) slots[at] = read;
+    } else if (typeof value === "object" && value !== null) slots[i] = copyStored(value);
   }
   return slots;
+}
+
+function copyMap(map: ReadonlyMap<unknown, unknown>): Map<unknown, unknown> {
+  const copies = new Map<unknown, unknown>();
+  let page: UnreadPage | undefined;
+  let read = new Map<unknown, unknown>();
+  for (const [key, value] of map) {
+    if (!(value instanceof UnreadPage)) {
+      copies.set(copyStored(key), copyStored(value));
+      continue;
+    }
+    if (value !== page) read = new Map(readPage(value));
+    page = value;
+    copies.set(key, read.get(key));
+  }
+  return copies;
 }
 
 function copySlots(slots: Slots): Slots {
   for (const key of Object.keys(slots)) {
     const value = slots[key];
-    if (typeof value === "object" && value !== null) slots[key] = copyStored(value); // its own, also if it is `__proto__`
+    // Its own, also if it is `__proto__`.
+    if (value instanceof UnreadPage) {
+      for (const [name, read] of readPage(value) as [string, unknown][])
+        if (Object.hasOwn(slots, name) && slots[name] === value) slots[name] = read;
+    } else if (typeof value === "object" && value !== null) slots[key] = copyStored(value);
   }
   return slots;
 }

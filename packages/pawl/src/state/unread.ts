@@ -4,8 +4,8 @@
  * Owns when they are read: at the first look at their slot, and then they stay. One law: a slot is read in the mirror's own
  * container, so that all drafts find the same value there.
  */
-import { decodeLeaving, readOn } from "../values/decode.ts";
-import { Unread } from "../values/unread.ts";
+import { decodeLeaving, readOn, readPage } from "../values/decode.ts";
+import { Unread, UnreadPage } from "../values/unread.ts";
 
 /** Containers of so many bytes are left until somebody asks for them. */
 export const LEAVE_FROM = 4096;
@@ -19,6 +19,11 @@ export function decodeLevel(bytes: Uint8Array, leaveFrom: number): unknown {
 export function slotOf(object: Record<string, unknown>, key: string): unknown {
   const raw = object[key];
   if (!(raw instanceof Unread)) return raw;
+  if (raw instanceof UnreadPage) {
+    for (const [name, value] of readPage(raw) as [string, unknown][])
+      if (Object.hasOwn(object, name) && object[name] === raw) Object.defineProperty(object, name, { value });
+    return object[key];
+  }
   const value = readOn(raw);
   // An own property is overwritten, whatever it is called: `__proto__`, too.
   Object.defineProperty(object, key, { value });
@@ -29,6 +34,10 @@ export function slotOf(object: Record<string, unknown>, key: string): unknown {
 export function elementOf(array: unknown[], index: number): unknown {
   const raw = array[index];
   if (!(raw instanceof Unread)) return raw;
+  if (raw instanceof UnreadPage) {
+    for (const [at, value] of readPage(raw) as [number, unknown][]) if (array[at] === raw) array[at] = value;
+    return array[index];
+  }
   const value = readOn(raw);
   array[index] = value;
   return value;
@@ -38,6 +47,10 @@ export function elementOf(array: unknown[], index: number): unknown {
 export function entryOf(map: Map<unknown, unknown>, key: unknown): unknown {
   const raw = map.get(key);
   if (!(raw instanceof Unread)) return raw;
+  if (raw instanceof UnreadPage) {
+    for (const [name, value] of readPage(raw)) if (map.get(name) === raw) map.set(name, value);
+    return map.get(key);
+  }
   const value = readOn(raw);
   map.set(key, value);
   return value;
@@ -45,6 +58,6 @@ export function entryOf(map: Map<unknown, unknown>, key: unknown): unknown {
 
 /** An array of the mirror of which there will be a copy: each element is read once, and is the same in both. */
 export function wholeArray(array: unknown[]): unknown[] {
-  for (let i = 0; i < array.length; i++) if (array[i] instanceof Unread) elementOf(array, i);
+  for (let i = 0; i < array.length; i++) elementOf(array, i);
   return array;
 }

@@ -1,7 +1,7 @@
 /** Decoding, as the rest of Pawl calls it. */
 import { ByteReader } from "./bytes.ts";
 import { Decoder } from "./decoder.ts";
-import type { Unread } from "./unread.ts";
+import type { Unread, UnreadPage } from "./unread.ts";
 
 const decoder = new Decoder();
 
@@ -20,7 +20,10 @@ export function decodeFront(bytes: Uint8Array, length: number): unknown {
   return value;
 }
 
-/** As {@link decode}, but containers within it that take `leaveFrom` bytes or more are left as {@link Unread}. */
+/**
+ * As {@link decode}, but containers within it that take `leaveFrom` bytes or more are left as {@link Unread}, and the smaller ones
+ * of a long container as {@link UnreadPage}.
+ */
 export function decodeLeaving(bytes: Uint8Array, leaveFrom: number): unknown {
   const value = decoder.decode(bytes, 0, bytes.length, leaveFrom);
   if (decoder.offset !== bytes.length) new ByteReader(bytes, decoder.offset, bytes.length).finish();
@@ -35,6 +38,23 @@ export function readOn({ bytes, start, end, leaveFrom }: Unread): unknown {
 /** What was left unread, whole: a value of its own. */
 export function readWhole({ bytes, start, end }: Unread): unknown {
   return decoder.decode(bytes, start, end);
+}
+
+/** The slots of a page with their values, each whole, in their order. */
+export function readPage({ bytes, start, end, first, isList, count }: UnreadPage): [unknown, unknown][] {
+  const slots: [unknown, unknown][] = [];
+  let key = first;
+  let at = start;
+  for (;;) {
+    slots.push([key, decoder.decode(bytes, at, end)]);
+    if (slots.length === count) return slots;
+    if (isList) {
+      key = (first as number) + slots.length;
+    } else {
+      key = decoder.decode(bytes, decoder.offset, end);
+    }
+    at = decoder.offset;
+  }
 }
 
 /** The value at the front of `reader`, which is moved past it. Throws as {@link decode}, and then leaves `reader` there. */

@@ -18,7 +18,7 @@ import {
 } from "./rebuild.ts";
 import { roomy } from "./roomy.ts";
 import * as tag from "./tags.ts";
-import { endOf, Unread } from "./unread.ts";
+import { endOf, Unread, UnreadPage } from "./unread.ts";
 import { bufferOver, decodeWtf8 } from "./wtf8.ts";
 
 /** The deepest nesting that is read. */
@@ -67,6 +67,9 @@ const LONGEST_KEPT_KEY = 32;
 /** Of values, the short ones come again and again: names of states, kinds, flags. `JSON.parse` has the same limit. */
 const LONGEST_KEPT_TEXT = 10;
 
+/** A container is long, and small ones in it are left unread, too, if it takes so many times what large ones do. */
+const LONG = 4;
+
 /** Reads one value at a time. */
 export class Decoder {
   /** After `decode`: the offset of the byte behind the value. */
@@ -77,15 +80,22 @@ export class Decoder {
   /** Containers of so many bytes are left unread, unless they are within what ends at `eagerUntil`. */
   private leaveFrom = Infinity;
   private eagerUntil = 0;
+  /** Whether the outermost value takes so many bytes that what is in it is left in pages. */
+  private isLong = false;
+  private page: UnreadPage | undefined;
+  /** How many items were to come behind the last one of that page. */
+  private pageLeft = 0;
   private readonly frames: Frame[] = [];
 
   /**
    * The value that starts at `offset` and ends before or at `end`. Containers in it that take `leaveFrom` bytes or more and are
-   * values of properties, elements, or values of Maps are left as `Unread`.
+   * values of properties, elements, or values of Maps are left as `Unread`; if the value is long, smaller ones
+   * as `UnreadPage`.
    */
   decode(bytes: Uint8Array, offset: number, end: number, leaveFrom: number = Infinity): unknown {
     this.leaveFrom = leaveFrom;
     this.eagerUntil = 0;
+    this.isLong = leaveFrom !== Infinity && end - offset >= LONG * leaveFrom;
     this.bytes = bytes;
     this.offset = offset;
     this.end = end;
@@ -112,6 +122,7 @@ export class Decoder {
   private release(): void {
     for (; this.depth > 0; this.depth--) this.empty(this.frames[this.depth - 1] as Frame);
     this.bytes = NOTHING;
+    this.page = undefined;
   }
 
   private empty(frame: Frame): void {
@@ -249,8 +260,8 @@ export class Decoder {
 
   private open(kind: Frame["kind"], holder: unknown, left: number, number: number, start: number): unknown {
     if (this.leaveFrom !== Infinity && this.depth > 0 && start >= this.eagerUntil) {
-      const end = this.leave(number, start);
-      if (end > 0) return new Unread(this.bytes, start, end, this.leaveFrom);
+      const left = this.leave(number, start);
+      if (left !== undefined) return left;
     }
     if (this.depth === MAX_DEPTH) throw corrupt(`nesting deeper than ${MAX_DEPTH} levels`, start);
     if (this.depth === this.frames.length) this.frames.push(new Frame());
@@ -263,17 +274,35 @@ export class Decoder {
     return this.advance(frame) ? OPENED : this.close(frame);
   }
 
-  /** Goes past a container that is to be left unread, and returns its end; else 0, and it is read with all that is in it. */
-  private leave(number: number, start: number): number {
+  /** Goes past a container that is to be left unread, and returns what stands for it; without, it is read with all that is in it. */
+  private leave(number: number, start: number): Unread | UnreadPage | undefined {
     const end = endOf(this.bytes, start, this.end);
     const frame = this.frames[this.depth - 1] as Frame;
     const isSlot = frame.kind === MAP ? frame.hasKey : frame.kind !== SET && frame.tag === 0;
-    if (isSlot && number === 0 && end - start >= this.leaveFrom) {
-      this.offset = end;
-      return end;
+    if (isSlot && number === 0 && end > 0) {
+      const isLarge = end - start >= this.leaveFrom;
+      if (isLarge || (this.isLong && this.depth === 1 && frame.left >= 0 && !isObject(frame.key))) {
+        this.offset = end;
+        return isLarge ? new Unread(this.bytes, start, end, this.leaveFrom) : this.pageOf(frame, start, end);
+      }
     }
     this.eagerUntil = end < 0 ? this.end : end;
-    return 0;
+    return undefined;
+  }
+
+  /** The page of a value of `frame`: that of the one right before it, as long as there is room. */
+  private pageOf(frame: Frame, start: number, end: number): UnreadPage {
+    const isList = frame.kind === LIST;
+    const isNext = this.pageLeft - frame.left === (frame.kind === MAP ? 2 : 1);
+    this.pageLeft = frame.left;
+    if (this.page !== undefined && isNext && end - this.page.start <= this.leaveFrom) {
+      this.page.end = end;
+      this.page.count += 1;
+    } else {
+      const first = isList ? (frame.holder as unknown[]).length : frame.key;
+      this.page = new UnreadPage(this.bytes, start, end, first, isList);
+    }
+    return this.page;
   }
 
   private openObject(properties: number, start: number): unknown {
@@ -549,4 +578,8 @@ function corrupt(found: string, offset: number): ValueError {
 
 function fail(found: string, offset: number): never {
   throw corrupt(found, offset);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
