@@ -1,7 +1,9 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 /** Tests of PostgreSQL that try both ways by themselves, or where there is one process, and nobody to give hints to. */
-const OF_BOTH_WAYS = ["together", "events", "versions", "bad", "broken"].map((name) => `tests/postgres/${name}.test.ts`);
+const OF_BOTH_WAYS = ["together", "events", "versions", "bad", "broken"].map(
+  (name) => `tests/postgres/${name}.test.ts`,
+);
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -10,7 +12,10 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: "tests",
-          include: ["{packages,examples}/*/{src,test,tests}/**/*.test.ts", "{tests,benches,scripts}/**/*.test.{ts,mjs}"],
+          include: [
+            "{packages,examples}/*/{src,test,tests}/**/*.test.ts",
+            "{tests,benches,scripts}/**/*.test.{ts,mjs}",
+          ],
         },
       },
       {
@@ -27,6 +32,8 @@ const config: ViteUserConfig = defineConfig({
     // A worker_threads pool would share one process, and with it the addon's store, among test files.
     pool: "forks",
     testTimeout: 30_000,
+    // Servers are started in hooks, on machines that have other things to do.
+    hookTimeout: 60_000,
     passWithNoTests: true,
   },
 });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pawl_store::{ActorId, Change, Code, InboxRow, Opened, Put};
+use pawl_store::{ActorId, Change, Code, Completion, InboxRow, Opened, Outcome, Put};
 
 use super::Case;
 use crate::driver::{Factory, actor, change};
@@ -15,6 +15,10 @@ pub const CASES: &[Case] = &[
     ("a message may be put and taken by one change", put_and_taken),
     ("taking what is not there refuses the whole batch", taking_nothing),
     ("putting the same message again changes nothing", put_again),
+    (
+        "putting messages again, among others of many actors at once, changes nothing and refuses none",
+        put_again_among_others,
+    ),
     ("another message under the same number refuses the whole batch", other_message),
     ("an actor may send to itself", to_itself),
 ];
@@ -102,6 +106,25 @@ fn put_again(factory: &Factory) {
     driver.write(&actor("order/1"), vec![sends(1, vec![put("mail/1", "http", 1, "x"), put("mail/1", "http", 1, "x")])]);
     driver.write(&actor("order/1"), vec![sends(2, vec![put("mail/1", "http", 1, "x")])]);
     assert_eq!(inbox(&driver.open(&actor("mail/1"))), [("http", 1, "x")]);
+}
+
+fn put_again_among_others(factory: &Factory) {
+    let mut driver = factory().open();
+    let senders: Vec<ActorId> = (0..20).map(|n| actor(&format!("order/{n}"))).collect();
+    let message = |n: usize| put("mail/1", "http", n as u64 + 1, "x");
+    for seq in 1..=2 {
+        let mut tickets = Vec::new();
+        for (n, sender) in senders.iter().enumerate() {
+            // Each puts a message of its own, and the second time that of its neighbour again.
+            let again = (seq == 2).then(|| message((n + 1) % senders.len()));
+            let batch = driver.batch(sender, vec![sends(seq, again.into_iter().chain([message(n)]).collect())]);
+            tickets.push(driver.submit_batch(batch));
+        }
+        let said = driver.finish();
+        let yes = said.iter().filter(|(_, said)| matches!(said, Completion::Committed(Outcome::Yes)));
+        assert_eq!(yes.count(), tickets.len(), "{said:?}");
+    }
+    assert_eq!(inbox(&driver.open(&actor("mail/1"))).len(), senders.len());
 }
 
 fn other_message(factory: &Factory) {

@@ -33,12 +33,25 @@ const CHANGES: &str = "INSERT INTO change (namespace, actor, seq, body) SELECT v
                        FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), CAST($4 AS BYTEA[])) \
                        AS v(namespace, id, seq, body) JOIN actor a ON a.namespace = v.namespace AND a.id = v.id \
                        AND a.mark = $5";
+/// Messages of which none is there yet, as is almost always so: where one is, the transaction fails.
+const PUT_NEW: &str = "WITH wanted AS (SELECT v.namespace, v.receiver, v.sender, v.seq, v.body, v.known \
+                       FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS TEXT[]), CAST($4 AS TEXT[]), \
+                       CAST($5 AS BIGINT[]), CAST($6 AS BYTEA[]), CAST($8 AS BIGINT[])) \
+                       AS v(namespace, id, receiver, sender, seq, body, known) JOIN actor a \
+                       ON a.namespace = v.namespace AND a.id = v.id AND a.mark = $7), \
+                       done AS (INSERT INTO inbox (namespace, receiver, sender, sender_seq, body, known) \
+                       SELECT w.namespace, w.receiver, w.sender, w.seq, w.body, w.known FROM wanted w \
+                       ON CONFLICT DO NOTHING RETURNING 1) \
+                       SELECT 1 / (CASE WHEN (SELECT count(*) FROM done) = (SELECT count(*) FROM wanted) \
+                       THEN 1 ELSE 0 END)";
+/// Messages that may be there already,
 const PUT: &str = "INSERT INTO inbox (namespace, receiver, sender, sender_seq, body, known) \
                    SELECT v.namespace, v.receiver, v.sender, v.seq, v.body, v.known FROM unnest(CAST($1 AS TEXT[]), \
                    CAST($2 AS TEXT[]), CAST($3 AS TEXT[]), CAST($4 AS TEXT[]), CAST($5 AS BIGINT[]), \
                    CAST($6 AS BYTEA[]), CAST($8 AS BIGINT[])) \
                    AS v(namespace, id, receiver, sender, seq, body, known) JOIN actor a \
                    ON a.namespace = v.namespace AND a.id = v.id AND a.mark = $7 ON CONFLICT DO NOTHING";
+/// and are the same then.
 const SAME: &str = "SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), \
                     CAST($3 AS TEXT[]), CAST($4 AS TEXT[]), CAST($5 AS BIGINT[]), CAST($6 AS BYTEA[])) \
                     AS v(namespace, id, receiver, sender, seq, body) JOIN actor a ON a.namespace = v.namespace \
@@ -61,7 +74,7 @@ const ANSWER: &str = "WITH wanted AS (SELECT v.namespace, v.id, v.call, v.body F
                       RETURNING 1) SELECT 1 / (CASE WHEN (SELECT count(*) FROM done) = (SELECT count(*) FROM wanted) \
                       THEN 1 ELSE 0 END)";
 
-pub(crate) const STATEMENTS: [&str; 7] = [LOCK, FENCE, CHANGES, PUT, SAME, TAKE, ANSWER];
+pub(crate) const STATEMENTS: [&str; 8] = [LOCK, FENCE, CHANGES, PUT_NEW, PUT, SAME, TAKE, ANSWER];
 
 /// What became of a transaction.
 pub(crate) enum Transacted {
@@ -110,7 +123,8 @@ pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], hel
         bodies.add(actor, unit);
     }
     let (moves, replied) = (exchanges(units, held), answers(units));
-    let [lock, fence, changes, put, same, take, answer] = &session.group;
+    let [lock, fence, changes, put_new, put, same, take, answer] = &session.group;
+    let is_alone = units.iter().map(|(_, unit)| unit.batches.len()).sum::<usize>() == 1;
     let code = encode(&session.code);
     let mut replies: Vec<Reply<'_>> = vec![control(session, "BEGIN")];
     let Fences { namespaces, ids, epochs, follows, seqs, alarms, statuses, versions } = &fences;
@@ -125,8 +139,13 @@ pub(crate) async fn transact(session: &Session, units: &[(&ActorId, &Unit)], hel
             let columns: Vec<Param<'_>> =
                 vec![&p.namespaces, &p.ids, &p.receivers, &p.senders, &p.seqs, &p.bodies, &mark];
             let with_known = [&columns[..], &[&p.known]].concat();
-            replies.push(ask(session, put, with_known));
-            replies.push(ask(session, same, columns));
+            // A group in which one is there already fails, and is tried batch by batch.
+            if is_alone {
+                replies.push(ask(session, put, with_known));
+                replies.push(ask(session, same, columns));
+            } else {
+                replies.push(ask(session, put_new, with_known));
+            }
         }
         if !t.seqs.is_empty() {
             replies.push(ask(session, take, vec![&t.namespaces, &t.ids, &t.senders, &t.seqs, &mark]));

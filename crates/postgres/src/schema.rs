@@ -13,7 +13,8 @@ pub(crate) const FORMAT: u32 = 1;
 /// An epoch is the number of a process, and below these bits a number of its own.
 pub(crate) const CLAIM_BITS: u32 = 32;
 
-/// Text is compared bytewise. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
+/// Text is compared bytewise. Every commit writes the rows of its actors: room beside them keeps most of that within a page, and out of
+/// the indexes. `owner` is a process; `epoch` is new for every claim; `mark` is the transaction that wrote the
 /// row last, so that what follows in it finds what has passed the fence. `known` is the process that has a message or a call in
 /// memory: its owner's, or it is still to be told. `code` is the version of the code that has parked a run. `call` is what one process asks of an actor that another one owns;
 /// `event` what an actor tells `listener`s in other processes.
@@ -43,7 +44,7 @@ CREATE TABLE actor (
     mark          BIGINT NOT NULL,
     code          TEXT,
     PRIMARY KEY (namespace, id)
-);
+) WITH (fillfactor = 50);
 CREATE INDEX actor_alarm ON actor (alarm) WHERE alarm IS NOT NULL;
 CREATE INDEX actor_owner ON actor (owner) WHERE owner IS NOT NULL;
 CREATE INDEX actor_parked ON actor (namespace, id) WHERE status = 'parked';
