@@ -1,6 +1,6 @@
 import type { WorkflowErrorEvent } from "@rivetkit/workflow-engine";
 import { expect, test } from "vitest";
-import { Case, forEachEngine, pass, rejection, START } from "./harness.ts";
+import { Case, forEachEngine, gate, pass, rejection, START } from "./harness.ts";
 
 forEachEngine("a step", (engine) => {
   test("runs once, and a later run answers from history", async () => {
@@ -245,3 +245,34 @@ function collect(): { events: WorkflowErrorEvent[]; onError: (event: WorkflowErr
   const events: WorkflowErrorEvent[] = [];
   return { events, onError: (event) => void events.push(event) };
 }
+
+forEachEngine("the hook for errors", (engine) => {
+  const workflows: Readonly<Record<string, (ctx: Ctx) => Promise<unknown>>> = {
+    "a step that is tried again": (ctx) => ctx.step("s", async () => Promise.reject(new Error("x"))),
+    "a step that has failed for good": (ctx) =>
+      ctx.step("s", async () => Promise.reject(new engine.CriticalError("x"))),
+    "the workflow": async () => Promise.reject(new Error("x")),
+  };
+  test.each(Object.keys(workflows))("has ended before the result is there: for %s", async (what) => {
+    const { opened, open } = gate();
+    const seen: string[] = [];
+    const called = gate();
+    const onError = async () => {
+      called.open();
+      await opened;
+      seen.push("the hook has ended");
+    };
+    const the = new Case(engine);
+    const ended = the
+      .run(async (ctx) => workflows[what]?.(ctx), { onError })
+      .then(
+        () => seen.push("result"),
+        () => seen.push("result"),
+      );
+    await called.opened;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    open();
+    await ended;
+    expect(seen).toEqual(["the hook has ended", "result"]);
+  });
+});

@@ -27,7 +27,11 @@ export async function excuseOf(outcome: string, begun: Host, ended: Host): Promi
     : undefined;
 }
 
-/** 7.1.1: the peer was given a registry without a hole, as it reads it itself, and has made one. */
+/**
+ * Nothing that Pawl writes can spare the peer this: it loses a name that its own run registers while its own batch is under way, and names of
+ * steps that have not been reached are known to nobody before. The peer does it to its own histories (`peer -> peer`) as often.
+ *
+ * 7.1.1: the peer was given a registry without a hole, as it reads it itself, and has made one. */
 function isLostByPeer(index: number, begun: Host, ended: Host): boolean {
   return namesLost(begun).length === 0 && namesLost(ended).includes(index);
 }

@@ -38,12 +38,13 @@ export class SqliteDriver implements EngineDriver {
   }
 
   async set(key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.#run("INSERT OR REPLACE INTO row (actor, key, value) VALUES (?, ?, ?)", key, value);
+    this.#put(key, value);
   }
 
   async batch(writes: KVWrite[]): Promise<void> {
     this.#database.transaction(() => {
-      for (const { key, value } of writes) void this.set(key, value);
+      // What throws in here undoes all of it; a promise that rejects would not.
+      for (const { key, value } of writes) this.#put(key, value);
     })();
   }
 
@@ -69,6 +70,10 @@ export class SqliteDriver implements EngineDriver {
 
   async waitForMessages(): Promise<void> {
     throw new Error("this host runs workflows in yield mode, in which the engine does not wait for messages");
+  }
+
+  #put(key: Uint8Array, value: Uint8Array): void {
+    this.#run("INSERT OR REPLACE INTO row (actor, key, value) VALUES (?, ?, ?)", key, value);
   }
 
   #run(statement: string, ...values: unknown[]): void {

@@ -182,6 +182,10 @@ function wrong(name: string, found: string, expected: string): PawlError {
 
 /** Throws `bad_argument` if there is an option that is not known: a mistyped one must not pass silently. */
 export function refuseUnknown(options: object, known: readonly string[], where: string): void {
+  if (typeof options !== "object" || options === null)
+    throw badArgument(`${where} was given options of the wrong kind.
+  found     ${shown(options)}
+  expected  an object: ${known.join(", ")}`);
   const unknown = Object.keys(options).find((option) => !known.includes(option));
   if (unknown === undefined) return;
   throw badArgument(`${where} was given an option that does not exist.

@@ -106,6 +106,8 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
   readonly #bodies: GuardedBodies | undefined;
   /** The newest that a body was given. */
   #newest: Attempt | undefined;
+  /** Calls of the hook for errors: the run's result is given when they have ended. */
+  readonly #hooks = new Set<Promise<void>>();
   readonly #calls = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #nextCall = CREATION + 1;
 
@@ -414,7 +416,9 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
 
   report(id: number, event: EventRecord): void {
     const told = this.#over ? undefined : errorEvent(this.key, event, this.run?.step(id)?.maxRetries, this.#thrown);
-    void this.#report(id, told);
+    const heard = this.#report(id, told);
+    this.#hooks.add(heard);
+    void heard.then(() => this.#hooks.delete(heard));
   }
 
   async #report(id: number, event: ReturnType<typeof errorEvent>): Promise<void> {
@@ -542,7 +546,7 @@ export class EmbeddedRun extends RunSink implements PumpedActor, RunOwner, RunUn
     this.#leave();
     // A driver that has failed is not waited for.
     const closed = this.#guard?.close().catch(() => {});
-    const left = Promise.all([this.#port.settled(), this.#error === undefined && closed]);
+    const left = Promise.all([this.#port.settled(), this.#error === undefined && closed, ...this.#hooks]);
     void left.then(() => {
       if (this.#actor === undefined) engineHost().forget(this.name);
       this.pump.release("wait");

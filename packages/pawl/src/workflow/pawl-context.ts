@@ -240,7 +240,7 @@ export class PawlContext {
       if (!Number.isInteger(latest) || latest < 1 || latest > MOST)
         throw say.badArgument(`getVersion("${name}") was given no version.
   found     ${say.shown(latest)}
-  expected  the newest version of the code, an integer from 1`);
+  expected  the newest version of the code, an integer from 1 to ${MOST}`);
       return this.#begin("version_check", (op) =>
         this.#input.version(this.#owner.handle, this.#context.scope, op, name, latest),
       );

@@ -1,4 +1,4 @@
-/** The windows between an actor's state and its history (engine behaviour 5.5, W2 to W5, W16): what is stored is looked at whenever a process could die. */
+/** The windows between an actor's state and its history (engine behaviour 5.5): what is stored is looked at whenever a process could die. */
 import { expect, test } from "vitest";
 import { openActor, runWorkflow, type WorkflowContextInterface } from "../../../src/engine/index.ts";
 import { TestDriver } from "./host.ts";
@@ -38,6 +38,43 @@ async function run(workflow: (ctx: Ctx) => Promise<unknown>, driver: TestDriver 
   expect(state).toBe("completed");
   return { seen, driver };
 }
+
+/** The rows as they are in the midst of a body, and the key that it was given there and in the next process. */
+async function dieIn(of: "step" | "handler"): Promise<{ keys: string[]; next: TestDriver }> {
+  const driver = new TestDriver();
+  const keys: string[] = [];
+  let rows: Record<string, Uint8Array> = {};
+  const effect = async (key: string) => {
+    keys.push(key);
+    if (keys.length === 1) rows = driver.snapshot().kv;
+  };
+  const workflow = async (ctx: WorkflowContextInterface<{ readonly idempotencyKey: string }>) => {
+    await ctx.rollbackCheckpoint("point");
+    await ctx.step({
+      name: "pay",
+      run: async (c) => (of === "step" ? await effect(c.idempotencyKey) : undefined),
+      rollback: async (c) => (of === "handler" ? await effect(c.idempotencyKey) : undefined),
+    });
+    if (of === "handler") throw new Error("undo");
+  };
+  const given = { context: (attempt: { readonly idempotencyKey: string }) => attempt };
+  await runWorkflow("w", workflow, undefined, driver, given).result.catch(() => {});
+  const next = TestDriver.of(rows);
+  await runWorkflow("w", workflow, undefined, next, given).result.catch(() => {});
+  return { keys, next };
+}
+
+test("W1: a body that had an effect and was not recorded runs again, under the same key", async () => {
+  const { keys } = await dieIn("step");
+  expect(keys).toEqual([keys[0], keys[0]]);
+  expect(keys[0]).toMatch(/^[0-9a-f]{32}$/);
+});
+
+test("W13: a handler that had an effect and was not recorded runs again, under the same key", async () => {
+  const { keys } = await dieIn("handler");
+  expect(keys).toEqual([keys[0], keys[0]]);
+  expect(keys[0]).toMatch(/^[0-9a-f]{32}$/);
+});
 
 test("W2: what a body has half done is not stored while it runs, and is done once after a death", async () => {
   const driver = new TestDriver();
@@ -114,4 +151,51 @@ test("W16: an ephemeral step's state is not stored before its entry", async () =
   });
   for (const { n, completed } of seen) expect(n).toBe(completed);
   expect(seen.at(-1)?.n).toBe(2);
+});
+
+test("W6: the failure that the hook hears of is durable by then, and what the hook writes is, when its transaction resolves", async () => {
+  const driver = new TestDriver();
+  const actor = await openActor(driver, { id: "w", cells });
+  const seen: { n: number; failed: number }[] = [];
+  const look = async () => {
+    const { kv } = driver.snapshot();
+    const failed = Object.entries(kv).filter(([key, row]) => key.startsWith("1504") && row[2] === 3).length;
+    seen.push({ n: (await stored(TestDriver.of(kv))).n, failed });
+  };
+  const onError = async () => {
+    await look();
+    await actor.transaction(context, ({ cells }) => void (cells.count.n += 1));
+    await look();
+  };
+  const failing = (ctx: Ctx) => ctx.step("flaky", async () => Promise.reject(new Error("not yet")));
+  const { state } = await runWorkflow("w", failing, undefined, driver, { actor, context, onError }).result;
+  await actor.close();
+  expect([state, seen]).toEqual([
+    "sleeping",
+    [
+      { n: 0, failed: 1 },
+      { n: 1, failed: 1 },
+    ],
+  ]);
+});
+
+test("W15: a body that ends after its run was evicted is recorded, with its state", async () => {
+  const driver = new TestDriver();
+  const actor = await openActor(driver, { id: "w", cells });
+  const handle = runWorkflow(
+    "w",
+    async (ctx: Ctx) => {
+      await ctx.step("last", async ({ cells }) => {
+        handle.evict();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        cells.count.n += 1;
+      });
+    },
+    undefined,
+    driver,
+    { actor, context },
+  );
+  await handle.result;
+  await actor.close();
+  expect(await stored(driver)).toEqual({ n: 1, completed: 1 });
 });
