@@ -31,9 +31,10 @@ const config: ViteUserConfig = defineConfig({
     ],
     // A worker_threads pool would share one process, and with it the addon's store, among test files.
     pool: "forks",
-    testTimeout: 30_000,
-    // Servers are started in hooks, on machines that have other things to do.
-    hookTimeout: 60_000,
+    // Only against what hangs: on a machine with ten times the work that it can do, a crash at every batch takes most of this, and a
+    // hook that starts a server some of it.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     passWithNoTests: true,
   },
 });

@@ -31,6 +31,6 @@ describe.each(EVERY_PAIR ? PROGRAMS : [plain, retries])("$name, twice", (program
     async (...kinds) => {
       expect(await loseEachPair(program, kinds, inMemory, await reference)).toBeGreaterThan(0);
     },
-    EVERY_PAIR ? 600_000 : 30_000,
+    EVERY_PAIR ? 600_000 : 180_000,
   );
 });
