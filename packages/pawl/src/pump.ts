@@ -404,7 +404,7 @@ export class Pump implements EngineSink {
   #tellUntold(): void {
     const untold = this.#untold;
     this.#untold = [];
-    this.noteTurn();
+    this.noteTurn(untold.length);
     for (const tell of untold) tell();
     // What the workflows do next may go along.
     this.#isLaterQueued = true;
@@ -483,10 +483,10 @@ export class Pump implements EngineSink {
     this.#settling.clear();
   }
 
-  /** One more turn in a row, or something that takes as long. */
-  noteTurn(): void {
+  /** One more turn in a row, or so many things that take as long. */
+  noteTurn(count: number = 1): void {
     if (this.#turns === 0) setImmediate(this.#forgetTurns);
-    this.#turns += 1;
+    this.#turns += count;
   }
 
   readonly #forgetTurns = (): void => {
