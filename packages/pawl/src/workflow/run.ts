@@ -13,7 +13,6 @@ import * as say from "../messages.ts";
 import { checked, type Schema } from "../schema.ts";
 import { type Seam, seamOf } from "../seam.ts";
 import { watched } from "../stall.ts";
-import { traceIn } from "../telemetry/carried.ts";
 import {
   EXCLUSIVE,
   type ResolvedValue,
@@ -26,13 +25,12 @@ import {
 } from "../wire.ts";
 import { Ahead, type Answer } from "./ahead.ts";
 import { Chance } from "./chance.ts";
-import type { Branches, Dialect } from "./dialect.ts";
+import type { Dialect } from "./dialect.ts";
 import { readNext } from "./loop.ts";
 import {
   type CallOperation,
   type ForkOperation,
   type Handlers,
-  type Kept,
   type LoopOperation,
   NOTHING,
   type Operation,
@@ -42,6 +40,7 @@ import {
   type TryOperation,
   type WaitOperation,
 } from "./operation.ts";
+import { RunValues } from "./run-values.ts";
 import { type Begun, ScopeContext } from "./scope-context.ts";
 
 /** What a run needs of its actor. */
@@ -67,14 +66,10 @@ interface Undo {
   attempt: Attempt | undefined;
 }
 
-type Encoded = Ran | { readonly error: unknown };
-
 /** What the engine has to be told of before the body begins: it may have to wait for its turn, or have to be undone once tried. */
 const ASKS = EXCLUSIVE | UNDO_ATTEMPTED;
 /** Rounds only begin by themselves while less than this waits to be told. */
 const MOST_UNTOLD_BYTES = 64 * 1024;
-
-const EFFECT = "the body had finished; what it did outside has happened. It is not run again.";
 
 export class Run {
   readonly owner: RunOwner;
@@ -85,6 +80,7 @@ export class Run {
    * been here before.
    */
   isComingBack: boolean;
+  readonly #values: RunValues;
   readonly #operations = new Map<number, Operation>();
   readonly #contexts = new Map<number, ScopeContext>();
   readonly #undo = new Map<number, Undo>();
@@ -108,6 +104,7 @@ export class Run {
 
   constructor(owner: RunOwner, isComingBack = false) {
     this.owner = owner;
+    this.#values = new RunValues(owner);
     this.isComingBack = isComingBack;
     this.seam = seamOf(owner.definition);
   }
@@ -154,7 +151,7 @@ export class Run {
     this.#throwOut = threw;
     const returned = (output: unknown) => {
       if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
-      const encoded = this.#encode(output, () => `the workflow of ${name} returned something`);
+      const encoded = this.#values.encode(output, () => `the workflow of ${name} returned something`);
       if ("error" in encoded) threw(encoded.error);
       else this.#ended(context, () => pump.input.returned(handle, call.scope, encoded.bytes));
     };
@@ -442,7 +439,8 @@ export class Run {
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
     const { committed, attempted: ofAttempted } = undo.handlers;
-    const own = () => (attempted ? ofAttempted?.(given) : committed?.(given, this.#read(output, NOTHING, undefined)));
+    const own = () =>
+      attempted ? ofAttempted?.(given) : committed?.(given, this.#values.read(output, NOTHING, undefined));
     const { telemetry } = this.owner;
     const handler = telemetry === undefined ? own : attempt.traced(telemetry, "undo", undo.name, own);
     callUser(
@@ -470,7 +468,10 @@ export class Run {
 
   #stepDone(op: number, operation: StepOperation, attempt: Attempt, output: unknown): void {
     if (!attempt.isRunning) return;
-    const encoded = this.#encode(output, () => `step "${operation.name}" of ${this.owner.name} returned something`);
+    const encoded = this.#values.encode(
+      output,
+      () => `step "${operation.name}" of ${this.owner.name} returned something`,
+    );
     if ("error" in encoded) return this.#attemptThrew(op, operation.name, attempt, encoded.error, "critical");
     operation.kept = encoded.kept;
     if (this.#mayTellFirst(operation, attempt)) return this.#tellFirst(op, operation, attempt, encoded.bytes);
@@ -506,7 +507,7 @@ export class Run {
       if (this.#take(op) === undefined) return;
       this.heard(context, { at: ended, replaying: false });
       this.#release(attempt);
-      const result = this.#unkept(operation.kept);
+      const result = this.#values.unkept(operation.kept);
       operation.resolve(operation.wrap === undefined ? result : operation.wrap(result));
     });
   }
@@ -515,7 +516,9 @@ export class Run {
   #apply(op: number, operation: StepOperation, attempt: Attempt, ran: Ran): void {
     const { name, apply, callersContext } = operation;
     try {
-      const returned = callersContext.run(() => apply?.(this.owner.dialect.attempt(attempt), this.#unkept(ran.kept)));
+      const returned = callersContext.run(() =>
+        apply?.(this.owner.dialect.attempt(attempt), this.#values.unkept(ran.kept)),
+      );
       if (isThenable(returned)) {
         Promise.resolve(returned).catch(nothing);
         return this.#attemptThrew(op, name, attempt, say.applyWaits(name, this.owner.name), "critical");
@@ -595,7 +598,7 @@ export class Run {
     const operation = this.#operations.get(op);
     if (operation?.kind !== "loop") return;
     operation.ahead = ahead;
-    this.#round(operation, scope, this.#read(state, operation.kept, undefined), replaying);
+    this.#round(operation, scope, this.#values.read(state, operation.kept, undefined), replaying);
   }
 
   #round(operation: LoopOperation, scope: number, value: unknown, replaying: boolean): void {
@@ -616,7 +619,7 @@ export class Run {
     const read = readNext(next, operation.stateless);
     if (read === undefined) return threw(dialect.badNext(operation.name, next, operation.stateless, name));
     const { ends } = read;
-    const encoded = this.#encode(
+    const encoded = this.#values.encode(
       read.value,
       () => `loop "${operation.name}" of ${name} ${ends ? "ends" : "goes on"} with something`,
     );
@@ -637,7 +640,7 @@ export class Run {
     pump.noteTurn();
     pump.input.wentAhead(handle, context.scope, state);
     pump.scheduleAfterMicrotasks();
-    this.#round(operation, context.scope + 1, this.#unkept(operation.kept), false);
+    this.#round(operation, context.scope + 1, this.#values.unkept(operation.kept), false);
   }
 
   /** Whether the next round may begin before the engine says so. */
@@ -660,7 +663,7 @@ export class Run {
     const returned = (output: unknown) => {
       if (context.pending !== undefined) return threw(dialect.entryPending(name, context.pending));
       const branch = operation.branches[index] ?? String(index);
-      const encoded = this.#encode(
+      const encoded = this.#values.encode(
         output,
         () => `branch "${branch}" of ${operation.kind} "${operation.name}" of ${name} returned something`,
       );
@@ -723,14 +726,14 @@ export class Run {
       case "map":
         return this.#forkResolved(op, operation, value);
       case "loop":
-        return operation.resolve(this.#read(value, operation.kept, operation.context));
+        return operation.resolve(this.#values.read(value, operation.kept, operation.context));
       case "try":
         return operation.resolve(operation.wrap(operation.value));
       case "child":
       case "ask":
-        return operation.resolve(this.#read(value, NOTHING, operation.context));
+        return operation.resolve(this.#values.read(value, NOTHING, operation.context));
       default: {
-        return this.#waitResolved(operation, this.#read(value, NOTHING, operation.context));
+        return this.#waitResolved(operation, this.#values.read(value, NOTHING, operation.context));
       }
     }
   }
@@ -756,7 +759,7 @@ export class Run {
       this.#unwritten.set(op, attempt);
     } else this.#settled(attempt);
     if (operation.handlers?.committed !== undefined) this.#keepHandlers(op, operation);
-    const result = this.#read(value, operation.kept, undefined);
+    const result = this.#values.read(value, operation.kept, undefined);
     operation.resolve(wrap === undefined ? result : wrap(result));
   }
 
@@ -806,16 +809,8 @@ export class Run {
 
   #forkResolved(op: number, operation: ForkOperation, value: ResolvedValue): void {
     if (value.kind !== "branches") return;
-    const [values, failures] = [new Map<number, unknown>(), new Map<number, FailureRecord>()];
-    value.branches.forEach((branch, index) => {
-      if (branch.kind === "failed") failures.set(index, branch.failure);
-      else if (branch.kind === "encoded") values.set(index, this.owner.dialect.decode(branch.bytes));
-      else if (branch.kind === "nothing") values.set(index, undefined);
-      else if (branch.kind === "kept") values.set(index, this.#unkept(operation.kept.get(index) ?? NOTHING));
-    });
-    const branches: Branches = { winner: value.winner, values, failures };
     try {
-      operation.resolve(this.owner.dialect.forkResult(operation, branches));
+      operation.resolve(this.owner.dialect.forkResult(operation, this.#values.branches(value, operation.kept)));
     } catch (error) {
       const { kind, name } = operation;
       operation.reject(error instanceof Error ? attribute(error, { kind, name, attempts: 0 }, op) : error);
@@ -862,43 +857,6 @@ export class Run {
     this.#operations.delete(op);
     operation?.context?.done();
     return operation;
-  }
-
-  #read(value: ResolvedValue, kept: Kept, context: ScopeContext | undefined): unknown {
-    const { dialect } = this.owner;
-    switch (value.kind) {
-      case "kept":
-        return this.#unkept(kept);
-      case "encoded":
-        return dialect.decode(value.bytes);
-      case "message":
-        this.#took(value.bytes, context);
-        return dialect.message(value.bytes, context);
-      case "messages":
-        for (const message of value.messages) this.#took(message, context);
-        return value.messages.map((message) => dialect.message(message, context));
-      default:
-        return undefined;
-    }
-  }
-
-  #took(message: Uint8Array, context: ScopeContext | undefined): void {
-    const { runTrace } = this.owner;
-    if (runTrace !== undefined && context?.replaying !== true) runTrace.took(traceIn(message));
-  }
-
-  #unkept(kept: Kept): unknown {
-    return "bytes" in kept ? this.owner.dialect.decode(kept.bytes) : kept.value;
-  }
-
-  /** Encodes what a callback returned; `undefined` is no bytes. */
-  #encode(value: unknown, what: () => string): Encoded {
-    if (value === undefined) return { bytes: undefined, kept: NOTHING };
-    try {
-      return this.owner.dialect.encode(value, what, EFFECT);
-    } catch (error) {
-      return { error };
-    }
   }
 }
 
