@@ -68,17 +68,21 @@ async function check([program, order]: [Unit[], fc.Stream<number>], counts?: Cou
   counts.overlaps += story.runs.filter(({ seq = 0, pin = 0 }) => seq > pin + 1).length;
 }
 
-test("concurrent actions, steps and failures have a serial order, phantoms included", async () => {
-  noteAttempts();
-  const counts: Counts = { conflicts: 0, overlaps: 0, stale: 0 };
-  await fc.assert(
-    fc.asyncProperty(programs, (program) => check(program, counts)),
-    { numRuns: RUNS },
-  );
-  expect(counts.conflicts, "attempts that had to run again").toBeGreaterThan(RUNS / 20);
-  expect(counts.overlaps, "attempts that passed beside others").toBeGreaterThan(RUNS / 20);
-  expect(counts.stale, "bodies that went on too long").toBeGreaterThan(0);
-}, 600_000 + RUNS * 1_000);
+test(
+  "concurrent actions, steps and failures have a serial order, phantoms included",
+  async () => {
+    noteAttempts();
+    const counts: Counts = { conflicts: 0, overlaps: 0, stale: 0 };
+    await fc.assert(
+      fc.asyncProperty(programs, (program) => check(program, counts)),
+      { numRuns: RUNS },
+    );
+    expect(counts.conflicts, "attempts that had to run again").toBeGreaterThan(RUNS / 20);
+    expect(counts.overlaps, "attempts that passed beside others").toBeGreaterThan(RUNS / 20);
+    expect(counts.stale, "bodies that went on too long").toBeGreaterThan(0);
+  },
+  600_000 + RUNS * 1_000,
+);
 
 /** Whether a node has nothing under a key. */
 function isAbsent(node: StateNode, key: unknown): boolean {
