@@ -14,7 +14,7 @@ import type { Closed, Peers } from "./peers.ts";
 import { Guard } from "./poison/guard.ts";
 import type { Ledger, Notes } from "./poison/ledger.ts";
 import { labelOf } from "./poison/names.ts";
-import { bootOf, SharedLedger } from "./poison/shared-ledger.ts";
+import { bootOf, bootOfOpening, SharedLedger } from "./poison/shared-ledger.ts";
 import { Pump, type PumpListener } from "./pump.ts";
 import { adminIn, copied } from "./runtime/admin.ts";
 import { type ActorCall, boundedBy, CALL_TIMEOUT_MS, isOwnedElsewhere, KEEP_MS } from "./runtime/call.ts";
@@ -530,7 +530,7 @@ export class LocalRuntime implements PumpListener, HandleHost, ElsewhereHost, Ex
     const number = this.#pump?.engine.process() ?? 0;
     const hasLeases = store.startsWith("postgres");
     // A process has a file for itself, for as long as one of its threads has it open: that is one epoch.
-    const boot = hasLeases ? bootOf() : `epoch ${Math.floor(number / EPOCH)}`;
+    const boot = hasLeases ? bootOf() : bootOfOpening(Math.floor(number / EPOCH));
     const hasUnmarked = () => this.#unmarked > 0;
     return new SharedLedger({ notes, namespace, now, process: `${number}`, boot, hasLeases, hasUnmarked });
   }

@@ -41,7 +41,7 @@ export class Guard implements Gate {
   #alone: { readonly name: string; isOver: boolean } | undefined;
   /** Since when a suspect waits. */
   #waitingSince: number | undefined;
-  readonly #suspects = new Map<string, () => void>();
+  readonly #suspects = new Map<string, (() => void)[]>();
   #others: (() => void)[] = [];
   #quiet: (() => void) | undefined;
   #isClosed = false;
@@ -194,7 +194,8 @@ export class Guard implements Gate {
   #turnOf(name: string): Promise<void> {
     this.#waitingSince ??= this.#options.now();
     return new Promise((resolve) => {
-      this.#suspects.set(name, resolve);
+      // Calls of one action have one name, and go together.
+      this.#suspects.set(name, [...(this.#suspects.get(name) ?? []), resolve]);
       this.#options.after(PATIENCE_MS, () => this.#admit());
     });
   }
@@ -231,7 +232,7 @@ export class Guard implements Gate {
     const count = (name: string) => this.#marks.suspects.get(name) ?? 0;
     const [first] = [...this.#suspects.keys()].sort((a, b) => count(a) - count(b));
     if (first === undefined) return;
-    const go = this.#suspects.get(first);
+    const all = this.#suspects.get(first) ?? [];
     this.#suspects.delete(first);
     this.#waitingSince = this.#suspects.size > 0 ? this.#options.now() : undefined;
     const alone = { name: first, isOver: false };
@@ -241,7 +242,7 @@ export class Guard implements Gate {
       alone.isOver = true;
       this.#admit();
     });
-    go?.();
+    for (const go of all) go();
   }
 
   /** Lets go of what is quarantined of an actor, and forgets every suspicion of it. Resolves to whether there was any. */

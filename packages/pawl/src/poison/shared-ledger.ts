@@ -89,7 +89,12 @@ export class SharedLedger implements Ledger {
     const { notes, process, boot, hasLeases } = this.#options;
     const shared = readShared(this.#names.prefix, await notes.read(this.#names.prefix));
     if (shared.atWork.size === 1 && shared.atWork.has(process)) return [shared, []];
-    if (!hasLeases) return [shared, [...shared.atWork].filter(([, row]) => row.boot !== boot).map(([other]) => other)];
+    if (!hasLeases) {
+      const others = [...shared.atWork].filter(([, row]) => row.boot !== boot);
+      // What an earlier opening of this very process left behind was a thread's that was terminated.
+      for (const [other, row] of others) if (inOneProcess(row.boot, boot)) this.#gone.add(other);
+      return [shared, others.filter(([other]) => !this.#gone.has(other)).map(([other]) => other)];
+    }
     const living = await notes.read(LIVING);
     const isDead = (other: string) => other !== process && !living.has(LIVING + other);
     return [shared, [...shared.atWork.keys()].filter(isDead)];
@@ -163,4 +168,14 @@ export class SharedLedger implements Ledger {
 export function bootOf(): string {
   const began = Number(process.hrtime.bigint()) / 1e9 - process.uptime();
   return `${hostname()} ${process.pid} ${Math.round(began)}`;
+}
+
+/** What an opening of a file is known by: its process, and which opening it is. */
+export function bootOfOpening(epoch: number): string {
+  return `${bootOf()} epoch ${epoch}`;
+}
+
+function inOneProcess(boot: string, other: string): boolean {
+  const processOf = (opening: string) => opening.slice(0, opening.lastIndexOf(" epoch "));
+  return processOf(boot) === processOf(other);
 }
