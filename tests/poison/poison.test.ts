@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-type Mode = "poison" | "handler" | "schedule" | "action" | "threads" | "harmless" | "slow";
+type Mode = "poison" | "handler" | "schedule" | "threads" | "harmless" | "slow";
 
 class World {
   readonly store: string;
@@ -108,19 +108,6 @@ test("a schedule that aborts its process is quarantined by its name, and its act
   expect(deaths).toBe(5);
   expect(lines).toContain("results ok ok ok ok ok ok ok");
   expect(lines.at(-1)).toMatch(/schedule \\"tick\\"/);
-}, 120_000);
-
-test("an action that kills its process is refused by its name, and the others of its actor are not", async () => {
-  const world = new World();
-  const { lines, deaths } = await world.lives("action");
-  expect(deaths).toBe(5);
-  expect(lines).toContain("strike quarantined");
-  expect(lines).toContain("another action 0");
-  expect(lines).toContain("results ok ok ok ok ok ok ok");
-  expect(await world.pawl("show", "deadly", "d")).toMatch(/suspects?\s+action "strike"/);
-  await world.pawl("release", "deadly", "d");
-  const after = await world.life("harmless");
-  expect(after.died).toBe(false);
 }, 120_000);
 
 test("threads that share a file find what takes their process down together, and all of them know it", async () => {

@@ -142,19 +142,7 @@ export class Calls {
       const id = this.#next++;
       const call: Call = { resolve, reject, action, answer: undefined, submitted: false };
       this.#calls.set(id, call);
-      const { guarded } = this.#owner;
-      if (guarded === undefined || action.isPart) return this.#runAction(id, call, action);
-      const run = () => {
-        // Whoever waited for it may have been told that it has not happened.
-        if (this.#calls.get(id) !== call) return undefined;
-        this.#runAction(id, call, action);
-        return action.attempt;
-      };
-      const refuse = (error: unknown) => {
-        this.#calls.delete(id);
-        reject(error);
-      };
-      guarded.attempt("action", action.name, run, refuse).catch(refuse);
+      this.#runAction(id, call, action);
     });
   }
 
