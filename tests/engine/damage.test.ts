@@ -132,10 +132,10 @@ describe("rows that are damaged", () => {
     }
   }, 300_000);
 
-  test("with any bit turned over, are refused and left alone, or are a history still: Pawl's own are always refused", async () => {
+  test("with a bit turned over in any byte, are refused and left alone, or are a history still: Pawl's own are always refused", async () => {
     const rows = await story();
     const chance = random(Number(process.env["SEED"] ?? 7));
-    const every = Number(process.env["EVERY"] ?? 4);
+    const every = Number(process.env["EVERY"] ?? 1);
     let refused = 0;
     for (const [key, row] of rows) {
       for (let at = chance.below(every); at < row.length; at += 1 + chance.below(2 * every - 1)) {

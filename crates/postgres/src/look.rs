@@ -3,7 +3,9 @@
 //! One law: **whatever is found is handed on before it is noted as known**, so that what is lost on the way is found again.
 
 use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,8 +35,10 @@ const ORPHAN: &str =
 const ALARMED: &str = "SELECT a.namespace, a.id, a.alarm, a.status = 'parked' FROM {s}.actor a \
                        WHERE a.alarm <= CAST(extract(epoch FROM now()) * 1000 AS BIGINT) AND {orphan} LIMIT {page} \
                        FOR UPDATE OF a SKIP LOCKED";
+/// Not those that code of our own name has parked: it would park them again, and be in the way of code that would not.
 const RECEIVERS: &str = "SELECT i.namespace, i.receiver, COALESCE(a.status = 'parked', FALSE), count(*) FROM {s}.inbox i \
-                         LEFT JOIN {s}.actor a ON a.namespace = i.namespace AND a.id = i.receiver WHERE {orphan} \
+                         LEFT JOIN {s}.actor a ON a.namespace = i.namespace AND a.id = i.receiver \
+                         WHERE ({orphan} AND NOT COALESCE(a.status = 'parked' AND a.code = $2 AND a.code <> '', FALSE)) \
                          OR (a.owner = $1 AND (i.known IS NULL OR i.known <> $1)) GROUP BY 1, 2, 3 LIMIT {page}";
 const CALLED: &str = "SELECT c.namespace, c.receiver, c.id, c.body, COALESCE(a.owner = $1, FALSE) FROM {s}.call c LEFT JOIN {s}.actor a \
                       ON a.namespace = c.namespace AND a.id = c.receiver WHERE c.reply IS NULL \
@@ -117,11 +121,12 @@ impl<'a> Look<'a> {
             self.told = Some(Instant::now());
         }
         let us = self.process;
-        let (one, two): ([Param<'_>; 1], [Param<'_>; 2]) = ([&us], [&us, &again]);
+        let code = encode(&self.offers.code).into_owned();
+        let (received, asked): ([Param<'_>; 2], [Param<'_>; 2]) = ([&us, &code], [&us, &again]);
         let (alarmed, receivers, called, lapsed) = tokio::try_join!(
             client.query(&self.alarmed, &[]),
-            client.query(&self.receivers, &one),
-            client.query(&self.called, &two),
+            client.query(&self.receivers, &received),
+            client.query(&self.called, &asked),
             client.query(&self.lapsed, &[]),
         )?;
         // Before anything is taken over: what the dead were at must be known by then.
@@ -129,13 +134,17 @@ impl<'a> Look<'a> {
         let mut due: Vec<Due> = alarmed.iter().map(alarmed_actor).collect();
         let (ours, orphans): (Vec<&Row>, Vec<&Row>) = called.iter().partition(|row| row.get::<_, bool>(4));
         let receivers = receivers.iter().filter(|row| !row.get::<_, bool>(2) || self.offers.make(&id(row), row.get(3)));
-        let waited_for: BTreeSet<ActorId> = receivers.chain(orphans.iter().copied()).map(id).collect();
-        due.extend(waited_for.into_iter().map(|actor| Due { actor, alarm: None, inbox: true, parked: false }));
+        let receivers: BTreeSet<ActorId> = receivers.map(id).collect();
+        due.extend(receivers.into_iter().map(|actor| Due { actor, alarm: None, inbox: true, parked: false }));
         due.extend(self.parked(client).await?);
         if !due.is_empty() {
             self.queue.tell(Completion::Woken(due));
         }
         self.hand_on(client, &ours).await?;
+        if !orphans.is_empty() {
+            // Whoever is the quickest takes the actor over to answer: one that is only woken, and has nothing to do, would leave again.
+            self.queue.tell(Completion::News(News::Called(orphans.iter().map(|row| call(row)).collect())));
+        }
         self.replies(client).await?;
         self.halts(client).await?;
         let more = self.ears.listen(client, self.queue).await?;
@@ -236,7 +245,7 @@ impl Offers {
     fn make(&mut self, actor: &ActorId, messages: i64) -> bool {
         let now = Instant::now();
         let Some(made) = self.made.get_mut(actor) else {
-            let again = now + OFFER_AGAIN;
+            let again = now + some_more_than(OFFER_AGAIN);
             self.made.insert(actor.clone(), Offer { messages, wait: OFFER_AGAIN, again });
             return true;
         };
@@ -244,11 +253,18 @@ impl Offers {
         made.messages = messages.max(made.messages);
         if now >= made.again {
             made.wait = OFFER_AGAIN_MOST.min(made.wait * 2);
-            made.again = now + made.wait;
+            made.again = now + some_more_than(made.wait);
             return true;
         }
         is_new
     }
+}
+
+/// Up to half as long again. Processes that were offered a run at the same moment, of which the wrong one was the quickest, do not
+/// meet again.
+fn some_more_than(wait: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(0u8) % 1024;
+    wait + wait.mul_f64(chance as f64 / 2048.0)
 }
 
 fn id(row: &Row) -> ActorId {

@@ -433,14 +433,14 @@ export class Run {
   undo(op: number, number: number, attempted: boolean, output: ResolvedValue): Attempt | undefined {
     const undo = this.#undo.get(op);
     if (undo === undefined) return undefined;
+    const result = attempted ? undefined : this.#values.read(output, NOTHING, undefined);
     const attempt = Attempt.undoing(this.owner, number, () => this.#keyOf(op));
     attempt.step = undo.name;
     undo.attempt = attempt;
     this.#hold(attempt);
     const given = this.owner.dialect.undoing(attempt);
     const { committed, attempted: ofAttempted } = undo.handlers;
-    const own = () =>
-      attempted ? ofAttempted?.(given) : committed?.(given, this.#values.read(output, NOTHING, undefined));
+    const own = () => (attempted ? ofAttempted?.(given) : committed?.(given, result));
     const { telemetry } = this.owner;
     const handler = telemetry === undefined ? own : attempt.traced(telemetry, "undo", undo.name, own);
     callUser(
@@ -809,8 +809,10 @@ export class Run {
 
   #forkResolved(op: number, operation: ForkOperation, value: ResolvedValue): void {
     if (value.kind !== "branches") return;
+    // A branch that cannot be read is no failure of the fork: whoever told us of it is told so.
+    const branches = this.#values.branches(value, operation.kept);
     try {
-      operation.resolve(this.owner.dialect.forkResult(operation, this.#values.branches(value, operation.kept)));
+      operation.resolve(this.owner.dialect.forkResult(operation, branches));
     } catch (error) {
       const { kind, name } = operation;
       operation.reject(error instanceof Error ? attribute(error, { kind, name, attempts: 0 }, op) : error);
