@@ -2,7 +2,7 @@
  * A process of several on one store, with innocent actors and one whose step takes it down: node poison-process.mjs STORE MODE.
  *
  * MODE: poison (the step "deadly" of deadly/d aborts), harmless, slow (steps take their time). Says { ready }, { begins: WHAT }
- * before a body does anything, { ends: WHAT } after, and answers { ask: "work" | "show" | "results" | "release" | "close" }.
+ * before a body does anything, { ends: WHAT } of innocents once that is durable, and answers { ask: "work" | "show" | "results" | "release" | "close" }.
  */
 import { setTimeout } from "node:timers/promises";
 import { actor, createRuntime } from "pawl";
@@ -19,6 +19,7 @@ const innocent = actor("innocent", {
         await setTimeout(mode === "slow" ? 300 : 20);
         c.state.steps += 1;
       });
+      await say({ ends: `${ctx.key} ${n}` });
     }
     return "done";
   },
