@@ -6,6 +6,7 @@ import { r } from "./resume.ts";
 import { b } from "./state.ts";
 import { b5 } from "./state-memory.ts";
 import { b2, b3, b4, b6 } from "./state-work.ts";
+import { b7 } from "./state-written.ts";
 
 export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progress) => Promise<Section>>> = {
   A1: a1,
@@ -21,5 +22,6 @@ export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progr
   B4: b4,
   B5: b5,
   B6: b6,
+  B7: b7,
   R: r,
 };
