@@ -42,7 +42,7 @@ export function growthChart(sections: readonly Section[]): string | undefined {
   if (lines.length === 0) return undefined;
   const relative = lines.map(({ points }) => points.map(({ cost }) => cost / (points[0]?.cost ?? 1)));
   const top = Math.max(2, Math.ceil(Math.max(...relative.flat())));
-  const height = 260;
+  const height = Math.max(260, 76 + lines.length * 22);
   const y = (value: number): number => height - 40 - (value / top) * (height - 90);
   const widest = Math.max(...lines.map(({ points }) => decadesOf(points)));
   const x = (size: number, first: number): number => 60 + (Math.log10(size / first) / widest) * (WIDTH - 330);

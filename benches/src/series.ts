@@ -27,3 +27,13 @@ export function median(samples: readonly number[]): number {
 export function ratios(above: Series, below: Series): Series {
   return series(above.samples.map((value, round) => value / (below.samples[round] ?? Number.NaN)));
 }
+
+/** The same in another unit. */
+export function scaled({ samples }: Series, by: number): Series {
+  return series(samples.map((value) => value * by));
+}
+
+/** `above - below`, round by round. */
+export function differences(above: Series, below: Series): Series {
+  return series(above.samples.map((value, round) => value - (below.samples[round] ?? Number.NaN)));
+}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { attempts } from "../src/engines/attempts.ts";
+import { durable } from "../src/engines/durable.ts";
 import { embedded } from "../src/engines/embedded.ts";
 import { memory } from "../src/engines/memory.ts";
 import { pawl } from "../src/engines/pawl.ts";
@@ -9,7 +10,9 @@ import { cloning, immer } from "../src/engines/rivals.ts";
 import { rivet } from "../src/engines/rivet.ts";
 import { state } from "../src/engines/state.ts";
 import { stateMemory } from "../src/engines/state-memory.ts";
+import { waiting } from "../src/engines/waiting.ts";
 import { databaseIn, inNewFolder } from "../src/engines/written.ts";
+import { addonBytes, lifeOf, PROGRAMS } from "../src/scenarios/import.ts";
 
 describe.each([
   ["pawl", pawl],
@@ -92,6 +95,43 @@ it("the bench of going on from disk finishes what was recorded, whatever has clo
     expect(ms).toBeGreaterThan(0);
     expect(stored).toBeGreaterThan(10_000);
   });
+});
+
+describe("the benches of durable steps", () => {
+  it("count the syncs and the calls of a step", async () => {
+    await inNewFolder(async (folder) => {
+      const disk = await durable.steps(folder, 20);
+      expect(disk.ms).toBeGreaterThan(0);
+      expect(disk.transactions).toBeGreaterThanOrEqual(1);
+      expect(disk.crossings).toBeGreaterThanOrEqual(1);
+    });
+    expect((await durable.steps(undefined, 20)).transactions).toBeGreaterThan(0);
+  });
+
+  it("tell what of many workflows is whose", async () => {
+    await inNewFolder(async (folder) => {
+      const { rate, cpu, ...parts } = await durable.many(folder, 50, 10);
+      expect(rate).toBeGreaterThan(0);
+      expect(cpu).toBeGreaterThan(0);
+      expect(Object.keys(parts)).toEqual(["javascript", "boundary", "core", "sqlite", "others"]);
+      for (const part of Object.values(parts)) expect(part).toBeGreaterThanOrEqual(0);
+    });
+  });
+});
+
+it("the bench of waiting runs wakes each of them as often as it is asked to", async () => {
+  const found = await waiting.wake([3, 30], 5);
+  expect(found).toHaveLength(2);
+  for (const us of found) expect(us).toBeGreaterThan(0);
+});
+
+it.each([embedded, rivet])("the time in the driver is less than the whole of a replay", async (engine) => {
+  expect(await engine.replayLessDriver(30)).toBeGreaterThan(0);
+});
+
+it.each(Object.entries(PROGRAMS))("the bench of the import runs its process: %s", (_, args) => {
+  expect(lifeOf(args)).toBeGreaterThan(0);
+  expect(addonBytes()).toBeGreaterThan(100_000);
 });
 
 describe("the peer's plain driver", () => {

@@ -11,5 +11,8 @@ export const hosts = {
   immer: async () => (await import("./rivals.ts")).immer,
   resume: async () => (await import("./resume.ts")).resume,
   memory: async () => (await import("./memory.ts")).memory,
+  waiting: async () => (await import("./waiting.ts")).waiting,
+  durable: async () => (await import("./durable.ts")).durable,
+  grouped: async () => (await import("./grouped.ts")).grouped,
   machine: async () => (await import("./machine.ts")).machine,
 } as const;

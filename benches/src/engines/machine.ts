@@ -7,8 +7,8 @@ import { join } from "node:path";
 export interface MachineBench {
   /** Appends of 4 KiB, each synced with fdatasync, in a second. */
   syncs(count: number): Promise<number>;
-  /** Transactions of one row of 100 bytes in a second: SQLite with WAL and synchronous=FULL, through the `better-sqlite3` in `folder`. */
-  commits(folder: string, count: number): Promise<number>;
+  /** Transactions of one row of 100 bytes in a second: SQLite with WAL and synchronous=FULL, through the `better-sqlite3` in `folder`; the file in `parent`. */
+  commits(folder: string, count: number, parent?: string): Promise<number>;
   /** Nanoseconds of `await` on an async function that does nothing. */
   promiseTurn(count: number): Promise<number>;
   /** Milliseconds of a loop of integer arithmetic: the clock of the processor, and what others take of it. */
@@ -29,7 +29,7 @@ export const machine: MachineBench = {
     });
   },
 
-  async commits(from, count) {
+  async commits(from, count, parent) {
     const Database = createRequire(join(from, "/"))("better-sqlite3") as new (file: string) => SqliteDatabase;
     return inFolder((folder) => {
       const database = new Database(join(folder, "rows.db"));
@@ -41,7 +41,7 @@ export const machine: MachineBench = {
       const rate = perSecond(count, () => insert.run(body));
       database.close();
       return rate;
-    });
+    }, parent);
   },
 
   async promiseTurn(count) {
@@ -77,8 +77,8 @@ function perSecond(count: number, once: () => void): number {
   return (count / (performance.now() - began)) * 1_000;
 }
 
-function inFolder<R>(use: (folder: string) => R): R {
-  const folder = mkdtempSync(join(tmpdir(), "pawl-bench-"));
+function inFolder<R>(use: (folder: string) => R, parent: string = tmpdir()): R {
+  const folder = mkdtempSync(join(parent, "pawl-bench-"));
   try {
     return use(folder);
   } finally {

@@ -1,6 +1,6 @@
 /** The peer, `@rivetkit/workflow-engine`. */
 import { Loop, runWorkflow } from "@rivetkit/workflow-engine";
-import type { Engine } from "./engine.ts";
-import { onPlainDriver } from "./on-plain-driver.ts";
 
-export const rivet: Engine = onPlainDriver({ runWorkflow, Loop });
+import { type EngineOnDriver, onPlainDriver } from "./on-plain-driver.ts";
+
+export const rivet: EngineOnDriver = onPlainDriver({ runWorkflow, Loop });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Resumed } from "../engines/resume.ts";
 import { inNewFolder } from "../engines/written.ts";
 import { bar, type Effort, type Progress, type Row, type Section } from "../section.ts";
-import { ratios, type Series, series } from "../series.ts";
+import { differences, ratios, type Series, series } from "../series.ts";
 import { Side } from "../side.ts";
 
 const STEPS = [1_000, 10_000, 100_000] as const;
@@ -70,8 +70,4 @@ async function inOwnProcess<R>(use: (side: Side<"resume">) => Promise<R>): Promi
   } finally {
     side.end();
   }
-}
-
-function differences(above: Series, below: Series): Series {
-  return series(above.samples.map((value, round) => value - (below.samples[round] ?? Number.NaN)));
 }
