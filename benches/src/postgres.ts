@@ -1,5 +1,6 @@
 /**
- * On PostgreSQL: 3-step workflows, 100 at once, beside DBOS Transact on the same server; durable messages between 100 pairs.
+ * On PostgreSQL: 3-step workflows, 100 at once, beside DBOS Transact on the same server; durable messages between 100 pairs
+ * (`messages.ts`).
  *
  *   npm run postgres -- postgres://user@host:5432/database [rounds]
  *
@@ -8,16 +9,21 @@
  * DBOS has its defaults, but for a connection for each workflow that is under way, which is to its advantage.
  */
 import { DBOS } from "@dbos-inc/dbos-sdk";
-import { actor, createRuntime, Loop, type Runtime, type } from "pawl";
+import { actor, createRuntime, type Runtime } from "pawl";
 import { alternate } from "./alternate.ts";
+import {
+  described,
+  type Manner,
+  type Messengers,
+  messages,
+  actors as messengerActors,
+  PAIRS,
+  sender,
+} from "./messages.ts";
 
 const WORKFLOWS = 3_000;
 const DBOS_WORKFLOWS = 200;
 const AT_ONCE = 100;
-const PAIRS = 100;
-const MESSAGES = 200;
-/** So many of one pair are under way at once. */
-const IN_FLIGHT = 10;
 
 const order = actor("order", {
   workflow: async (ctx) => {
@@ -27,25 +33,7 @@ const order = actor("order", {
   },
 });
 
-let taken = 0;
-let allTaken = () => {};
-const receiver = actor("receiver", {
-  messages: { note: type<number>() },
-  workflow: async (ctx) => {
-    await ctx.loop("notes", async (ctx) => {
-      await ctx.queue.next("note");
-      taken += 1;
-      if (taken === PAIRS * MESSAGES) allTaken();
-      return Loop.continue();
-    });
-  },
-});
-
-const sender = actor("sender", {
-  actions: { tell: (c, key: string, n: number) => c.get(receiver, key).send("note", n) },
-});
-
-const actors = [order, receiver, sender] as const;
+const actors = [order, ...messengerActors] as const;
 
 /** Runs `count` of something, so many at once. Returns how many there were in a second. */
 async function rate(count: number, atOnce: number, run: (n: number) => Promise<unknown>): Promise<number> {
@@ -62,23 +50,6 @@ let orders = 0;
 
 function workflows(runtime: Runtime<typeof actors>): Promise<number> {
   return rate(WORKFLOWS, AT_ONCE, async () => (await runtime.create(order, `o${orders++}`)).result());
-}
-
-let rounds = 0;
-
-/** Each message is a change of its sender and one of its receiver; over when the last has been taken. */
-async function messages(runtime: Runtime<typeof actors>): Promise<number> {
-  const round = rounds++;
-  const key = (n: number) => `${round}-${n}`;
-  await Promise.all(Array.from({ length: PAIRS }, (_, n) => runtime.create(receiver, key(n))));
-  const done = new Promise<void>((resolve) => {
-    [taken, allTaken] = [0, resolve];
-  });
-  const began = performance.now();
-  const tell = (n: number) => runtime.get(sender, key(n % PAIRS)).actions.tell(key(n % PAIRS), n);
-  await rate(PAIRS * MESSAGES, PAIRS * IN_FLIGHT, tell);
-  await done;
-  return (PAIRS * MESSAGES * 1_000) / (performance.now() - began);
 }
 
 function registered(): () => Promise<number> {
@@ -114,17 +85,26 @@ DBOS.setConfig({
 const peer = registered();
 await DBOS.launch();
 const runtime = createRuntime({ actors, store: `${address}?schema=bench_${stamp}`, logger: silent });
+const messengers: Messengers = {
+  create: (receiver, key) => runtime.create(receiver, key),
+  actionsOf: (key) => runtime.get(sender, key).actions,
+};
 try {
   const measures = {
     pawl: () => workflows(runtime),
     dbos: () => rate(DBOS_WORKFLOWS, AT_ONCE, peer),
-    messages: () => messages(runtime),
+    waiting: () => messages(messengers, "waiting"),
+    handling: () => messages(messengers, "handling"),
+    draining: () => messages(messengers, "draining"),
   };
   const samples = await alternate(measures, Number(wanted), (doing) => process.stderr.write(`${doing}\n`));
   const ratio = median(samples.pawl) / median(samples.dbos);
   console.log(`workflows   ${told(samples.pawl)}, of 3 steps, ${AT_ONCE} at once`);
   console.log(`DBOS        ${told(samples.dbos)}: 1 to ${ratio.toFixed(1)} (bar: 1 to 15)`);
-  console.log(`messages    ${told(samples.messages)} between ${PAIRS} pairs (bar: 20000)`);
+  console.log(`messages between ${PAIRS} pairs (bar: 20000)`);
+  for (const manner of Object.keys(described) as Manner[]) {
+    console.log(`  ${manner.padEnd(10)}${told(samples[manner])}: ${described[manner]}`);
+  }
 } finally {
   await runtime.close();
   await DBOS.shutdown();
