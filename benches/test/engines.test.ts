@@ -30,7 +30,7 @@ describe.each([
 
 describe("the benches of state", () => {
   it("time each step but the first ones, for each size, and count what a step moves and adds to the file", async () => {
-    const found = await state.stateSteps("sqlite", "field", [1_000, 20_000], 60);
+    const found = await state.stateSteps("sqlite", "field", [1_000, 20_000], 60, "creation");
     expect(found).toHaveLength(2);
     for (const { times, first, crossedBytes, keptBytes } of found) {
       expect(times).toHaveLength(60);
@@ -43,7 +43,7 @@ describe("the benches of state", () => {
   });
 
   it.each(["field", "push", "set"] as const)("run without a disk, too: %s", async (change) => {
-    const found = await state.stateSteps("memory", change, [20, 200], 10);
+    const found = await state.stateSteps("memory", change, [20, 200], 10, "creation");
     expect(found.map(({ times }) => times.length)).toEqual([10, 10]);
   });
 

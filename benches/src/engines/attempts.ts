@@ -1,7 +1,8 @@
 /** B2, B3, B4: what happens within one attempt, and what a failed one costs. In memory. */
 import { actor, createRuntime, type Handle, type as input, raw } from "pawl";
 import { type Fields, fieldsOf, type Mutations, mutate } from "./mutations.ts";
-import { shelfOf, thing, thingsIn } from "./things.ts";
+import { rest } from "./rest.ts";
+import { shelfOf, THING_BYTES, thing, thingsIn } from "./things.ts";
 
 /** Milliseconds of each step. */
 export interface Pair {
@@ -135,6 +136,7 @@ export const attempts: AttemptBench = {
   async reads(items) {
     await using runtime = createRuntime({ actors: [looked], store: "memory:", limits: LIMITS });
     const handle = await runtime.create(looked, "w", { items });
+    await rest(items * THING_BYTES); // processor time is that of the whole process
     for (let warmUp = 0; warmUp < 3; warmUp++) await handle.actions.look();
     return await handle.actions.look();
   },

@@ -6,6 +6,7 @@ export const hosts = {
   state: async () => (await import("./state.ts")).state,
   attempts: async () => (await import("./attempts.ts")).attempts,
   stateMemory: async () => (await import("./state-memory.ts")).stateMemory,
+  amortised: async () => (await import("./amortised.ts")).amortised,
   cloning: async () => (await import("./rivals.ts")).cloning,
   immer: async () => (await import("./rivals.ts")).immer,
   resume: async () => (await import("./resume.ts")).resume,

@@ -1,7 +1,8 @@
 /** B, B2: Pawl's steps that change a state, by its size. */
 import { actor, createRuntime, type } from "pawl";
 import { bytesCrossed, countCrossings } from "./boundary.ts";
-import { setField, shelfOf, thingsIn } from "./things.ts";
+import { rest } from "./rest.ts";
+import { setField, shelfOf, THING_BYTES, thingsIn } from "./things.ts";
 import { bytesWritten, databaseIn, inNewFolder, sizeOf } from "./written.ts";
 
 /** What a run of steps on a state of one size cost. */
@@ -28,15 +29,19 @@ export interface StateBench {
   /**
    * Runs `steps` steps, after `WARM_UP` others, on states of these sizes: one actor in one store for each size, and one step of
    * each in turn, so that whatever else the machine has to do burdens them alike. A size is bytes of JSON for `field`, otherwise
-   * the number of items. `sqlite`: in new files in the folder for temporary files. `memory`: the same without a disk.
+   * the number of items. `sqlite`: in new files in the folder for temporary files. `memory`: the same without a disk. From `creation`
+   * on the first snapshots of the states, which their creation makes due, fall into the steps; from `rest` on they are there.
    */
   stateSteps(
     store: "sqlite" | "memory",
     change: Change,
     sizes: readonly number[],
     steps: number,
+    from: Start,
   ): Promise<readonly StateSteps[]>;
 }
+
+export type Start = "creation" | "rest";
 
 export const WARM_UP = 50;
 /** A prime, as in the things. */
@@ -95,19 +100,25 @@ const actors = { field: things, push: list, set: table } as const;
 let counted: Promise<void> | undefined;
 
 export const state: StateBench = {
-  async stateSteps(store, change, sizes, steps) {
+  async stateSteps(store, change, sizes, steps, from) {
     counted ??= countCrossings();
     await counted;
     const items = change === "field" ? sizes.map(thingsIn) : sizes;
-    if (store === "memory") return measure(change, items, steps, () => "memory:");
-    return inNewFolder((folder) => onDisk(folder, change, items, steps));
+    if (store === "memory") return measure(change, items, steps, from, () => "memory:");
+    return inNewFolder((folder) => onDisk(folder, change, items, steps, from));
   },
 };
 
-async function onDisk(root: string, change: Change, items: readonly number[], steps: number): Promise<StateSteps[]> {
+async function onDisk(
+  root: string,
+  change: Change,
+  items: readonly number[],
+  steps: number,
+  from: Start,
+): Promise<StateSteps[]> {
   for (const [which, count] of items.entries())
     await run(change, databaseIn(root, `empty-${which}`).url, `${change}-${which}`, { items: count, steps: 0 });
-  const measured = await measure(change, items, steps, (which) => databaseIn(root, `full-${which}`).url);
+  const measured = await measure(change, items, steps, from, (which) => databaseIn(root, `full-${which}`).url);
   return measured.map((found, which) => {
     const grown = sizeOf(databaseIn(root, `full-${which}`).folder) - sizeOf(databaseIn(root, `empty-${which}`).folder);
     return { ...found, keptBytes: grown / (steps + WARM_UP) };
@@ -118,16 +129,18 @@ async function onDisk(root: string, change: Change, items: readonly number[], st
 async function run(change: Change, store: string, key: string, input: Steps): Promise<void> {
   await using runtime = createRuntime({ actors: [things, list, table], store, limits: LIMITS });
   await (await runtime.create(actors[change], key, input)).result();
+  if (input.steps === 0) await rest(input.items * THING_BYTES);
 }
 
 async function measure(
   change: Change,
   items: readonly number[],
   steps: number,
+  from: Start,
   url: (which: number) => string,
 ): Promise<StateSteps[]> {
   const all = steps + WARM_UP;
-  const ring = new Ring(items.length, all, url(0) !== "memory:");
+  const ring = new Ring(items, all, url(0) !== "memory:", from);
   const runs = items.map((count, which) => {
     turns.set(`${change}-${which}`, ring.turnOf(which));
     return run(change, url(which), `${change}-${which}`, { items: count, steps: all });
@@ -151,12 +164,17 @@ class Ring {
   readonly #steps: number;
   /** What counts written bytes: asking the system between steps makes them slower, so that without a disk nobody asks. */
   readonly #bytesWritten: () => number | undefined;
+  readonly #from: Start;
+  readonly #largest: number;
   #next = 0;
   #began = 0;
   #crossed = 0;
   #written: number | undefined;
 
-  constructor(runners: number, steps: number, onDisk: boolean) {
+  constructor(items: readonly number[], steps: number, onDisk: boolean, from: Start) {
+    const runners = items.length;
+    this.#from = from;
+    this.#largest = Math.max(...items);
     this.#bytesWritten = onDisk ? bytesWritten : () => undefined;
     this.#runners = Array.from({ length: runners }, () => ({ go: undefined, times: [], crossed: 0, written: 0 }));
     this.#steps = steps;
@@ -168,7 +186,9 @@ class Ring {
       new Promise((resolve) => {
         if (runner.go !== undefined) this.#note(runner);
         runner.go = resolve;
-        if (this.#runners.every(({ go }) => go !== undefined)) this.#pass();
+        if (this.#runners.some(({ go }) => go === undefined)) return;
+        if (this.#next === 0 && this.#from === "rest") void rest(this.#largest * THING_BYTES).then(() => this.#pass());
+        else this.#pass();
       });
   }
 

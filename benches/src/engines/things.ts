@@ -15,7 +15,10 @@ export interface Shelf {
 /** A prime, so that the objects that are touched jump about the state, and none comes twice soon. */
 const STRIDE = 7_919;
 
-/** A thing whose JSON has some 70 bytes. */
+/** About how many bytes the JSON of a thing has. */
+export const THING_BYTES = 70;
+
+/** A thing, whose JSON has about so many bytes. */
 export function thing(id: number): Thing {
   return { id, name: `thing ${id}`, price: id * 1.25 + 0.5, tags: ["new", "blue"], count: 0 };
 }

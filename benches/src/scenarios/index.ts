@@ -8,6 +8,7 @@ import { r } from "./resume.ts";
 import { b } from "./state.ts";
 import { b5 } from "./state-memory.ts";
 import { b2, b3, b4, b6 } from "./state-work.ts";
+import { b7 } from "./state-written.ts";
 import { a3w } from "./waiting.ts";
 
 export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progress) => Promise<Section>>> = {
@@ -28,6 +29,7 @@ export const scenarios: Readonly<Record<string, (effort: Effort, progress: Progr
   B4: b4,
   B5: b5,
   B6: b6,
+  B7: b7,
   I: i,
   R: r,
 };

@@ -33,7 +33,8 @@ export async function b2({ rounds, divisor }: Effort, progress: Progress): Promi
         measures[`${kind}, ${name}`] = async () => median(await side.ask("manyMutations", kind, bytes, RIVAL_STEPS));
     }
     for (const change of ["push", "set"] as const)
-      measures[change] = () => sides.state.ask("stateSteps", "memory", change, widths, Math.ceil(WIDE_STEPS / divisor));
+      measures[change] = () =>
+        sides.state.ask("stateSteps", "memory", change, widths, Math.ceil(WIDE_STEPS / divisor), "rest");
     const found = await alternate(measures, rounds, progress);
     const pairs = (kind: Mutations) => found[kind] as readonly Pair[];
     const wide = (change: Change) => found[change] as readonly (readonly StateSteps[])[];
@@ -194,7 +195,7 @@ export async function b6({ rounds, divisor }: Effort, progress: Progress): Promi
   const [bytes, steps] = [TAIL_BYTES / divisor, Math.ceil(TAIL_STEPS / divisor)];
   try {
     const take = (store: "sqlite" | "memory") => () =>
-      side.ask("stateSteps", store, "field", [SMALL_BYTES, bytes], steps);
+      side.ask("stateSteps", store, "field", [SMALL_BYTES, bytes], steps, "creation");
     const found = await alternate({ sqlite: take("sqlite"), memory: take("memory") }, rounds, progress);
     const at = (times: readonly number[], share: number) =>
       [...times].sort((a, b) => a - b)[Math.floor(times.length * share)] ?? Number.NaN;

@@ -25,7 +25,7 @@ export async function b({ rounds, divisor }: Effort, progress: Progress): Promis
   const sizes = Object.values(SIZES).map((bytes) => Math.ceil(bytes / divisor));
   try {
     const of = (store: "sqlite" | "memory") => () =>
-      side.ask("stateSteps", store, "field", sizes, Math.ceil(STEPS[store] / divisor));
+      side.ask("stateSteps", store, "field", sizes, Math.ceil(STEPS[store] / divisor), "rest");
     const rival = (side: Side<"cloning" | "immer">) => async () => {
       const found: number[] = [];
       for (const bytes of sizes) {

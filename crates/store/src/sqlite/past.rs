@@ -92,17 +92,35 @@ fn contents(
     if let Some((seq, _)) = changes.iter().find(|(seq, _)| *seq > up_to) {
         return Ok(Err(StoreError::corrupt(actor, format!("a change with seq {seq}"), format!("none after {up_to}"))));
     }
-    let mut chunks = Vec::new();
+    let numbers = snapshot.iter().flat_map(|snapshot| snapshot.read_for(scopes));
+    Ok(chunks(db, actor, numbers)?.map(|chunks| {
+        stats.read(&chunks, &changes);
+        (chunks, changes)
+    }))
+}
+
+/// Chunks, all in one piece of memory: what is many megabytes together goes back to the system when they are put together, which
+/// thousands of small pieces would not.
+fn chunks<'a>(db: &Connection, actor: &ActorId, numbers: impl Iterator<Item = &'a u64>) -> Read<Bodies> {
+    let mut all = Vec::new();
+    let mut ends = Vec::new();
     let mut statement = db.prepare_cached(rows::CHUNK)?;
-    for number in snapshot.iter().flat_map(|snapshot| snapshot.read_for(scopes)) {
+    for number in numbers {
         let key = params![actor.namespace, actor.name, number.cast_signed()];
-        match statement.query_row(key, |row| bytes(row, 0)).optional()? {
-            Some(body) => chunks.push((*number, body)),
-            None => return Ok(Err(StoreError::no_chunk(actor, *number))),
+        let read = statement.query_row(key, |row| {
+            all.extend_from_slice(row.get_ref(0)?.as_blob()?);
+            Ok(())
+        });
+        if read.optional()?.is_none() {
+            return Ok(Err(StoreError::no_chunk(actor, *number)));
         }
+        ends.push((*number, all.len()));
     }
-    stats.read(&chunks, &changes);
-    Ok(Ok((chunks, changes)))
+    let mut rest = Bytes::from(all);
+    let mut begin = 0;
+    let bodies =
+        ends.into_iter().map(|(number, end)| (number, rest.split_to(end - std::mem::replace(&mut begin, end))));
+    Ok(Ok(bodies.collect()))
 }
 
 fn snapshot(db: &Connection, actor: &ActorId, seq: u64) -> Result<Option<Snapshot>, SqlError> {

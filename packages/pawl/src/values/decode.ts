@@ -1,7 +1,7 @@
 /** Decoding, as the rest of Pawl calls it. */
 import { ByteReader } from "./bytes.ts";
 import { Decoder } from "./decoder.ts";
-import type { Unread, UnreadPage } from "./unread.ts";
+import { endOf, type Unread, type UnreadPage } from "./unread.ts";
 
 const decoder = new Decoder();
 
@@ -55,6 +55,22 @@ export function readPage({ bytes, start, end, first, isList, count }: UnreadPage
     }
     at = decoder.offset;
   }
+}
+
+/** The value of one slot of a page, which must be in it; what stands before it is gone past, not read. */
+export function readOneOf({ bytes, start, end, first, isList }: UnreadPage, slot: unknown): unknown {
+  let key = first;
+  let at = start;
+  while (key !== slot && !Object.is(key, slot)) {
+    at = endOf(bytes, at, end);
+    if (isList) {
+      key = (key as number) + 1;
+    } else {
+      key = decoder.decode(bytes, at, end);
+      at = decoder.offset;
+    }
+  }
+  return decoder.decode(bytes, at, end);
 }
 
 /** The value at the front of `reader`, which is moved past it. Throws as {@link decode}, and then leaves `reader` there. */

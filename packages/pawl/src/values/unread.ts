@@ -31,6 +31,8 @@ export class UnreadPage extends Unread {
   /** Whether they are elements of an array; otherwise a key stands between each value and the next. */
   readonly isList: boolean;
   count = 1;
+  /** How often one of them was read by itself. */
+  looks = 0;
 
   constructor(bytes: Uint8Array, start: number, end: number, first: unknown, isList: boolean) {
     super(bytes, start, end, Infinity);

@@ -21,10 +21,11 @@ export interface World {
 /** So that nearly every container is read only when it is looked at. The tests that use an engine have the default. */
 const LEAVE_FROM = 8;
 
-export function given(initial: unknown): World {
+/** With more than the default, small parts of a long container come to lie in one page. */
+export function given(initial: unknown, leaveFrom: number = LEAVE_FROM): World {
   const cell = new FakeCell(initial);
   const stale = (what: string, why: string): Error => new StaleError(what, why);
-  return { cell, mirror: new Mirror(cell, cell.seq, { stale, leaveFrom: LEAVE_FROM }) };
+  return { cell, mirror: new Mirror(cell, cell.seq, { stale, leaveFrom }) };
 }
 
 /** Settles a draft as the core would: false, and dropped, if it conflicts. */

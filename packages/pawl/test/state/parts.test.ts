@@ -4,6 +4,9 @@ import { raw } from "../../src/state/index.ts";
 import { encode } from "../../src/values/index.ts";
 import { given, opsOf, sameValue, settle } from "./harness.ts";
 
+/** Pages of some four small objects. */
+const PAGED = 32;
+
 describe("a large part is decoded when somebody looks at it", () => {
   const world = () => {
     const there = given({ a: { n: 1 }, b: { text: "0123456789" }, c: [[1, 2, 3, 4, 5, 6, 7, 8, 9]] });
@@ -55,7 +58,7 @@ describe("small elements of a long array are decoded with their neighbours when 
   const sample = (): State["list"] =>
     Array.from({ length: LENGTH }, (_, n) => (n % 7 === 3 ? n : n === 11 ? undefined : { n }));
   const opened = () => {
-    const world = given({ list: sample() });
+    const world = given({ list: sample() }, PAGED);
     return { world, open: () => world.mirror.open() };
   };
   const listOf = (draft: { value: unknown }) => (draft.value as State).list;
@@ -167,7 +170,7 @@ describe("so are small values of a long object or Map", () => {
     "spread, and as text": ({ named, map }) => [{ ...named }, JSON.stringify(named), [...map.values()]],
   };
   test.each(Object.entries(uses))("%s", (_, use) => {
-    const world = given(sample());
+    const world = given(sample(), PAGED);
     const plain = sample();
     const expected = use(plain);
     const [older, draft] = [world.mirror.open(), world.mirror.open()];
